@@ -1,0 +1,18 @@
+"""pix2pix: train a network that turns one kind of picture into another, from pairs of pictures.
+
+`from pix2pix import load_config, Trainer, load_generator`. The names load on first use, so that
+`import pix2pix` (and `pix2pix --help`) loads neither torch nor pydantic.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {"load_config": "config", "Trainer": "trainer", "load_generator": "translate", "Translator": "translate"}
+__all__ = ["Trainer", "Translator", "__version__", "load_config", "load_generator"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(f"pix2pix.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'pix2pix' has no attribute {name!r}")

@@ -1,0 +1,210 @@
+"""The command line: parses, calls one function of a lower room, prints. Heavy imports are made inside the verbs."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from pix2pix import __version__
+from pix2pix.errors import Pix2PixError
+
+
+def _train(args: argparse.Namespace) -> int:
+    from pix2pix.config import locate_config
+    from pix2pix.runtime.signals import stop_on_signals
+    from pix2pix.trainer import Trainer
+
+    with stop_on_signals() as stop:
+        path, kind = locate_config(args.config)
+        print(f"config {path} ({kind})", flush=True)
+        trainer = Trainer(_train_config(args))
+        finished = trainer.fit(resume=args.resume, fresh=args.fresh, stop=lambda: bool(stop))
+        return 0 if finished else stop.exit_code
+
+
+def _train_config(args: argparse.Namespace):
+    from pix2pix.config import load_config
+
+    flags = {"run.output": args.output, "run.device": args.device, "data.root": args.data}
+    overrides = args.set + [f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None]
+    if args.data is not None:  # a config of drawn facades has a layout without a folder
+        drawn = load_config(args.config, overrides).data.layout == "synthetic"
+        overrides += ["data.layout=auto"] * drawn
+    return load_config(args.config, overrides)
+
+
+def _sample(args: argparse.Namespace) -> int:
+    from pix2pix.translate import load_generator, translate_files, translate_split
+
+    translator = load_generator(args.weights, args.device, args.resize)
+    output = Path(args.output or Path(args.weights).parent / "translated")
+    if args.input is None:
+        config, split = _sample_data(args, translator.config)
+        count, grid = translate_split(translator, config, split, output)
+        print(f"{count} translations in {output / split}, compared with their targets in {grid}")
+        return 0
+    count, failed = translate_files(translator, args.input, output)
+    print(f"{count} translations in {output}")
+    for error in failed:
+        print(f"error: {error}", file=sys.stderr)
+    return failed[0].exit_code if failed else 0
+
+
+def _sample_data(args: argparse.Namespace, config):
+    """The data and the split to sample from: as given, else what the weights were trained on."""
+    from pix2pix.config import config_from_dict
+    from pix2pix.data.dataset import validation_split
+    from pix2pix.data.pairs import available_splits
+    from pix2pix.errors import DataError
+
+    if args.data is not None:
+        config = config.model_dump(mode="json")
+        config["data"] |= {"root": args.data, "layout": "auto"}
+        config = config_from_dict(config, "--data")
+    try:
+        split = args.split or validation_split(available_splits(config.data))
+    except DataError:
+        if args.data is not None:
+            raise
+        raise DataError(
+            f"{config.data.root}: the data that {args.weights} was trained on is not there; give pictures with --input "
+            "or pairs with --data and --split"
+        ) from None
+    if split is None:
+        raise DataError(f"{config.data.root}: has no val and no test split; name one with --split, or give --input")
+    if args.data is None:
+        where = "drawn facades" if config.data.layout == "synthetic" else config.data.root
+        print(f"translating the {split} pairs of what the weights were trained on: {where}", flush=True)
+    return config, split
+
+
+def _download(args: argparse.Namespace) -> int:
+    from pix2pix.data.download import download
+
+    download(args.name, args.output, args.url)
+    return 0
+
+
+def _configs(args: argparse.Namespace) -> int:
+    from pix2pix.config import config_schema, locate_config, shipped_configs
+
+    if args.action == "list":
+        for name, path in shipped_configs().items():
+            first = path.read_text(encoding="utf-8").splitlines()[0]
+            print(f"{name:<18}{first.lstrip('# ')}")
+    elif args.action == "schema":
+        print(json.dumps(config_schema(), indent=2))
+    else:
+        path, _ = locate_config(args.name)
+        text = path.read_text(encoding="utf-8")
+        if args.action == "show":
+            print(text, end="")
+        else:
+            _copy(text, Path(args.output or path.name))
+    return 0
+
+
+def _copy(text: str, target: Path) -> None:
+    from pix2pix.errors import CheckpointError
+    from pix2pix.runtime.files import writing
+
+    if target.exists():
+        raise CheckpointError(f"{target}: is there already; remove it or give another name with --output")
+    with writing(target):
+        target.write_text(text, encoding="utf-8")
+    print(f"wrote {target}; train with: pix2pix train --config {target if os.sep in str(target) else f'./{target}'}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pix2pix", description="Train a network to turn one kind of picture into another."
+    )
+    parser.add_argument("--version", action="version", version=f"pix2pix {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    train = verbs.add_parser(
+        "train",
+        help="train, or go on with a run",
+        description="Train as a config says. The same command again goes on where the run stopped.",
+    )
+    train.add_argument("--config", required=True, metavar="FILE|NAME", help="a YAML file or a shipped config's name")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. loss.lambda_l1=50"
+    )
+    train.add_argument("--data", metavar="ROOT", help="the folder of pairs (data.root)")
+    train.add_argument("--output", metavar="DIR", help="the run folder (run.output)")
+    train.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
+    start = train.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="insist that there is a run to go on with")
+    start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start anew")
+    train.set_defaults(call=_train)
+
+    sample = verbs.add_parser(
+        "sample",
+        help="translate pictures with trained weights",
+        description="Translate pictures. "
+        "Without --input: the val or test pairs of the data that the weights were trained on.",
+    )
+    sample.add_argument("--weights", required=True, metavar="FILE", help="a run's gen.pt or best.pt")
+    source = sample.add_mutually_exclusive_group()
+    source.add_argument("--input", metavar="FILE|DIR|GLOB", help="pictures to translate")
+    source.add_argument("--data", metavar="ROOT", help="a folder of pairs; also writes a comparison with the targets")
+    sample.add_argument("--split", choices=("train", "val", "test"), help="which pairs (val, else test)")
+    sample.add_argument("--output", metavar="DIR", help="where to write (translated, beside the weights)")
+    sample.add_argument("--resize", action="store_true", help="resize to the training size instead of padding")
+    sample.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    sample.set_defaults(call=_sample)
+
+    download = verbs.add_parser(
+        "download", help="fetch a data set", description="Fetch a data set, resuming and checking."
+    )
+    download.add_argument("name", metavar="NAME", help="facades")
+    download.add_argument("--output", default="data", metavar="DIR", help="where its folder goes (data)")
+    download.add_argument("--url", help="fetch from another address")
+    download.set_defaults(call=_download)
+
+    configs = verbs.add_parser("configs", help="the shipped configs and the schema", description="Look at the configs.")
+    actions = configs.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="name every shipped config")
+    actions.add_parser("show", help="print one").add_argument("name", metavar="NAME")
+    copy = actions.add_parser("copy", help="write one to a file, to change it")
+    copy.add_argument("name", metavar="NAME")
+    copy.add_argument("--output", metavar="FILE", help="the file (NAME.yaml in this folder)")
+    actions.add_parser("schema", help="print the JSON schema, for editors")
+    configs.set_defaults(call=_configs)
+    return parser
+
+
+def _report_bug() -> int:
+    """Puts the traceback in a file and names it: 1 is a bug of ours, and this is what we need of it."""
+    import tempfile
+    import traceback
+
+    if os.environ.get("PIX2PIX_DEBUG") == "1":
+        traceback.print_exc()
+        return 1
+    handle, path = tempfile.mkstemp(prefix="pix2pix-bug-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    print(f"error: a bug in pix2pix ({sys.exc_info()[1]!r}); please report it with {path}", file=sys.stderr)
+    return 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code (see errors.py; argparse leaves with 2 by itself)."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.call(args)
+    except Pix2PixError as error:
+        lines = str(error).splitlines()
+        print("\n".join(f"error: {line}" if line == line.lstrip() else line for line in lines), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; what was written is whole", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        return _report_bug()

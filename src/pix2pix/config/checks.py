@@ -1,0 +1,95 @@
+"""Checks across keys that are each valid by themselves."""
+
+from typing import NamedTuple
+
+from pix2pix.config.schema import (
+    Config,
+    PatchGANConfig,
+    PixelConfig,
+    ResNetConfig,
+    nearest_sizes,
+    patch_map_size,
+    show_size,
+    unet_depth,
+)
+from pix2pix.errors import ConfigError
+
+
+class Conflict(NamedTuple):
+    """Keys that are each valid and do not go together."""
+
+    keys: tuple[str, ...]  # dotted, the one to blame first
+    message: str
+
+
+def _discriminator_fits(discriminator: PatchGANConfig | PixelConfig, crop: tuple[int, int]) -> bool:
+    height, width = patch_map_size(discriminator, crop)
+    if min(height, width) < 1:
+        return False
+    # With 3x3 kernels the last normalised map is as small as the logits, and a norm cannot be taken over one pixel.
+    one_pixel = height * width == 1 and isinstance(discriminator, PatchGANConfig) and discriminator.kernel_size == 3
+    return not one_pixel or discriminator.norm == "none"
+
+
+def find_conflicts(config: Config) -> list[Conflict]:
+    """What is wrong across keys that are each valid."""
+    return _data_and_schedule_conflicts(config) + _generator_conflicts(config) + _discriminator_conflicts(config)
+
+
+def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
+    data, schedule, found = config.data, config.schedule, []
+    if schedule.decay_epochs > schedule.epochs:
+        message = (
+            f"schedule.decay_epochs ({schedule.decay_epochs}) is more than schedule.epochs ({schedule.epochs}); "
+            "it is the number of last epochs over which the rate decays"
+        )
+        found.append(Conflict(("schedule.decay_epochs", "schedule.epochs"), message))
+    if data.load[0] < data.crop[0] or data.load[1] < data.crop[1]:
+        message = (
+            f"data.load_size {show_size(data.load)} is smaller than data.image_size {show_size(data.crop)}, "
+            "which is cropped from it; raise load_size or leave it out"
+        )
+        found.append(Conflict(("data.load_size", "data.image_size"), message))
+    if data.root is None and data.layout != "synthetic":
+        message = "no folder to read pairs from: set data.root or pass --data ROOT"
+        found.append(Conflict(("data.root", "data.layout"), message))
+    return found
+
+
+def _generator_conflicts(config: Config) -> list[Conflict]:
+    generator, crop = config.model.generator, config.data.crop
+    size_keys = ("data.image_size", "model.generator.name", "model.generator.depth")
+    if isinstance(generator, ResNetConfig):
+        if crop[0] % 4 == crop[1] % 4 == 0:
+            return []
+        message = f"data.image_size {show_size(crop)} does not fit a ResNet generator, which needs multiples of 4; "
+        return [Conflict(size_keys[:2], message + f"nearest that works: {nearest_sizes(crop, 4)}")]
+    try:
+        depth = unet_depth(generator, crop)
+    except ConfigError as error:
+        return [Conflict(size_keys, str(error))]
+    found = []
+    for key in ("dropout_down", "dropout_up"):
+        levels = getattr(generator, key)
+        outside = [level for level in levels if level > depth] if levels != "auto" else []
+        if outside:
+            message = (
+                f"model.generator.{key} names level {', '.join(map(str, outside))}, but this U-Net has levels "
+                f"1 to {depth}; leave out what is above {depth}, or raise depth and image_size"
+            )
+            found.append(Conflict((f"model.generator.{key}", *size_keys), message))
+    return found
+
+
+def _discriminator_conflicts(config: Config) -> list[Conflict]:
+    discriminator, crop = config.model.discriminator, config.data.crop
+    if _discriminator_fits(discriminator, crop):
+        return []
+    smallest = next(side for side in range(16, 8193) if _discriminator_fits(discriminator, (side, side)))
+    message = (
+        f"data.image_size {show_size(crop)} is too small for the discriminator: nothing is left of it after "
+        f"{discriminator.n_layers} halvings; the smallest side that works is {smallest}, or lower "
+        "model.discriminator.n_layers"
+    )
+    keys = ("name", "n_layers", "kernel_size", "stride1_layer", "norm")
+    return [Conflict(("data.image_size", *(f"model.discriminator.{key}" for key in keys)), message)]

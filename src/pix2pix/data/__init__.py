@@ -1,0 +1,15 @@
+"""Paired pictures: found, checked, read, cropped alike. Past `pairs.py` there is `input` and `target`, no A and B.
+
+`PairedDataset` is the entry for other code. Names load on first use: listing pairs needs no torch.
+"""
+
+from importlib import import_module
+
+_HOMES = {"PairedDataset": "dataset", "find_pairs": "pairs", "read_image": "images", "draw_pair": "synthetic"}
+__all__ = ["PairedDataset", "draw_pair", "find_pairs", "read_image"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(f"pix2pix.data.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'pix2pix.data' has no attribute {name!r}")

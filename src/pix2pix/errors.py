@@ -1,0 +1,34 @@
+"""The errors a person can cause and mend: one line that names the file and the remedy, and an exit code.
+
+Anything else that is raised is a bug of ours and leaves with exit code 1.
+"""
+
+
+class Pix2PixError(Exception):
+    """Base of every error that `pix2pix` explains in plain words instead of a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(Pix2PixError):
+    """A config, a flag or a combination of settings is wrong; the message may hold several lines, one an error."""
+
+    exit_code = 2
+
+
+class DataError(Pix2PixError):
+    """A picture, a pair or a data set is missing, broken or not what the config says."""
+
+    exit_code = 3
+
+
+class CheckpointError(Pix2PixError):
+    """Weights, a checkpoint or the output folder cannot be read or written, or the run is in use."""
+
+    exit_code = 4
+
+
+class NonFiniteError(Pix2PixError):
+    """Training diverged: a loss or a gradient is not finite."""
+
+    exit_code = 5

@@ -1,0 +1,22 @@
+"""Generators and discriminators. A config's `name` resolves through these two dicts, and through nothing else."""
+
+from pix2pix.models.layers import inference, initialise, parameter_count, set_per_image_norm
+from pix2pix.models.patchgan import PatchGAN, PixelDiscriminator
+from pix2pix.models.resnet import ResNet
+from pix2pix.models.unet import UNet
+
+GENERATORS = {"unet": UNet, "resnet": ResNet}
+DISCRIMINATORS = {"patchgan": PatchGAN, "pixel": PixelDiscriminator}
+
+__all__ = [
+    "DISCRIMINATORS",
+    "GENERATORS",
+    "PatchGAN",
+    "PixelDiscriminator",
+    "ResNet",
+    "UNet",
+    "inference",
+    "initialise",
+    "parameter_count",
+    "set_per_image_norm",
+]

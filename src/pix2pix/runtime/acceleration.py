@@ -1,0 +1,48 @@
+"""Devices and number formats."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+
+from pix2pix.errors import ConfigError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is the first CUDA GPU, else Apple's, else the CPU. Raises ConfigError where the named one is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type, True)
+    if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise ConfigError(f"device '{name}' is not available on this machine; use --device auto or --device cpu")
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """A device in words, with the GPU's name, or the CPU's threads."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    threads = torch.get_num_threads()
+    return f"{device} ({threads} thread{'s' * (threads != 1)})"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Where networks run: bf16 autocast for `bf16`, else nothing. `auto` is fp32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def deterministic(on: bool) -> Iterator[None]:
+    """Within it, only repeatable algorithms where `on`; PyTorch's own setting is put back."""
+    if not on:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is repeatable only with a fixed workspace
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

@@ -1,0 +1,60 @@
+"""Writing files so that a reader never sees half of one."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pix2pix.errors import CheckpointError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what can go wrong while writing below `path` into one CheckpointError that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CheckpointError(
+            f"{error.filename or path}: cannot be written ({reason}); free space, mend its permissions "
+            "or choose another --output"
+        ) from None
+    except RuntimeError as error:
+        # torch.save turns a failed write into a RuntimeError of its zip writer
+        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise CheckpointError(
+            f"{path}: cannot be written (the disk may be full); free space and run the same command again"
+        ) from None
+
+
+def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls `write` with a temporary neighbour's path, then puts that in the place of `path`, complete or not at all.
+
+    Raises CheckpointError; what stood at `path` is then still there.
+    """
+    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    with writing(path):
+        try:
+            write(temporary)
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def save_atomically(path: Path, value: object) -> None:
+    """torch.save, in place complete or not at all. Raises CheckpointError."""
+    import torch
+
+    replace_atomically(path, lambda temporary: torch.save(value, temporary))
+
+
+def prepare_folder(folder: Path) -> None:
+    """Makes a folder and proves that files can be written there. Raises CheckpointError, naming it and the remedy."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"pix2pix")
+        probe.unlink()

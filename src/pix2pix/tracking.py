@@ -1,0 +1,146 @@
+"""What a run tells: metrics.jsonl, the progress bar or plain lines, the estimated time, the loss plot."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from pix2pix.errors import CheckpointError
+from pix2pix.runtime.files import replace_atomically, writing
+
+METRICS = "metrics.jsonl"
+ESTIMATE_AFTER = 20  # steps
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The records of a metrics.jsonl, without a last line that a crash cut short. Raises CheckpointError."""
+    records = []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            if number < len(lines):
+                raise CheckpointError(f"{path}:{number}: is not a line of metrics; mend or remove the line") from None
+    return records
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words that fit their size."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Tracker:
+    """Sums the losses between two log lines, writes the lines, shows where the run is.
+
+    `metrics.jsonl` in `folder` gets a record each `log_every` steps: means since the last one, `images_per_second`
+    being wall time without validation and saving. `state` and `window` make a continued run's records equal.
+    """
+
+    def __init__(self, folder: Path, total_steps: int, log_every: int, step: int = 0, window: dict | None = None):
+        self.path, self.total_steps, self.log_every, self.first_step = folder / METRICS, total_steps, log_every, step
+        self._sums: dict[str, Tensor | float] = dict((window or {}).get("sums", {}))
+        self._count = (window or {}).get("count", 0)
+        self._images, self._seconds, self._resumed_at = 0, 0.0, time.perf_counter()
+        self._own_seconds = 0.0
+        self._cut_back(step)
+        interactive = sys.stderr.isatty()
+        self.bar = tqdm(total=total_steps, initial=step, unit="step", disable=not interactive, dynamic_ncols=True)
+        self.interactive = interactive
+
+    def _cut_back(self, step: int) -> None:
+        """Drops the records that were written after the checkpoint from which the run goes on."""
+        kept = [record for record in read_metrics(self.path) if record["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        replace_atomically(self.path, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def window(self) -> dict[str, Any]:
+        """The sums since the last record, for the checkpoint."""
+        return {"sums": {name: float(value) for name, value in self._sums.items()}, "count": self._count}
+
+    def pause(self) -> None:
+        """Stops the clock of images a second while something else than training runs."""
+        now = time.perf_counter()
+        self._seconds += now - self._resumed_at
+        self._own_seconds += now - self._resumed_at
+        self._resumed_at = now
+
+    def resume(self) -> None:
+        """Starts the clock again."""
+        self._resumed_at = time.perf_counter()
+
+    def step(self, step: int, losses: dict[str, Tensor], images: int, **facts: float) -> None:
+        """Counts one update. `losses` are scalars on any device; they are read only when a record is due."""
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach().double()
+        self._count += 1
+        self._images += images
+        self.bar.update()
+        if step % self.log_every == 0 or step == self.total_steps:
+            self._record(step, **facts)
+
+    def _record(self, step: int, **facts: float) -> None:
+        means = {name: float(value) / self._count for name, value in self._sums.items()}
+        self.pause()
+        rate = self._images / max(self._seconds, 1e-9)
+        self.write({"step": step, **facts, **means, "images_per_second": round(rate, 3)})
+        shown = {name: f"{value:.4g}" for name, value in means.items()}
+        if self.interactive:
+            self.bar.set_postfix({**shown, "images/s": f"{rate:.1f}"})
+        else:
+            print(
+                f"step {step}/{self.total_steps}  "
+                + "  ".join(f"{k} {v}" for k, v in shown.items())
+                + f"  {rate:.1f} images/s",
+                flush=True,
+            )
+        self._sums, self._count, self._images, self._seconds = {}, 0, 0, 0.0
+
+    def seconds_left(self, step: int) -> float | None:
+        """The estimate of what is left, when it is due: once, after `ESTIMATE_AFTER` steps."""
+        done = step - self.first_step
+        if done != ESTIMATE_AFTER or step >= self.total_steps:
+            return None
+        self.pause()
+        return self._own_seconds / done * (self.total_steps - step)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Appends one record. Raises CheckpointError."""
+        with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def say(self, line: str) -> None:
+        """Prints a line without breaking the bar."""
+        tqdm.write(line) if self.interactive else print(line, flush=True)
+
+    def close(self) -> None:
+        """Ends the bar."""
+        self.bar.close()
+
+
+def plot_losses(metrics: Path, picture: Path) -> None:
+    """Draws the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step."""
+    from matplotlib.figure import Figure  # takes half a second, and only here is it needed
+
+    records = read_metrics(metrics)
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    upper.set_title("Loss Progress")
+    for axes, names in ((upper, ("g/loss", "d/loss")), (lower, ("g/l1", "val/l1"))):
+        for name in names:
+            points = [(record["step"], record[name]) for record in records if name in record]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 30 else None)
+        axes.grid(alpha=0.3)
+        axes.set_ylabel("loss" if axes is upper else "L1, images in [-1, 1]")
+        if axes.has_data():
+            axes.legend()
+    lower.set_xlabel("step")
+    replace_atomically(picture, lambda path: figure.savefig(path, dpi=110))

@@ -1,0 +1,294 @@
+"""The training of image-to-image translation with conditional adversarial networks (Isola et al., CVPR 2017)."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pix2pix import losses
+from pix2pix.checkpoint import load_newest, save_checkpoint
+from pix2pix.config import Config
+from pix2pix.data.augment import prepare, to_float, to_pixels
+from pix2pix.data.dataset import PairedDataset, open_split, validation_split
+from pix2pix.data.images import write_image
+from pix2pix.data.loader import PairLoader, worker_count
+from pix2pix.data.pairs import available_splits
+from pix2pix.grids import comparison_grid
+from pix2pix.models import inference
+from pix2pix.networks import build_discriminator, build_generator
+from pix2pix.plan import describe, slow_run_advice
+from pix2pix.run_folder import CHECKPOINTS, open_run
+from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
+from pix2pix.runtime.files import replace_atomically
+from pix2pix.runtime.rng import INIT, STEP, seed_torch
+from pix2pix.tracking import METRICS, Tracker, duration, plot_losses
+from pix2pix.weights import save_weights
+
+
+class Trainer:
+    """Trains a generator against a discriminator as a config says.
+
+    `Trainer(config).fit()` does a whole run in the folder `config.run.output`, going on where it stopped before.
+    `train_step(x, y)` is one update, for a loop of one's own. Attributes: `generator`, `discriminator`, `ema` (the
+    averaged generator or None), `generator_optimizer`, `discriminator_optimizer`, `step` (updates done),
+    `samples_seen` (pairs trained on, which drives order, randomness and schedule).
+
+    Raises ConfigError where the config cannot be carried out on this machine or on this data.
+    """
+
+    def __init__(self, config: Config, in_channels: int = 3, out_channels: int = 3):
+        self.config, self.channels = config, (in_channels, out_channels)
+        self.device = pick_device(config.run.device)
+        seed_torch(config.run.seed, INIT)
+        self.generator = build_generator(config, in_channels, out_channels).to(self.device)
+        self.discriminator = build_discriminator(config, in_channels, out_channels).to(self.device)
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
+        settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas}
+        self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **settings)
+        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **settings)
+        self.step, self.samples_seen, self.best = 0, 0, float("inf")
+
+    # One update
+
+    def train_step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Updates both networks on inputs `x` and targets `y`, [B, C, H, W] in [-1, 1] (the paper's section 3.3).
+
+        Returns the losses as scalars: `d/real`, `d/fake`, `g/gan`, `g/l1` (unweighted), and the two objectives `d/loss`
+        and `g/loss`. Both updates judge the same fake; in either order, the later one meets the earlier one's network.
+        """
+        seed_torch(self.config.run.seed, STEP, self.step)  # dropout follows from the step alone
+        with self._autocast():
+            fake = self.generator(x)
+        fake = fake.to(x.dtype)
+        if self.config.schedule.update_order == "discriminator-first":
+            report = self._update_discriminator(x, y, fake.detach()) | self._update_generator(x, y, fake)
+        else:
+            report = self._update_generator(x, y, fake) | self._update_discriminator(x, y, fake.detach())
+        self._update_ema()
+        self.step += 1
+        self.samples_seen += len(x)
+        return report
+
+    def _update_discriminator(self, x: Tensor, y: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Real towards 1, fake towards 0, halved: it should not outrun the generator (section 3.3)."""
+        loss = losses.ADVERSARIAL[self.config.loss.adversarial]
+        self.discriminator.requires_grad_(True)
+        # Two passes, not one over both: a batch norm would mix the statistics of real and fake.
+        real_loss = loss(self._judge(x, y), True)
+        fake_loss = loss(self._judge(x, fake), False)
+        total = (real_loss + fake_loss) / 2
+        _descend(self.discriminator_optimizer, total)
+        return {"d/loss": total, "d/real": real_loss, "d/fake": fake_loss}
+
+    def _update_generator(self, x: Tensor, y: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Fake towards 1, and close to the target (eq. 4)."""
+        settings = self.config.loss
+        self.discriminator.requires_grad_(False)  # gradients pass through it and are not kept
+        condition = x if settings.generator_condition == "input" else y
+        gan = losses.generator_adversarial(self._judge(condition, fake), settings.adversarial)
+        l1 = losses.l1(fake, y)
+        total = settings.lambda_gan * gan + settings.lambda_l1 * l1
+        _descend(self.generator_optimizer, total)
+        return {"g/loss": total, "g/gan": gan, "g/l1": l1}
+
+    def _judge(self, condition: Tensor, image: Tensor) -> Tensor:
+        with self._autocast():
+            logits = self.discriminator(condition, image)
+        return logits.to(image.dtype)
+
+    def _autocast(self):
+        return autocast(self.device, self.config.run.precision)
+
+    def _update_ema(self) -> None:
+        if self.ema is None:
+            return
+        with torch.no_grad():
+            for average, value in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
+                average.lerp_(value, 1 - self.config.run.ema)
+            for average, value in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
+                average.copy_(value)
+
+    # A whole run
+
+    def fit(self, resume: bool = False, fresh: bool = False, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Trains to the end of the schedule; True when it got there, False when `stop()` said to stop and all is saved.
+
+        Raises DataError, CheckpointError or ConfigError, before the first step where it can.
+        """
+        if not self._open(resume, fresh):
+            return True
+        with deterministic(self.config.run.deterministic):
+            try:
+                while self.epoch < self.config.schedule.epochs:
+                    rate = self._set_learning_rate()
+                    for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
+                        epoch = self.epoch
+                        report = self.train_step(*prepare(batch, self.device))
+                        self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
+                        self._estimate()
+                        if stop() and self.samples_seen % len(self.train_data):
+                            return self._leave()
+                    self._end_epoch()
+                    if stop() and self.epoch < self.config.schedule.epochs:
+                        return self._leave()
+            finally:
+                self.tracker.close()
+        print(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}", flush=True)
+        return True
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self.samples_seen // len(self.train_data)
+
+    def _open(self, resume: bool, fresh: bool) -> bool:
+        """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
+        data = self.config.data
+        splits = available_splits(data)
+        self.train_data = open_split(data, "train", data.load)
+        self.validation_split = validation_split(splits)
+        self.val_data = open_split(data, self.validation_split, data.crop) if self.validation_split else None
+        self.folder = Path(self.config.run.output)
+        steps_an_epoch = -(-len(self.train_data) // data.batch_size)
+        print(describe(self, steps_an_epoch), flush=True)
+        self.folder = open_run(self.config, resume, fresh)
+        window = self._restore()
+        if self.epoch >= self.config.schedule.epochs:
+            print(
+                f"this run is finished: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}; "
+                "--fresh starts it anew",
+                flush=True,
+            )
+            return False
+        for dataset in (self.train_data, self.val_data):
+            if dataset is not None:
+                dataset.prepare(progress=True)
+        workers = worker_count(data.workers, self.train_data)
+        self.loader = PairLoader(
+            self.train_data,
+            data.crop,
+            data.batch_size,
+            data.flip,
+            self.config.run.seed,
+            workers,
+            self.device.type == "cuda",
+        )
+        total = steps_an_epoch * self.config.schedule.epochs
+        self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
+        return True
+
+    def _set_learning_rate(self) -> float:
+        """Constant, then linear to zero over the last epochs; constant within an epoch. Returns the rate."""
+        schedule, k = self.config.schedule, self.epoch + 1
+        factor = 1 - max(0, k - (schedule.epochs - schedule.decay_epochs)) / (schedule.decay_epochs + 1)
+        rate = self.config.optimizer.lr * factor
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        return rate
+
+    def _estimate(self) -> None:
+        seconds = self.tracker.seconds_left(self.step)
+        if seconds is not None:
+            self.tracker.say(f"about {duration(seconds)} to go")
+            if advice := slow_run_advice(self.config, self.folder, seconds):
+                self.tracker.say(advice)
+
+    def _end_epoch(self) -> None:
+        """What is due after an epoch: validation, the sample grid, the checkpoint; all after the last one."""
+        self.tracker.pause()
+        run, last = self.config.run, self.epoch == self.config.schedule.epochs
+        if self.val_data is not None and _due(self.epoch, run.validate_every_epochs, last):
+            self._validate()
+        if _due(self.epoch, run.sample_every_epochs, last):
+            self._sample()
+        if _due(self.epoch, run.checkpoint_every_epochs, last):
+            self._save()
+        self.tracker.resume()
+
+    def _leave(self) -> bool:
+        self.tracker.pause()
+        self._save()
+        self.tracker.say(f"stopped at step {self.step}, all saved in {self.folder}; the same command goes on from here")
+        return False
+
+    @property
+    def best_generator(self) -> nn.Module:
+        """The network that is validated, sampled and handed out: the EMA where there is one."""
+        return self.generator if self.ema is None else self.ema
+
+    def translate(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] in [-1, 1] to the generator's images, in the one inference mode."""
+        with inference(self.best_generator) as generator, self._autocast():
+            return generator(x.to(self.device)).float()
+
+    @torch.no_grad()
+    def validate(self, dataset: PairedDataset) -> float:
+        """The mean L1 between translations and targets of a data set, in [-1, 1] units."""
+        total = 0.0
+        for pair in (dataset[i] for i in range(len(dataset))):
+            fake = self.translate(to_float(pair["input"][None]))
+            total += losses.l1(fake, to_float(pair["target"][None]).to(self.device)).item()
+        return total / len(dataset)
+
+    def _validate(self) -> None:
+        value = self.validate(self.val_data)
+        self.tracker.write({"step": self.step, "epoch": self.epoch, "val/l1": value})
+        self.tracker.say(f"epoch {self.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")
+        if value < self.best:
+            self.best = value
+            self._save_weights("best.pt", "generator", self.best_generator)
+
+    def _sample(self) -> None:
+        """The grid of fixed validation pairs (of training pairs where there are no others), and the loss plot."""
+        dataset = self.val_data if self.val_data is not None else self.train_data
+        rows = []
+        for index in range(min(self.config.run.sample_pairs, len(dataset))):
+            pair = dataset[index]
+            fake = to_pixels(self.translate(to_float(pair["input"][None])))[0].cpu()
+            rows.append([image.permute(1, 2, 0).numpy() for image in (pair["input"], fake, pair["target"])])
+        grid = comparison_grid(rows)
+        (self.folder / "samples").mkdir(exist_ok=True)
+        replace_atomically(
+            self.folder / "samples" / f"epoch_{self.epoch:04d}.png", lambda path: write_image(path, grid)
+        )
+        plot_losses(self.folder / METRICS, self.folder / "loss.png")
+
+    # What is kept
+
+    def _save(self) -> None:
+        parts = {name: getattr(self, name).state_dict() for name in self._parts()}
+        counters = {"step": self.step, "samples_seen": self.samples_seen, "best": self.best}
+        state = parts | counters | {"window": self.tracker.window()}
+        save_checkpoint(self.folder / CHECKPOINTS, state, self.step, self.config.run.keep_checkpoints)
+        self._save_weights("gen.pt", "generator", self.best_generator)
+        self._save_weights("dis.pt", "discriminator", self.discriminator)
+
+    def _restore(self) -> dict | None:
+        state = load_newest(self.folder / CHECKPOINTS, self.device)
+        if state is None:
+            return None
+        for name in self._parts():
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.samples_seen, self.best = state["step"], state["samples_seen"], state["best"]
+        print(f"continuing from step {self.step} (epoch {self.epoch + 1})", flush=True)
+        return state["window"]
+
+    def _parts(self) -> list[str]:
+        parts = ["generator", "discriminator", "generator_optimizer", "discriminator_optimizer"]
+        return parts + ["ema"] * (self.ema is not None)
+
+    def _save_weights(self, name: str, kind: str, network: nn.Module) -> None:
+        save_weights(self.folder / name, kind, network, self.config, self.channels, self.step, self.epoch)
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
+def _due(epoch: int, every: int, last: bool) -> bool:
+    return every > 0 and (last or epoch % every == 0)

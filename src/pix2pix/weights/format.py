@@ -1,0 +1,98 @@
+"""The weights file: one safe file that carries all it needs to be used."""
+
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import pix2pix
+from pix2pix.config import Config, config_from_dict
+from pix2pix.errors import CheckpointError, ConfigError
+from pix2pix.networks import build_generator
+from pix2pix.runtime.files import save_atomically
+
+FORMAT = "pix2pix weights"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class GeneratorFile:
+    """A generator as read from its file: the network with its weights, on the CPU, and what is known of it."""
+
+    generator: nn.Module
+    config: Config
+    step: int
+    epoch: int
+
+
+def save_weights(
+    path: Path, kind: str, network: nn.Module, config: Config, channels: tuple[int, int], step: int, epoch: int
+) -> None:
+    """Writes `network` (`kind`: generator or discriminator) to `path`, complete or not at all.
+
+    `channels`: of the input and the target. Raises CheckpointError.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "library": pix2pix.__version__,
+        "kind": kind,
+        "config": config.model_dump(mode="json"),
+        "channels": list(channels),
+        "step": step,
+        "epoch": epoch,
+        "state_dict": {name: value.detach().cpu() for name, value in network.state_dict().items()},
+    }
+    save_atomically(path, content)
+
+
+def _read(path: Path) -> dict:
+    """The content of a weights file, read without running anything in it. Raises CheckpointError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; a run writes its weights to <its output folder>/gen.pt") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); give a weights file") from None
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        TypeError,
+    ):
+        # The many ways in which torch.load rejects what is no weights file, or is a damaged one.
+        raise CheckpointError(
+            f"{path}: is not a weights file, or is damaged; give a gen.pt that pix2pix wrote"
+        ) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not a weights file of pix2pix; give a gen.pt that pix2pix wrote")
+    if content.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path}: has format version {content.get('version')} and this pix2pix reads {VERSION}; upgrade pix2pix"
+        )
+    return content
+
+
+def load_generator_file(path: str | Path) -> GeneratorFile:
+    """Reads a generator. Raises CheckpointError where the file is missing, damaged, newer, or no generator."""
+    path = Path(path)
+    content = _read(path)
+    if content.get("kind") != "generator":
+        raise CheckpointError(f"{path}: holds a {content.get('kind')}, not a generator; give the run's gen.pt")
+    try:
+        config = config_from_dict(content["config"], str(path))
+        generator = build_generator(config, *content["channels"])
+        generator.load_state_dict(content["state_dict"])
+        return GeneratorFile(generator.eval(), config, content["step"], content["epoch"])
+    except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: is damaged ({reason}); give another copy of it") from None
