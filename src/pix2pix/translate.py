@@ -50,7 +50,7 @@ class Translator:
             pixels = resize(pixels, self.config.data.crop, self.config.data.interpolation)
         height, width = pixels.shape[:2]
         padded = self._pad(pixels)
-        x = to_float(torch.from_numpy(padded).permute(2, 0, 1)[None]).to(self.device)  # [1, 3, h, w]
+        x = to_float(torch.tensor(padded).permute(2, 0, 1)[None]).to(self.device)  # [1, 3, h, w]
         with inference(self.generator) as generator:
             y = to_pixels(generator(x))[0, :, :height, :width]
         return y.permute(1, 2, 0).cpu().numpy()

@@ -4,7 +4,11 @@ Everything is 8-bit RGB for now. A file that Pillow would silently reduce (16 bi
 transparency) is refused by name: a loss of values must never be silent.
 """
 
+import struct
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +17,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pix2pix.errors import DataError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # in others Pillow may reduce deep pixels, or run a program
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
-_TIFF_BITS_PER_SAMPLE = 258  # tag number, TIFF 6.0 section 8
+_TIFF_BITS_PER_SAMPLE, _TIFF_SAMPLES_PER_PIXEL = 258, 277  # tag numbers, TIFF 6.0 section 8
 
 
 def is_image(path: Path) -> bool:
@@ -43,6 +48,8 @@ def _refuse_reduction(path: Path, image: Image.Image) -> None:
     bits = _bits_per_channel(path, image)
     if bits > 8 or image.mode not in _EIGHT_BIT_MODES:
         raise _reduction(path, f"{bits}-bit" if bits > 8 else image.mode)
+    if image.format == "TIFF" and (channels := image.tag_v2.get(_TIFF_SAMPLES_PER_PIXEL, 1)) > len(image.getbands()):
+        raise _reduction(path, f"{channels}-channel")  # Pillow forgets those that it has no name for
 
 
 def to_rgb(image: Image.Image, name: str | Path = "image") -> Image.Image:
@@ -62,31 +69,63 @@ def to_rgb(image: Image.Image, name: str | Path = "image") -> Image.Image:
     return image.convert("RGB")
 
 
+class _Quiet:
+    """No odd EXIF and the like warns inside; a size that may be a bomb raises. `warnings.catch_warnings` for threads:
+    there is one set of filters in a process, so the first thread in sets them and the last one out puts them back."""
+
+    def __init__(self):
+        self.lock, self.inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.caught = warnings.catch_warnings()
+                self.caught.__enter__()
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+            self.inside += 1
+
+    def __exit__(self, *error) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.caught.__exit__(*error)
+
+
+_quiet = _Quiet()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file's header as Pillow has it; whatever goes wrong with it inside becomes a DataError that names the file."""
+    try:
+        with _quiet, Image.open(path, formats=_FORMATS) as image:
+            _refuse_reduction(path, image)
+            yield image
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; check its name") from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: is not an image that can be read (PNG, JPEG, WebP, BMP, GIF or TIFF); remove it or replace it"
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(
+            f"{path}: claims so many pixels that it could be a decompression bomb; shrink or remove it"
+        ) from None
+    except (OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, OverflowError, struct.error) as error:
+        # Pillow's decoders raise all of these on damaged files.
+        raise DataError(f"{path}: cannot be read as an image ({error}); remove it or replace it") from None
+
+
 def open_rgb(path: str | Path) -> Image.Image:
     """The first frame of an image file as a Pillow RGB image, turned as its EXIF orientation says.
 
     Raises DataError, naming the file, where it is missing, broken, or holds more than 8-bit RGB can.
     """
     path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd EXIF and the like; a size that is a bomb still raises below
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                _refuse_reduction(path, image)
-                image.load()
-                return to_rgb(image, path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: is not an image that can be read; remove it or replace it") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(
-            f"{path}: claims so many pixels that it could be a decompression bomb; shrink or remove it"
-        ) from None
-    except (OSError, SyntaxError, ValueError, IndexError, EOFError, KeyError, TypeError, OverflowError) as error:
-        # Pillow's decoders raise all of these on damaged files.
-        raise DataError(f"{path}: cannot be read as an image ({error}); remove it or replace it") from None
+    with _opened(path) as image:
+        image.load()
+        return to_rgb(image, path)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -95,17 +134,9 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) from the header alone, before any EXIF turn, refusing what `read_image` would refuse for its depth."""
-    path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                _refuse_reduction(path, image)
-                return image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "is not an image that can be read" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(f"{path}: {reason}; remove it or replace it") from None
+    """(H, W) from the header alone, before any EXIF turn. Raises as `open_rgb` does, as far as a header can tell."""
+    with _opened(Path(path)) as image:
+        return image.height, image.width
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:

@@ -15,12 +15,12 @@ class UNet(nn.Module):
     Levels count from 1 at the image side; `depth` is the innermost. Input [B, in_channels, H, W] with H and W
     multiples of 2^depth; output [B, out_channels, H, W]. Level i has base_channels x min(2^(i-1), 8) channels.
 
-    `skip`: what a level hands across. `before-activation` hands its normalised map, seen by the decoder's activation
-    (the paper's network); `after-activation` hands the map after the encoder's activation and dropout (the
-    tutorial's). `down_slope`, `up_slope`: negative slopes of the LeakyReLUs, 0 being a ReLU. Dropout of probability
-    `dropout` follows the levels in `dropout_down` and `dropout_up`; `auto` is 5..depth-1, the reference program's.
-    `bias`: of the normalised convolutions, `auto` as `layers.needs_bias` says; the last always has one. Maps are
-    concatenated as [skip, up].
+    `skip`: what a level hands across. `before-activation` hands its normalised map, to be seen by the decoder's
+    activation (the paper's network); `after-activation` hands the map after the encoder's own (the tutorial's).
+    `down_slope`, `up_slope`: negative slopes of the LeakyReLUs, 0 being a ReLU. Dropout of probability `dropout`
+    follows the levels in `dropout_down` and `dropout_up`; `auto` is 5..depth-1, the reference program's. `bias`: of the
+    normalised convolutions, `auto` as `layers.needs_bias` says; the last always has one. Maps are concatenated as
+    [skip, up].
     """
 
     def __init__(
@@ -64,8 +64,9 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         skips = []
         for i, level in self.down.items():
-            before = level(x)  # [B, c_i, H / 2^i, W / 2^i]
-            x = self._dropout(F.leaky_relu(before, self.down_slope), int(i) in self.dropout_down)
+            # Dropout and a leaky ReLU commute, so one dropout serves both ways on.
+            before = self._dropout(level(x), int(i) in self.dropout_down)  # [B, c_i, H / 2^i, W / 2^i]
+            x = F.leaky_relu(before, self.down_slope)
             skips.append(F.leaky_relu(before, self.up_slope) if self.skip == "before-activation" else x)
         x = skips.pop()
         for i, level in self.up.items():
