@@ -34,7 +34,13 @@ def yaml_value(value: object) -> str:
 def table() -> str:
     """The whole table in Markdown."""
     lines = ["| key | default | what it is |", "| --- | --- | --- |"]
-    return "\n".join(lines + [f"| `{key}` | `{default}` | {text} |" for key, default, text in rows(Config)])
+    return "\n".join(
+        lines
+        + [
+            f"| `{key}` | `{default}` | {text.replace(chr(124), chr(92) + chr(124))} |"
+            for key, default, text in rows(Config)
+        ]
+    )
 
 
 if __name__ == "__main__":

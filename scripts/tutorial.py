@@ -32,7 +32,9 @@ config = load_config(args.config, args.set)
 walk = Path(config.run.output).with_name(f"{Path(config.run.output).name}-walk")
 pairs = open_split(config.data, "train", config.data.load)
 first = pairs[0]
-write_image(walk / "preview.png", comparison_grid([[picture(first["input"]), picture(first["target"])]], ("input", "target")))
+write_image(
+    walk / "preview.png", comparison_grid([[picture(first["input"]), picture(first["target"])]], ("input", "target"))
+)
 
 # Training: the losses go to metrics.jsonl, and "Loss Progress" is drawn to loss.png after each epoch.
 trainer = Trainer(config)

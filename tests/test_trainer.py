@@ -12,7 +12,7 @@ import torch
 from pix2pix import Trainer
 from pix2pix.config import config_from_dict, load_config
 from pix2pix.data.augment import to_float
-from pix2pix.errors import CheckpointError, ConfigError
+from pix2pix.errors import CheckpointError, ConfigError, NonFiniteError
 from pix2pix.models import inference
 from pix2pix.plan import slow_run_advice
 from pix2pix.tracking import Tracker, duration, read_metrics
@@ -245,12 +245,25 @@ def test_metrics_cut_back_drops_what_came_after_the_checkpoint(tmp_path):
         read_metrics(tmp_path / "metrics.jsonl")
 
 
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_path):
+    run = {"output": str(tmp_path / "run"), "log_every_steps": 100}
+    trainer = Trainer(make_config(tmp_path / "run", run=run, optimizer={"lr": 1e30}))
+    with pytest.raises(NonFiniteError, match=r"metrics.jsonl: .*g/loss.* not a number .*lower optimizer.lr"):
+        trainer.fit()
+    assert not (tmp_path / "run" / "gen.pt").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    run["log_every_steps"] = 1
+    with pytest.raises(NonFiniteError):
+        Trainer(make_config(tmp_path / "b", run=run | {"output": str(tmp_path / "b")}, optimizer={"lr": 1e30})).fit()
+    assert all(np.isfinite(record["g/loss"]) for record in read_metrics(tmp_path / "b" / "metrics.jsonl"))
+
+
 def test_estimate_is_said_after_twenty_steps_with_a_smaller_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("pix2pix.plan.TOO_LONG", 0.001)
     config = make_config(tmp_path / "run", schedule={"epochs": 9, "decay_epochs": 4})
     Trainer(config).fit()
     said = capsys.readouterr().out
-    assert said.count(" to go\n") == 1
+    assert said.count("estimated time: ") == 1
     command = next(line for line in said.splitlines() if "a smaller run: pix2pix train" in line)
     words = command.split("a smaller run: pix2pix ")[1].split()
     overrides = [words[i + 1] for i, word in enumerate(words) if word == "--set"]

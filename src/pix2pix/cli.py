@@ -35,8 +35,11 @@ def _train_config(args: argparse.Namespace):
 
 
 def _sample(args: argparse.Namespace) -> int:
+    from pix2pix.errors import ConfigError
     from pix2pix.translate import load_generator, translate_files, translate_split
 
+    if args.input is not None and args.split is not None:
+        raise ConfigError("--split names pairs of a data set; leave it out, or give --data instead of --input")
     translator = load_generator(args.weights, args.device, args.resize)
     output = Path(args.output or Path(args.weights).parent / "translated")
     if args.input is None:
@@ -109,11 +112,19 @@ def _copy(text: str, target: Path) -> None:
     from pix2pix.errors import CheckpointError
     from pix2pix.runtime.files import writing
 
-    if target.exists():
-        raise CheckpointError(f"{target}: is there already; remove it or give another name with --output")
     with writing(target):
+        if target.exists():
+            raise CheckpointError(f"{target}: is there already; remove it or give another name with --output")
         target.write_text(text, encoding="utf-8")
     print(f"wrote {target}; train with: pix2pix train --config {target if os.sep in str(target) else f'./{target}'}")
+
+
+def _device(text: str) -> str:
+    import re
+
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|mps", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device; give auto, cpu, cuda, cuda:N or mps")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--split", choices=("train", "val", "test"), help="which pairs (val, else test)")
     sample.add_argument("--output", metavar="DIR", help="where to write (translated, beside the weights)")
     sample.add_argument("--resize", action="store_true", help="resize to the training size instead of padding")
-    sample.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    sample.add_argument("--device", type=_device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     sample.set_defaults(call=_sample)
 
     download = verbs.add_parser(

@@ -2,60 +2,64 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from pix2pix import __version__
 from pix2pix.config import Config, patch_map_size
+from pix2pix.data.dataset import PairedDataset
 from pix2pix.data.loader import worker_count
 from pix2pix.models.layers import parameter_count
+from pix2pix.run_folder import run_path
 from pix2pix.runtime.acceleration import describe_device
 from pix2pix.tracking import duration
-
-if TYPE_CHECKING:
-    from pix2pix.trainer import Trainer
 
 TOO_LONG = 2 * 3600  # seconds
 _SMALL_WIDTH = 16
 _SPEED_UP = 6  # what a width of 16 instead of 64 gains at least, on a CPU
 
 
-def describe(trainer: "Trainer", steps_an_epoch: int) -> str:
-    """The plan of a run, a line each: data, steps, networks, device, where results go."""
-    config, train, val = trainer.config, trainer.train_data, trainer.val_data
+def steps_an_epoch(config: Config, train: PairedDataset) -> int:
+    """Updates an epoch; a last short batch is one too."""
+    return -(-len(train) // config.data.batch_size)
+
+
+def describe(
+    config: Config,
+    train: PairedDataset,
+    validation: tuple[str, PairedDataset] | None,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    device: torch.device,
+) -> str:
+    """The plan of a run, a line each. `validation`: the name and the pairs of its split, where there is one."""
     data, model, schedule = config.data, config.model, config.schedule
     where = "drawn facades" if data.layout == "synthetic" else f"{data.root}, {train.layout}"
-    validation = f"{len(val)} of {trainer.validation_split} to validate" if val is not None else "none to validate"
+    beside = f"{len(validation[1])} of {validation[0]} to validate" if validation else "none to validate"
     reading = "cached in memory" if train.cached else f"decoded anew by {worker_count(data.workers, train)} workers"
-    height, width = patch_map_size(model.discriminator, data.crop)
-    levels = f", {len(trainer.generator.down)} levels" if model.generator.name == "unet" else ""
+    sizes = data.load, data.crop, patch_map_size(model.discriminator, data.crop)
+    load, crop, judged = ("x".join(map(str, size)) for size in sizes)
+    levels = f", {len(generator.down)} levels" if model.generator.name == "unet" else ""
     precision = "bf16" if config.run.precision == "bf16" else "fp32"
-    lines = [
-        ("data", f"{where}, {data.direction}: {len(train)} pairs to train on, {validation}, {reading}"),
-        (
-            "images",
-            f"{data.load[0]}x{data.load[1]}, cropped to {data.crop[0]}x{data.crop[1]}" + ", flipped" * data.flip,
-        ),
-        (
-            "steps",
-            f"{schedule.epochs} epochs x {steps_an_epoch} steps of {data.batch_size} = "
-            f"{schedule.epochs * steps_an_epoch:,} steps",
-        ),
-        ("generator", f"{model.generator.name}{levels}, {parameter_count(trainer.generator):,} parameters"),
-        (
-            "discriminator",
-            f"{model.discriminator.name}, {height}x{width} decisions, "
-            f"{parameter_count(trainer.discriminator):,} parameters",
-        ),
-        ("device", f"{describe_device(trainer.device)}, {precision}"),
-        ("results", f"{trainer.folder}"),
-    ]
-    text = [f"pix2pix {__version__}"] + [f"  {name:<14}{value}" for name, value in lines]
+    weights = parameter_count(generator), parameter_count(discriminator)
+    each = steps_an_epoch(config, train)
+    total = f"{schedule.epochs * each:,} steps"
+    lines = {
+        "data": f"{where}, {data.direction}: {len(train)} pairs to train on, {beside}, {reading}",
+        "images": f"{load}, cropped to {crop}" + ", flipped" * data.flip,
+        "steps": f"{schedule.epochs} epochs x {each} steps of {data.batch_size} = {total}",
+        "generator": f"{model.generator.name}{levels}, {weights[0]:,} parameters",
+        "discriminator": f"{model.discriminator.name}, {judged} decisions, {weights[1]:,} parameters",
+        "device": f"{describe_device(device)}, {precision}",
+        "results": str(run_path(config)),
+    }
     if data.batch_size > 1 and model.generator.norm == "batch":
-        text.append(
-            "  advice        norm 'batch' above batch 1 makes a picture depend on its neighbours in the batch; "
+        lines["advice"] = (
+            "norm 'batch' above batch 1 makes a picture depend on its neighbours in the batch; "
             "model.generator.norm=instance_affine does not"
         )
-    return "\n".join(text)
+    return "\n".join([f"pix2pix {__version__}"] + [f"  {name:<14}{value}" for name, value in lines.items()])
 
 
 def slow_run_advice(config: Config, folder: Path, seconds: float) -> str | None:

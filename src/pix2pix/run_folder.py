@@ -5,28 +5,41 @@ from pathlib import Path
 from pix2pix.checkpoint import list_checkpoints
 from pix2pix.config import Config, config_difference, dump_config, load_config
 from pix2pix.errors import CheckpointError, ConfigError
-from pix2pix.runtime.files import prepare_folder, replace_atomically
+from pix2pix.runtime.files import prepare_folder, replace_atomically, writing
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 _OWN_AFFAIR = {"run.output"}  # where a run lies says nothing of what it computes
 
 
+def run_path(config: Config) -> Path:
+    """Where a config's run lies; load_config has filled it in, and a config made in code may have left it out."""
+    return Path(config.run.output or "runs/pix2pix")
+
+
 def open_run(config: Config, resume: bool = False, fresh: bool = False) -> Path:
     """Makes or enters the run folder of a config and writes the resolved config there.
 
-    `fresh` moves an earlier run to `<output>.old-N` first. Raises ConfigError where the folder holds a run of another
-    config, naming the differences; CheckpointError where it cannot be written, holds something else, or `resume` asks
-    for a run that is not there.
+    `fresh` moves an earlier run, and nothing that is none, to `<output>.old-N` first. Raises ConfigError where the
+    folder holds a run of another config, naming the differences; CheckpointError where it cannot be written, holds
+    something else, or `resume` asks for a run that is not there.
     """
-    folder = Path(config.run.output)
-    if fresh and folder.exists():
-        _move_aside(folder)
-    if resume and not list_checkpoints(folder / CHECKPOINTS):
-        raise CheckpointError(f"{folder}: has no checkpoint to resume from; leave --resume out to start a run there")
+    folder = run_path(config)
+    with writing(folder):
+        if fresh and (folder / CONFIG).exists():
+            _move_aside(folder)
+        if resume and not list_checkpoints(folder / CHECKPOINTS):
+            raise CheckpointError(
+                f"{folder}: has no checkpoint to resume from; leave --resume out to start a run there"
+            )
     prepare_folder(folder)
     if (folder / CONFIG).exists():
         _require_same(config, folder)
+        if (folder / "gen.pt").exists() and not list_checkpoints(folder / CHECKPOINTS):
+            raise CheckpointError(
+                f"{folder}: holds trained weights, but its checkpoints are gone or cannot be read; "
+                "choose another --output, or --fresh to move it aside"
+            )
     elif any(folder.iterdir()):
         raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
     else:

@@ -1,6 +1,7 @@
 """What a run tells: metrics.jsonl, the progress bar or plain lines, the estimated time, the loss plot."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from pix2pix.errors import CheckpointError
+from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.runtime.files import replace_atomically, writing
 
 METRICS = "metrics.jsonl"
@@ -19,10 +20,13 @@ ESTIMATE_AFTER = 20  # steps
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The records of a metrics.jsonl, without a last line that a crash cut short. Raises CheckpointError."""
     records = []
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
+            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+                raise ValueError
+            records.append(record)
         except ValueError:
             if number < len(lines):
                 raise CheckpointError(f"{path}:{number}: is not a line of metrics; mend or remove the line") from None
@@ -86,7 +90,16 @@ class Tracker:
         if step % self.log_every == 0 or step == self.total_steps:
             self._record(step, **facts)
 
+    def require_finite(self) -> None:
+        """Raises NonFiniteError where a loss since the last record is not finite; asked before anything is saved."""
+        if bad := [name for name, value in self._sums.items() if not math.isfinite(value)]:
+            raise NonFiniteError(
+                f"{self.path}: {', '.join(bad)} became infinite or not a number in the last {self._count} steps, and "
+                "nothing of them was saved; lower optimizer.lr or look at the data, and give the same command again"
+            )
+
     def _record(self, step: int, **facts: float) -> None:
+        self.require_finite()
         means = {name: float(value) / self._count for name, value in self._sums.items()}
         self.pause()
         rate = self._images / max(self._seconds, 1e-9)
@@ -103,13 +116,13 @@ class Tracker:
             )
         self._sums, self._count, self._images, self._seconds = {}, 0, 0, 0.0
 
-    def seconds_left(self, step: int) -> float | None:
-        """The estimate of what is left, when it is due: once, after `ESTIMATE_AFTER` steps."""
+    def seconds_a_step(self, step: int) -> float | None:
+        """What an update takes, when an estimate is due: once, after `ESTIMATE_AFTER` steps."""
         done = step - self.first_step
         if done != ESTIMATE_AFTER or step >= self.total_steps:
             return None
         self.pause()
-        return self._own_seconds / done * (self.total_steps - step)
+        return self._own_seconds / done
 
     def write(self, record: dict[str, Any]) -> None:
         """Appends one record. Raises CheckpointError."""

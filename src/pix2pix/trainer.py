@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from pix2pix.data.pairs import available_splits
 from pix2pix.grids import comparison_grid
 from pix2pix.models import inference
 from pix2pix.networks import build_discriminator, build_generator
-from pix2pix.plan import describe, slow_run_advice
+from pix2pix.plan import describe, slow_run_advice, steps_an_epoch
 from pix2pix.run_folder import CHECKPOINTS, open_run
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.files import replace_atomically
@@ -146,13 +145,12 @@ class Trainer:
     def _open(self, resume: bool, fresh: bool) -> bool:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
-        splits = available_splits(data)
         self.train_data = open_split(data, "train", data.load)
-        self.validation_split = validation_split(splits)
-        self.val_data = open_split(data, self.validation_split, data.crop) if self.validation_split else None
-        self.folder = Path(self.config.run.output)
-        steps_an_epoch = -(-len(self.train_data) // data.batch_size)
-        print(describe(self, steps_an_epoch), flush=True)
+        split = validation_split(available_splits(data))
+        self.val_data = open_split(data, split, data.crop) if split else None
+        validation = (split, self.val_data) if split else None
+        plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
+        print(plan, flush=True)
         self.folder = open_run(self.config, resume, fresh)
         window = self._restore()
         if self.epoch >= self.config.schedule.epochs:
@@ -175,7 +173,7 @@ class Trainer:
             workers,
             self.device.type == "cuda",
         )
-        total = steps_an_epoch * self.config.schedule.epochs
+        total = steps_an_epoch(self.config, self.train_data) * self.config.schedule.epochs
         self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
         return True
 
@@ -190,10 +188,11 @@ class Trainer:
         return rate
 
     def _estimate(self) -> None:
-        seconds = self.tracker.seconds_left(self.step)
-        if seconds is not None:
-            self.tracker.say(f"about {duration(seconds)} to go")
-            if advice := slow_run_advice(self.config, self.folder, seconds):
+        each = self.tracker.seconds_a_step(self.step)
+        if each is not None:
+            total, left = (each * steps for steps in (self.tracker.total_steps, self.tracker.total_steps - self.step))
+            self.tracker.say(f"estimated time: {duration(total)} in total, {duration(left)} to go")
+            if advice := slow_run_advice(self.config, self.folder, total):
                 self.tracker.say(advice)
 
     def _end_epoch(self) -> None:
@@ -243,7 +242,8 @@ class Trainer:
 
     def _sample(self) -> None:
         """The grid of fixed validation pairs (of training pairs where there are no others), and the loss plot."""
-        dataset = self.val_data if self.val_data is not None else self.train_data
+        data = self.config.data
+        dataset = self.val_data if self.val_data is not None else open_split(data, "train", data.crop)
         rows = []
         for index in range(min(self.config.run.sample_pairs, len(dataset))):
             pair = dataset[index]
@@ -259,6 +259,7 @@ class Trainer:
     # What is kept
 
     def _save(self) -> None:
+        self.tracker.require_finite()
         parts = {name: getattr(self, name).state_dict() for name in self._parts()}
         counters = {"step": self.step, "samples_seen": self.samples_seen, "best": self.best}
         state = parts | counters | {"window": self.tracker.window()}

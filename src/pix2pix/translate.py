@@ -20,7 +20,7 @@ from pix2pix.errors import ConfigError, DataError
 from pix2pix.grids import comparison_grid
 from pix2pix.models import inference
 from pix2pix.runtime.acceleration import pick_device
-from pix2pix.runtime.files import prepare_folder, writing
+from pix2pix.runtime.files import prepare_folder, replace_atomically
 from pix2pix.weights import load_generator_file
 
 GRID_PAIRS = 16
@@ -77,12 +77,12 @@ def find_images(source: str) -> tuple[Path, list[Path]]:
     Raises DataError where there are none.
     """
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):  # Path's own methods raise for a name that is too long or out of reach
         images = sorted(p for p in path.rglob("*") if p.is_file() and is_image(p))
         if not images:
             raise DataError(f"{path}: holds no images; give a folder that does, a file or a glob")
         return path, images
-    if path.exists():
+    if os.path.exists(path):
         return path.parent, [path]
     images = sorted(Path(p) for p in glob.glob(source, recursive=True) if Path(p).is_file() and is_image(Path(p)))
     if not images:
@@ -93,12 +93,13 @@ def find_images(source: str) -> tuple[Path, list[Path]]:
 def _outputs(base: Path, images: Sequence[Path], output: Path) -> list[Path]:
     """Where each translation goes: the image's relative name, as PNG. Where two would share one, all their name."""
     relative = [image.relative_to(base) for image in images]
-    sharing = Counter(path.with_suffix("") for path in relative)
-    outputs = [
-        output
-        / (path.with_suffix(".png") if sharing[path.with_suffix("")] == 1 else path.with_name(path.name + ".png"))
-        for path in relative
-    ]
+    whole = [path.with_name(path.name + ".png") for path in relative]
+    short = [path.with_suffix(".png") for path in relative]
+    sharing = Counter(short)
+    names = [one if sharing[one] == 1 else other for one, other in zip(short, whole, strict=True)]
+    if len(set(names)) < len(names):  # a.png.jpg is still in the way of a.png
+        names = whole
+    outputs = [output / name for name in names]
     inputs = {image.resolve() for image in images}
     if clash := next((path for path in outputs if path.resolve() in inputs), None):
         raise ConfigError(f"{clash}: is an input and would be overwritten; choose another --output")
@@ -121,8 +122,7 @@ def translate_files(translator: Translator, source: str, output: Path) -> tuple[
         except DataError as error:  # the others are still wanted
             failed.append(error)
             continue
-        with writing(target):
-            write_image(target, translator.translate(pixels))
+        _write(target, translator.translate(pixels))
     return len(images) - len(failed), failed
 
 
@@ -138,15 +138,16 @@ def translate_split(translator: Translator, config: Config, split: str, output: 
         pair = dataset[index]
         input, target = (pair[key].permute(1, 2, 0).numpy() for key in ("input", "target"))
         fake = translator.translate(input)
-        path = output / split / f"{pair['name']}.png"
-        with writing(path):
-            write_image(path, fake)
+        _write(output / split / f"{pair['name']}.png", fake)
         if len(rows) < GRID_PAIRS:
             rows.append([input, fake, target])
     grid = output / f"{split}_comparison.png"
-    with writing(grid):
-        write_image(grid, comparison_grid(rows))
+    _write(grid, comparison_grid(rows))
     return len(dataset), grid
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    replace_atomically(path, lambda temporary: write_image(temporary, pixels))
 
 
 def _progress(items: Sequence) -> Iterator:

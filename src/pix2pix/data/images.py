@@ -97,7 +97,7 @@ _quiet = _Quiet()
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The file's header as Pillow has it; whatever goes wrong with it inside becomes a DataError that names the file."""
+    """The file's header as Pillow has it; whatever goes wrong with it inside is a DataError that names the file."""
     try:
         with _quiet, Image.open(path, formats=_FORMATS) as image:
             _refuse_reduction(path, image)

@@ -54,8 +54,8 @@ class _Order:
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = counter_rng(self.seed, ORDER, self.epoch).permutation(self.count).tolist()[self.start :]
-        for first in range(0, len(order), self.batch_size):
-            yield [(self.epoch, index) for index in order[first : first + self.batch_size]]
+        places = [(self.epoch, index) for index in order]  # a list, so that the next epoch may be asked for meanwhile
+        return iter([places[first : first + self.batch_size] for first in range(0, len(places), self.batch_size)])
 
 
 class PairLoader:
@@ -86,7 +86,7 @@ class PairLoader:
         )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
-        """The batches of an epoch, from its `start`-th pair on."""
+        """The batches of an epoch, from its `start`-th pair on. With workers, asking for another ends this one."""
         self._order.epoch, self._order.start = epoch, start
         return iter(self._loader)
 

@@ -1,6 +1,6 @@
 """Finds the pairs of a data set and reads them. A and B end here: a pair has an `input` and a `target`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,9 @@ class SideBySidePair:
 
     def check(self) -> None:
         """Reads the header only; raises DataError where the file is no image or has no two halves."""
-        _require_halves(self.path, image_size(self.path)[1])
+        height, width = image_size(self.path)
+        if height % 2 or width % 2:  # an EXIF turn may swap them: only reading tells
+            self.read()
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """(input, target), uint8 [H, W, 3] each. Raises DataError."""
@@ -53,10 +55,9 @@ class TwoFilePair:
         return (self.input, self.target)
 
     def check(self) -> None:
-        """Reads the headers only; raises DataError where one is no image. Sizes are compared when both are read:
-        an EXIF turn may swap a header's."""
-        for path in self.files:
-            image_size(path)
+        """Reads the headers only; raises DataError where one is no image or their sizes differ."""
+        if image_size(self.input) != image_size(self.target):  # unless an EXIF turn makes them one: only reading tells
+            self.read()
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """(input, target), uint8 [H, W, 3] each, of one size. Raises DataError."""
@@ -98,24 +99,31 @@ def _require_halves(path: Path, width: int) -> None:
         raise DataError(f"{path}: is {width} pixels wide, which has no two halves; it should hold A and B side by side")
 
 
-def _images_by_stem(folder: Path) -> dict[str, Path]:
+def _by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """In the order of the names. Raises DataError where two have the same."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and is_image(path):
-            if path.stem in found:
-                raise DataError(f"{found[path.stem]} and {path} have one name; rename or remove one")
-            found[path.stem] = path
+    for name, path in sorted(named):
+        if name in found:
+            raise DataError(f"{found[name]} and {path} have one name; rename or remove one")
+        found[name] = path
     return found
 
 
+def _images_by_stem(folder: Path) -> dict[str, Path]:
+    return _by_name((path.stem, path) for path in folder.iterdir() if path.is_file() and is_image(path))
+
+
 def _subfolders(folder: Path) -> dict[str, Path]:
-    return {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    """Those called a and b, or A and B."""
+    return _by_name(
+        (path.name.lower(), path) for path in folder.iterdir() if path.name.lower() in ("a", "b") and path.is_dir()
+    )
 
 
 def _layout(folder: Path) -> str:
     """Which layout a split's folder has, `side-by-side` or `two-folders`. Raises DataError where it cannot tell."""
     images = any(path.is_file() and is_image(path) for path in folder.iterdir())
-    both = {"a", "b"} <= _subfolders(folder).keys()
+    both = len(_subfolders(folder)) == 2
     if images and both:
         raise DataError(
             f"{folder}: holds pictures and also folders a and b; set data.layout to side-by-side or two-folders"
@@ -132,11 +140,11 @@ def _two_folders(folder: Path, direction: str) -> list[Pair]:
     if missing := [name for name in ("a", "b") if name not in subfolders]:
         raise DataError(f"{folder / missing[0]}: no such folder; the layout two-folders needs a and b")
     a, b = _images_by_stem(subfolders["a"]), _images_by_stem(subfolders["b"])
-    if lonely := [mine[stem] for mine, other in ((a, b), (b, a)) for stem in sorted(mine.keys() - other.keys())]:
+    if lonely := [mine[stem] for mine, other in ((a, b), (b, a)) for stem in mine if stem not in other]:
         names = ", ".join(str(path) for path in lonely[:10]) + (f" and {len(lonely) - 10} more" if lonely[10:] else "")
         raise DataError(f"{folder}: {len(lonely)} without a partner of the same name: {names}; add or remove them")
     input, target = (a, b) if direction == "a2b" else (b, a)
-    return [TwoFilePair(stem, input[stem], target[stem]) for stem in sorted(a)]
+    return [TwoFilePair(stem, input[stem], target[stem]) for stem in a]
 
 
 def _side_by_side(folder: Path, direction: str) -> list[Pair]:
@@ -156,10 +164,10 @@ def available_splits(data: DataConfig) -> list[str]:
     if data.layout == "synthetic":
         return list(SPLITS)
     root = Path(data.root or "")
-    if not root.is_dir():
+    if data.root is None or not root.is_dir():
         raise DataError(
-            f"{root}: no such folder; set data.root or pass --data with where your pairs are, or get the facades with: "
-            "pix2pix download facades"
+            f"{data.root or 'data.root'}: no such folder; set data.root or pass --data with where your pairs are, or "
+            "get the facades with: pix2pix download facades"
         )
     return [split for split in SPLITS if (root / split).is_dir()]
 

@@ -16,8 +16,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise CheckpointError(
-            f"{error.filename or path}: cannot be written ({reason}); free space, mend its permissions "
-            "or choose another --output"
+            f"{path}: cannot be written ({reason}); free space, mend its permissions or choose another --output"
         ) from None
     except RuntimeError as error:
         # torch.save turns a failed write into a RuntimeError of its zip writer
@@ -54,6 +53,10 @@ def save_atomically(path: Path, value: object) -> None:
 def prepare_folder(folder: Path) -> None:
     """Makes a folder and proves that files can be written there. Raises CheckpointError, naming it and the remedy."""
     with writing(folder):
+        if folder.is_symlink() and not folder.exists():
+            raise CheckpointError(f"{folder}: is a link to nothing; mend or remove it, or choose another --output")
+        if folder.exists() and not folder.is_dir():
+            raise CheckpointError(f"{folder}: is a file, and a folder is needed; choose another --output")
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"pix2pix")

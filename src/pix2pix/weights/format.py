@@ -57,9 +57,8 @@ def _read(path: Path) -> dict:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; a run writes its weights to <its output folder>/gen.pt") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); give a weights file") from None
     except (
+        OSError,
         RuntimeError,
         pickle.UnpicklingError,
         EOFError,
@@ -68,8 +67,11 @@ def _read(path: Path) -> dict:
         IndexError,
         AttributeError,
         TypeError,
-    ):
-        # The many ways in which torch.load rejects what is no weights file, or is a damaged one.
+    ) as error:
+        # The many ways in which torch.load rejects what is no weights file, or is a damaged one. Only an OSError of
+        # opening the file names it; others come from offsets that a damaged file names.
+        if isinstance(error, OSError) and error.filename is not None:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror}); give a weights file") from None
         raise CheckpointError(
             f"{path}: is not a weights file, or is damaged; give a gen.pt that pix2pix wrote"
         ) from None

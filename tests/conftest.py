@@ -1,0 +1,32 @@
+"""What every test gets: a temporary folder to stand in, one thread, and, where it asks, one tiny trained run."""
+
+import os
+import shutil
+from pathlib import Path
+
+# Before torch is imported, and for the programs that tests start: at these sizes a second thread only costs time, and
+# runs are compared bit by bit, which holds for one number of threads.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.pop("PIX2PIX_DEBUG", None)
+
+import pytest
+from commands import TINY, Result, pix2pix
+
+
+@pytest.fixture(autouse=True)
+def in_a_temporary_folder(tmp_path, monkeypatch):
+    """Each test stands in its own folder, so that relative paths such as runs/ land there."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> tuple[Path, Result]:
+    """A finished run of two epochs, and what its command said. To be read only; `trained` is a copy to change."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return folder, pix2pix("train", *TINY, "--output", folder)
+
+
+@pytest.fixture
+def trained(finished) -> Path:
+    """A copy of the finished run, at run/ in the test's folder."""
+    return shutil.copytree(finished[0], Path("run"))

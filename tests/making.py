@@ -1,0 +1,102 @@
+"""Small pictures and data sets for the tests, some of them written byte by byte where Pillow cannot write them."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SHARED = Path(__file__).parents[2] / "shared"  # real data that only the developers' machines have
+ORIENTATION, DESCRIPTION = 0x0112, 0x010E  # EXIF tags
+TURNS = {  # EXIF 2.32, 4.6.4 A: what a reader must do to the stored pixels [H, W, 3]
+    1: lambda p: p,
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda p: np.rot90(p),
+}
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """uint8 [H, W, 3]."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    """A gradient, uint8 [H, W, 3]: what survives JPEG."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([60 + 3 * rows, 200 - 2 * columns, 90 + rows + columns], -1).astype(np.uint8)
+
+
+def coordinates(height: int, width: int, index: int, offset: int = 0) -> np.ndarray:
+    """Every pixel holds its own row and column, `offset` added, and the picture's `index`: uint8 [H, W, 3]."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([rows + offset, columns + offset, np.full_like(rows, index)], -1).astype(np.uint8)
+
+
+def save(
+    path: Path, image: np.ndarray | Image.Image, orientation: int | None = None, description: str = "", **options
+) -> Path:
+    """Writes an image file with Pillow, making its folder; `orientation` and `description` are EXIF."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if orientation is not None:
+        options["exif"] = Image.Exif()
+        options["exif"][ORIENTATION] = orientation
+        if description:
+            options["exif"][DESCRIPTION] = description
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
+    return path
+
+
+def save_halves(path: Path, a: np.ndarray, b: np.ndarray, **options) -> Path:
+    return save(path, np.concatenate([a, b], 1), **options)
+
+
+def png(path: Path, samples: np.ndarray) -> Path:
+    """A 16-bit PNG, grey [H, W] or colour [H, W, 3]; Pillow writes none in colour."""
+    height, width = samples.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 16, 2 if samples.ndim == 3 else 0, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+def tiff(path: Path, samples: np.ndarray) -> Path:
+    """An uncompressed TIFF [H, W, C] of the samples' own type; a fourth channel is one of unknown meaning."""
+    samples = samples.astype(samples.dtype.newbyteorder("<"))
+    height, width, channels = samples.shape
+    bits, form = 8 * samples.itemsize, {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
+    tags = {
+        256: [width],
+        257: [height],
+        258: [bits] * channels,
+        259: [1],  # no compression
+        262: [2 if channels > 2 else 1],  # RGB, or black is zero
+        273: [0],  # where the pixels begin: filled in below
+        277: [channels],
+        278: [height],
+        279: [samples.nbytes],
+        **({338: [0]} if channels == 4 else {}),
+        339: [form] * channels,
+    }
+    long_values = 8 + 2 + 12 * len(tags) + 4
+    tags[273] = [long_values + sum(2 * len(v) for v in tags.values() if len(v) > 2)]
+    entries, extra = b"", b""
+    for tag, values in tags.items():  # type 3 is SHORT
+        packed = struct.pack(f"<{len(values)}H", *values)
+        if len(packed) > 4:
+            packed, extra = struct.pack("<I", long_values + len(extra)), extra + packed
+        entries += struct.pack("<HHI", tag, 3, len(values)) + packed.ljust(4, b"\0")
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory + extra + samples.tobytes())
+    return path
