@@ -238,3 +238,8 @@ def test_real_facades_are_photographs_beside_flat_maps():
         assert labels.shape == photo.shape == (256, 256, 3)
         blue = np.abs(labels.astype(int) - (0, 0, 255)).sum(-1) < 60  # the wall's class, or the background's
         assert blue.mean() > 0.1 and np.abs(photo.astype(int) - (0, 0, 255)).sum(-1).min() > 60
+
+
+def test_a_root_that_cannot_be_looked_into_is_named():
+    with pytest.raises(DataError, match=r"^x{300}.*: (cannot be looked into|no such folder)"):
+        available_splits(DataConfig(root="x" * 300))

@@ -15,6 +15,7 @@ from pix2pix.data.augment import to_float
 from pix2pix.errors import CheckpointError, ConfigError, NonFiniteError
 from pix2pix.models import inference
 from pix2pix.plan import slow_run_advice
+from pix2pix.runtime.acceleration import pick_device
 from pix2pix.tracking import Tracker, duration, read_metrics
 from pix2pix.weights import load_generator_file
 
@@ -288,3 +289,20 @@ def test_trainer_takes_no_signal_handlers(tmp_path):
     """Only the command line installs them."""
     code = "import signal, pix2pix.trainer; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
+
+
+def test_a_run_that_saved_nothing_may_begin_with_another_config(tmp_path):
+    config = make_config(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("nonsense: [\n")
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1}\n')
+    Trainer(config).fit()
+    assert load_config(tmp_path / "run" / "config.yaml") == config
+    with pytest.raises(ConfigError, match=r"holds a run of another config.*\n  optimizer.lr: was 0.0002, now 0.001"):
+        Trainer(make_config(tmp_path / "run", optimizer={"lr": 1e-3})).fit()
+
+
+def test_devices_that_are_none(tmp_path):
+    for name in ("banana", "cuda:99"):
+        with pytest.raises(ConfigError, match=f"'{name}' is (no device|not available)"):
+            pick_device(name)

@@ -33,16 +33,17 @@ def open_run(config: Config, resume: bool = False, fresh: bool = False) -> Path:
                 f"{folder}: has no checkpoint to resume from; leave --resume out to start a run there"
             )
     prepare_folder(folder)
-    if (folder / CONFIG).exists():
-        _require_same(config, folder)
-        if (folder / "gen.pt").exists() and not list_checkpoints(folder / CHECKPOINTS):
-            raise CheckpointError(
-                f"{folder}: holds trained weights, but its checkpoints are gone or cannot be read; "
-                "choose another --output, or --fresh to move it aside"
-            )
-    elif any(folder.iterdir()):
+    checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
+    if not (folder / CONFIG).exists() and any(folder.iterdir()):
         raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
-    else:
+    if checkpoints or weights:
+        _require_same(config, folder)
+    if weights and not checkpoints:
+        raise CheckpointError(
+            f"{folder}: holds trained weights, but its checkpoints are gone or cannot be read; "
+            "choose another --output, or --fresh to move it aside"
+        )
+    if not checkpoints:  # a run that saved nothing, for broken data perhaps, may begin with another config
         replace_atomically(folder / CONFIG, lambda path: path.write_text(dump_config(config), encoding="utf-8"))
     return folder
 

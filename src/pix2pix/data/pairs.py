@@ -1,6 +1,7 @@
 """Finds the pairs of a data set and reads them. A and B end here: a pair has an `input` and a `target`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,17 +160,27 @@ def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:
     ]
 
 
+@contextmanager
+def _listing(root: str | None) -> Iterator[None]:
+    """Turns what can go wrong while looking through a data set's folders into one DataError that names them."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{error.filename or root}: cannot be looked into ({error.strerror}); mend data.root") from None
+
+
 def available_splits(data: DataConfig) -> list[str]:
     """Which of train, val and test a data set has, by its folders' names. Raises DataError where root is missing."""
     if data.layout == "synthetic":
         return list(SPLITS)
-    root = Path(data.root or "")
-    if data.root is None or not root.is_dir():
-        raise DataError(
-            f"{data.root or 'data.root'}: no such folder; set data.root or pass --data with where your pairs are, or "
-            "get the facades with: pix2pix download facades"
-        )
-    return [split for split in SPLITS if (root / split).is_dir()]
+    with _listing(data.root):
+        root = Path(data.root or "")
+        if data.root is None or not root.is_dir():
+            raise DataError(
+                f"{data.root or 'data.root'}: no such folder; set data.root or pass --data with where your pairs are, "
+                "or get the facades with: pix2pix download facades"
+            )
+        return [split for split in SPLITS if (root / split).is_dir()]
 
 
 def find_pairs(data: DataConfig, split: str, size: tuple[int, int]) -> tuple[str, Sequence[Pair]]:
@@ -185,8 +196,10 @@ def find_pairs(data: DataConfig, split: str, size: tuple[int, int]) -> tuple[str
         raise DataError(
             f"{folder}: no such folder; {data.root} has {', '.join(splits) or 'no split (train, val, test)'}"
         )
-    layout = _layout(folder) if data.layout == "auto" else data.layout
-    pairs = _two_folders(folder, data.direction) if layout == "two-folders" else _side_by_side(folder, data.direction)
+    with _listing(data.root):
+        layout = _layout(folder) if data.layout == "auto" else data.layout
+        read = {"two-folders": _two_folders, "side-by-side": _side_by_side}[layout]
+        pairs = read(folder, data.direction)
     if not pairs:
         raise DataError(f"{folder}: holds no pairs; put pictures there or set data.layout")
     return layout, pairs

@@ -13,7 +13,10 @@ def pick_device(name: str = "auto") -> torch.device:
     """`auto` is the first CUDA GPU, else Apple's, else the CPU. Raises ConfigError where the named one is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"'{name}' is no device; give auto, cpu, cuda, cuda:N or mps") from None
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type, True)
     if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"device '{name}' is not available on this machine; use --device auto or --device cpu")

@@ -1,0 +1,49 @@
+"""What the README says is what there is."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pix2pix.cli import _parser
+from pix2pix.config import load_config, shipped_configs
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(
+    r"^pix2pix .*$|(?<=&& \.venv/bin/)pix2pix [^&\n]*|(?<=^\.venv/bin/)pix2pix .*$", README, re.MULTILINE
+)
+
+
+def test_the_table_of_keys_is_the_schemas():
+    assert runpy.run_path(str(ROOT / "scripts" / "config_table.py"))["table"]() in README
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_parse(command):
+    words = shlex.split(command, comments=True)
+    args = _parser().parse_args(words[1:])
+    if args.verb == "train" and not args.config.endswith(".yaml"):
+        load_config(args.config, args.set)
+
+
+def test_commands_of_every_verb_are_found():
+    assert {command.split()[1] for command in COMMANDS} >= {"train", "sample", "download", "configs"}
+
+
+def test_every_shipped_config_is_named():
+    assert [name for name in shipped_configs() if f"`{name}`" not in README] == []
+
+
+def test_ci_runs_the_readmes_test_command():
+    pattern = re.search(r"grep -m 1 -E '(.*)' README", (ROOT / ".ci" / "run").read_text())[1]
+    lines = [line for line in README.splitlines() if re.search(pattern, line)]
+    assert len(lines) == 1
+    assert "pip install" in lines[0]
+
+
+def test_pictures_are_there():
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / picture).stat().st_size < 500_000
