@@ -1,0 +1,177 @@
+"""One process at a time makes a data set, and what a killed one leaves is cleared away."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from download_server import ARCHIVE, FILES, serving, tree
+
+from pix2pix.data import download as module
+from pix2pix.data import staging
+from pix2pix.data.download import download
+from pix2pix.data.staging import making, staged
+from pix2pix.errors import CheckpointError
+
+CHILD = """
+import sys, time
+from pix2pix.data import catalogue, download as module
+from pix2pix.data.catalogue import Dataset
+url, length, md5 = sys.argv[1:]
+catalogue.DATASETS["tiny"] = Dataset(url, 10_000, int(length), md5, {"train": 3, "val": 1, "test": 2})
+def check(folder, dataset):
+    print("unpacked", flush=True)
+    time.sleep(60)
+module._check_side_by_side = check
+module.download("tiny", ".")
+"""
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with serving(monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def child(server):
+    """A process that is in the midst of making `./tiny`."""
+    entry = module.DATASETS["tiny"]
+    command = [sys.executable, "-c", CHILD, entry.url, str(entry.bytes), entry.md5]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert any(line == "unpacked\n" for line in process.stdout)
+        yield process
+        process.kill()
+
+
+def hidden() -> list[str]:
+    return sorted(path.name.split("-")[0] for path in Path().iterdir() if path.name.startswith("."))
+
+
+def test_a_second_download_of_the_same_name_is_refused(server, child):
+    before = tree(Path())
+    with pytest.raises(CheckpointError, match=rf"tiny: process {child.pid} on .* is making it already; wait") as caught:
+        download("tiny", ".")
+    assert caught.value.exit_code == 4
+    assert str(next(Path().glob(".tiny.claim-*"))) in str(caught.value)
+    assert tree(Path()) == before and len(server.requests) == 1
+    server.sent = 0
+    download("tiny", "elsewhere")  # another folder is nobody's
+    assert tree(Path("elsewhere")) == FILES and server.sent == len(ARCHIVE)
+
+
+def test_what_a_killed_download_left_is_cleared_and_not_fetched_anew(server, child, capsys):
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert hidden() == [".tiny", ".tiny.claim"] and not Path("tiny").exists()
+    assert Path("tiny.tar.gz.part").read_bytes() == ARCHIVE
+    download("tiny", ".")
+    assert tree(Path()) == {f"{name}": data for name, data in FILES.items()} and hidden() == []
+    assert [wanted for wanted, _ in server.requests] == [None, f"bytes={len(ARCHIVE)}-"]
+    assert server.sent == len(ARCHIVE)
+    out = capsys.readouterr().out
+    assert "which an interrupted run left" in out and "are here already" in out
+
+
+def test_an_interruption_keeps_what_was_downloaded(server, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_check_side_by_side", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            download("tiny", ".")
+    assert hidden() == [] and sorted(tree(Path())) == ["tiny.tar.gz.part", "tiny.tar.gz.part.json"]
+    download("tiny", ".")
+    assert tree(Path()) == FILES and server.sent == len(ARCHIVE)
+
+
+def test_only_what_is_ours_is_cleared(tmp_path):
+    mine = [".tiny-notes", ".tiny-ABCDEFGH", ".tiny-abcdefghi", ".other-abcdefgh", "tiny-abcdefgh"]
+    for name in (*mine, ".tiny-abcd_123"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".tiny-12345678").write_bytes(b"a file")
+    (tmp_path / ".tiny-87654321").symlink_to(tmp_path / ".tiny-notes", target_is_directory=True)
+    with making(tmp_path / "tiny"):
+        left = {path.name for path in tmp_path.iterdir() if ".claim-" not in path.name}
+    assert left == {*mine, ".tiny-12345678", ".tiny-87654321"}
+
+
+def test_a_claim_is_whose_process_lives(tmp_path, monkeypatch):
+    folder, host, me = tmp_path / "tiny", staging._host(), psutil.Process()
+    parent = psutil.Process(os.getppid())
+    dead = [
+        f"{parent.pid}-{parent.create_time() - 100:.2f}-{host}",  # its number is another's now
+        f"{me.pid}-{me.create_time() - 1:.2f}-{host}",  # and here it is ours
+        f"999999999-1.00-{host}",
+        "of no form",
+    ]
+    for claimant in dead:
+        (tmp_path / f".tiny.claim-{claimant}").touch()
+    with making(folder):
+        (claim,) = tmp_path.iterdir()
+        assert claim.name == f".tiny.claim-{me.pid}-{me.create_time():.2f}-{host}"
+    assert list(tmp_path.iterdir()) == []
+    for claimant in (f"{parent.pid}-{parent.create_time():.2f}-{host}", "1-1.00-some-other-machine"):
+        living = tmp_path / f".tiny.claim-{claimant}"
+        living.touch()
+        with pytest.raises(CheckpointError, match=str(living)), making(folder):
+            pass
+        assert list(tmp_path.iterdir()) == [living]
+        with making(tmp_path / "other"):  # another data set's
+            pass
+        living.unlink()
+
+
+def test_a_claim_of_a_process_that_is_dead_but_not_yet_buried(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        dying = psutil.Process(process.pid)
+        claim = tmp_path / f".tiny.claim-{process.pid}-{dying.create_time():.2f}-{staging._host()}"
+        claim.touch()
+        with pytest.raises(CheckpointError, match=str(process.pid)), making(tmp_path / "tiny"):
+            pass
+        process.send_signal(signal.SIGKILL)
+        while dying.status() != psutil.STATUS_ZOMBIE:
+            pass
+        with making(tmp_path / "tiny"):
+            assert not claim.exists()
+
+
+def test_never_two_at_once(tmp_path, monkeypatch):
+    inside, most, lock, done = 0, [0], threading.Lock(), []
+    monkeypatch.setattr(staging, "_TRIES", 400)
+
+    def make(number):
+        nonlocal inside
+        with making(tmp_path / "tiny"):
+            with lock:
+                inside += 1
+                most.append(inside)
+            threading.Event().wait(0.005)
+            with lock:
+                inside -= 1
+                done.append(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, range(8)))
+    assert max(most) == 1 and sorted(done) == list(range(8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_staged(tmp_path):
+    with staged(tmp_path / "tiny") as path:
+        path.mkdir()
+        (path / "file").write_bytes(b"whole")
+        assert not (tmp_path / "tiny").exists()
+    assert tree(tmp_path) == {"tiny/file": b"whole"}
+    shutil.rmtree(tmp_path / "tiny")
+    with pytest.raises(RuntimeError), staged(tmp_path / "tiny") as path:
+        path.mkdir()
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
