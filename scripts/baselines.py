@@ -37,7 +37,7 @@ def class_colours(labels: np.ndarray, targets: np.ndarray, test_labels: np.ndarr
     classes = np.unique(train)
     if len(classes) > MOST_CLASSES:
         return None
-    painted = np.zeros(test_labels.shape, np.float32)
+    painted = np.broadcast_to(np.median(targets, axis=(0, 1, 2)), test_labels.shape).copy()  # for a class never seen
     for colour in classes:
         painted[test == colour] = np.median(targets[train == colour], axis=0)
     return painted
@@ -52,7 +52,7 @@ def main() -> None:
     translator = load_generator(args.weights)
     config = translator.config
     if args.data:
-        data = config.data.model_dump(mode="json") | {"root": args.data}
+        data = config.data.model_dump(mode="json") | {"root": args.data, "layout": "auto"}
         config = config_from_dict(config.model_dump(mode="json") | {"data": data}, "--data")
     train_inputs, train_targets = arrays(open_split(config.data, "train", config.data.crop).prepare())
     inputs, targets = arrays(open_split(config.data, args.split, config.data.crop).prepare())

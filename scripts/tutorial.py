@@ -16,42 +16,48 @@ from pix2pix.grids import comparison_grid
 from pix2pix.models import inference
 from pix2pix.networks import build_generator
 
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("--config", default="facades_tutorial")
-parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-args = parser.parse_args()
-
 
 def picture(image: torch.Tensor):
     """uint8 [3, H, W] as the array [H, W, 3] that a file holds."""
     return image.permute(1, 2, 0).numpy()
 
 
-# The data: pairs of one size, a preview of the first (8-bit pixels; the network sees x / 127.5 - 1).
-config = load_config(args.config, args.set)
-walk = Path(config.run.output).with_name(f"{Path(config.run.output).name}-walk")
-pairs = open_split(config.data, "train", config.data.load)
-first = pairs[0]
-write_image(
-    walk / "preview.png", comparison_grid([[picture(first["input"]), picture(first["target"])]], ("input", "target"))
-)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="facades_tutorial")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    args = parser.parse_args()
 
-# Training: the losses go to metrics.jsonl, and "Loss Progress" is drawn to loss.png after each epoch.
-trainer = Trainer(config)
-trainer.fit()
-print(f"Loss Progress: {trainer.folder / 'loss.png'}")
+    # The data: pairs of one size, a preview of the first (8-bit pixels; the network sees x / 127.5 - 1).
+    config = load_config(args.config, args.set)
+    walk = Path(config.run.output).with_name(f"{Path(config.run.output).name}-walk")
+    pairs = open_split(config.data, "train", config.data.crop)
+    first = pairs[0]
+    write_image(
+        walk / "preview.png",
+        comparison_grid([[picture(first["input"]), picture(first["target"])]], ("input", "target")),
+    )
 
-# Saving both networks as plain state dicts, and loading the generator back into a new one.
-torch.save(trainer.generator.state_dict(), walk / "weights_gen.pt")
-torch.save(trainer.discriminator.state_dict(), walk / "weights_dis.pt")
-generator = build_generator(config)
-generator.load_state_dict(torch.load(walk / "weights_gen.pt", weights_only=True, map_location="cpu"))
+    # Training: the losses go to metrics.jsonl, and "Loss Progress" is drawn to loss.png after each epoch.
+    trainer = Trainer(config)
+    trainer.fit()
+    print(f"Loss Progress: {trainer.folder / 'loss.png'}")
 
-# Eight training pairs, real and generated, the generator in eval mode.
-rows = []
-for pair in (pairs[i] for i in range(min(8, len(pairs)))):
-    with inference(generator):
-        fake = to_pixels(generator(to_float(pair["input"][None])))[0]
-    rows.append([picture(image) for image in (pair["input"], fake, pair["target"])])
-write_image(walk / "eight_pairs.png", comparison_grid(rows))
-print(f"preview, weights and eight pairs: {walk}")
+    # Saving both networks as plain state dicts, and loading the generator back into a new one.
+    torch.save(trainer.generator.state_dict(), walk / "weights_gen.pt")
+    torch.save(trainer.discriminator.state_dict(), walk / "weights_dis.pt")
+    generator = build_generator(config)
+    generator.load_state_dict(torch.load(walk / "weights_gen.pt", weights_only=True, map_location="cpu"))
+
+    # Eight training pairs, real and generated, the generator in eval mode.
+    rows = []
+    for pair in (pairs[i] for i in range(min(8, len(pairs)))):
+        with inference(generator):
+            fake = to_pixels(generator(to_float(pair["input"][None])))[0]
+        rows.append([picture(image) for image in (pair["input"], fake, pair["target"])])
+    write_image(walk / "eight_pairs.png", comparison_grid(rows))
+    print(f"preview, weights and eight pairs: {walk}")
+
+
+if __name__ == "__main__":  # loader workers start this file anew where they cannot fork
+    main()

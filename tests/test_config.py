@@ -66,7 +66,7 @@ schedule: {epochs: 20, decay_epochs: 30}
     assert errors(write(text), ["loss.lambda_l=50", "run.log_every_steps=0"]) == [
         "c.yaml:3: data.flip is 'no', but must be true or false",
         "c.yaml:4: unknown key 'fineSize' in data; here it is data.image_size",
-        "c.yaml:5: data.workers is -1, but must be auto or a whole number of at least 0",
+        "c.yaml:5: data.workers is -1, but must be auto or a whole number from 0 to 256",
         "c.yaml:7: unknown key 'lambda_L1' in loss; did you mean 'lambda_l1'?",
         "c.yaml:8: unknown key 'epochs' in loss; it belongs in schedule",
         "c.yaml:9: loss.adversarial is 'vanilla', but must be one of bce, mse, mse_sigmoid, bce_sigmoid, hinge; "

@@ -100,7 +100,9 @@ def test_per_image_norm_is_that_programs_default_test_time(stem):
 
 
 def trace_config(trace: str, kind: str) -> dict:
-    common = {"data": {"root": "unused", "batch_size": 2}, "optimizer": {"lr": 2e-4, "betas": [0.5, 0.999]}}
+    common = {"data": {"root": "unused", "batch_size": 2}, "run": {"device": "cpu"}} | {
+        "optimizer": {"lr": 2e-4, "betas": [0.5, 0.999]}
+    }
     if trace == "tutorial":
         loss, condition = kind.split("/generator_condition=")
         return common | {

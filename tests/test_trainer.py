@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from pix2pix import Trainer
-from pix2pix.config import config_from_dict, load_config
+from pix2pix.checkpoint import list_checkpoints
+from pix2pix.config import config_from_dict, dump_config, load_config
 from pix2pix.data.augment import to_float
-from pix2pix.errors import CheckpointError, ConfigError, NonFiniteError
+from pix2pix.data.images import write_image
+from pix2pix.errors import CheckpointError, ConfigError, DataError, NonFiniteError
 from pix2pix.models import inference
 from pix2pix.plan import slow_run_advice
 from pix2pix.runtime.acceleration import pick_device
@@ -65,6 +67,8 @@ def without_timing(path: Path) -> list[dict]:
     return [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(path)]
 
 
+WORKERS = {"cache": "off", "workers": 2}
+
 VARIANTS = {
     "plain": {},
     "workers": {"data": {"workers": 2, "cache": "off"}},
@@ -100,7 +104,7 @@ def test_stopped_anywhere_and_continued_is_identical_to_the_bit(tmp_path, varian
             break
     else:
         pytest.fail("never finished")
-    assert pieces.step == whole.step == 9 if variant != "batch norm" else 15
+    assert pieces.step == whole.step == (15 if variant == "batch norm" else 9)
     assert_identical(whole, pieces)
     assert without_timing(tmp_path / "whole" / "metrics.jsonl") == without_timing(tmp_path / "pieces" / "metrics.jsonl")
     for name in ("gen.pt", "dis.pt", "best.pt"):
@@ -193,7 +197,11 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
     assert "step_00000009: state.pt is damaged; passed over" in said
     assert "continuing from step 6 (epoch 3)" in said
     assert again.step == 9
-    for path in folder.iterdir():
+    assert [path.name for path in list_checkpoints(folder)] == ["step_00000009", "step_00000006"]
+    assert (folder / "step_00000009.damaged").is_dir()
+    Trainer(config).fit()
+    assert "this run is finished" in capsys.readouterr().out
+    for path in list_checkpoints(folder):
         (path / "manifest.json").unlink()
     with pytest.raises(CheckpointError, match="no checkpoint there can be used; start anew with --fresh"):
         Trainer(config).fit()
@@ -249,7 +257,7 @@ def test_metrics_cut_back_drops_what_came_after_the_checkpoint(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_path):
     run = {"output": str(tmp_path / "run"), "log_every_steps": 100}
     trainer = Trainer(make_config(tmp_path / "run", run=run, optimizer={"lr": 1e30}))
-    with pytest.raises(NonFiniteError, match=r"metrics.jsonl: .*g/loss.* not a number .*lower optimizer.lr"):
+    with pytest.raises(NonFiniteError, match=r"metrics.jsonl: .*weights became infinite .* lower optimizer.lr"):
         trainer.fit()
     assert not (tmp_path / "run" / "gen.pt").exists()
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -306,3 +314,52 @@ def test_devices_that_are_none(tmp_path):
     for name in ("banana", "cuda:99"):
         with pytest.raises(ConfigError, match=f"'{name}' is (no device|not available)"):
             pick_device(name)
+
+
+def test_weights_that_a_crash_left_behind_their_checkpoint_are_written_again(tmp_path, capsys):
+    config = make_config(tmp_path / "run")
+    Trainer(config).fit()
+    last = (tmp_path / "run" / "gen.pt").read_bytes()
+    content = torch.load(tmp_path / "run" / "gen.pt", weights_only=True)
+    torch.save(content | {"step": 3}, tmp_path / "run" / "gen.pt")
+    (tmp_path / "run" / "dis.pt").unlink()
+    (tmp_path / "run" / "checkpoints" / "step_00000009.tmp-1").mkdir()
+    Trainer(config).fit()
+    assert "this run is finished" in capsys.readouterr().out
+    assert (tmp_path / "run" / "gen.pt").read_bytes() == last
+    assert (tmp_path / "run" / "dis.pt").exists()
+    assert not (tmp_path / "run" / "checkpoints" / "step_00000009.tmp-1").exists()
+
+
+def test_signals_to_the_whole_group_reach_only_the_parent(tmp_path):
+    """As a terminal's Ctrl-C does: workers must live until the step is done."""
+    code = (
+        "import os, signal, sys, threading, time\n"
+        "from pix2pix.cli import main\n"
+        "def later():\n"
+        f"    while not os.path.exists({str(tmp_path / 'run' / 'checkpoints')!r}): time.sleep(0.01)\n"
+        "    os.killpg(0, signal.SIGTERM)\n"
+        "threading.Thread(target=later, daemon=True).start()\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    path = tmp_path / "config.yaml"
+    config = make_config(tmp_path / "run", schedule={"epochs": 2000}, data=dict(WORKERS), run={"device": "cpu"})
+    path.write_text(dump_config(config), encoding="utf-8")
+    command = [sys.executable, "-c", code, "train", "--config", str(path), "--output", str(tmp_path / "run")]
+    result = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
+    assert (result.returncode, result.stderr) == (143, "")
+    assert result.stdout.count("stopping after this step") == 1
+    assert "all saved" in result.stdout
+
+
+def test_a_picture_broken_in_its_middle_is_one_line_from_a_worker_too(tmp_path):
+    for split in ("train", "val"):
+        for i in range(3):
+            noise = np.random.default_rng(i).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+            write_image(tmp_path / "data" / split / f"{i}.png", noise)
+    broken = tmp_path / "data" / "train" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:3000])
+    for workers in (0, 2):
+        data = {"layout": "auto", "root": str(tmp_path / "data"), "cache": "off", "workers": workers, "load_size": 32}
+        with pytest.raises(DataError, match=r"^\S*1.png: cannot be read as an image \(.*\); remove it or replace it$"):
+            Trainer(make_config(tmp_path / f"run{workers}", data=data)).fit()

@@ -5,6 +5,12 @@
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pix2pix.config import load_config
+    from pix2pix.trainer import Trainer
+    from pix2pix.translate import Translator, load_generator
 
 __version__ = "0.1.0"
 

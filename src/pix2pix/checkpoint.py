@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from pix2pix.errors import CheckpointError
-from pix2pix.runtime.files import writing
+from pix2pix.runtime.console import say
+from pix2pix.runtime.files import save_tensors, writing
 
 VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
@@ -45,7 +46,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any], step: int, keep: int) -
         if not final.exists():
             try:
                 temporary.mkdir(parents=True)
-                torch.save(state, temporary / _STATE)
+                save_tensors(temporary / _STATE, state)
                 _fsync(temporary / _STATE)
                 size, digest = (temporary / _STATE).stat().st_size, _sha256(temporary / _STATE)
                 manifest = {"version": VERSION, "step": step, "files": {_STATE: {"bytes": size, "sha256": digest}}}
@@ -63,7 +64,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any], step: int, keep: int) -
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints' folders, newest first, whole or not."""
-    return sorted((path for path in folder.glob("step_*") if ".tmp" not in path.name), reverse=True)
+    return sorted((path for path in folder.glob("step_*") if "." not in path.name), reverse=True)
 
 
 def _damage(path: Path) -> str | None:
@@ -82,16 +83,22 @@ def _damage(path: Path) -> str | None:
 
 
 def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The state of the newest whole checkpoint, or None where there is none at all; damaged ones are named and passed.
+    """The state of the newest whole checkpoint, or None where there is none at all.
 
+    Damaged ones that are newer are named and renamed to `<name>.damaged`, so that the run can write there again.
     Raises CheckpointError where there are checkpoints and none is whole.
     """
-    checkpoints = list_checkpoints(folder)
-    for path in checkpoints:
+    damaged = []
+    for path in list_checkpoints(folder):
         if reason := _damage(path):
-            print(f"{path}: {reason}; passed over", flush=True)
+            say(f"{path}: {reason}; passed over")
+            damaged.append(path)
             continue
+        for other in damaged:
+            with writing(other):
+                shutil.rmtree(f"{other}.damaged", ignore_errors=True)
+                other.rename(f"{other}.damaged")
         return torch.load(path / _STATE, map_location=device, weights_only=True)
-    if checkpoints:
+    if damaged:
         raise CheckpointError(f"{folder}: no checkpoint there can be used; start anew with --fresh")
     return None

@@ -12,12 +12,13 @@ from pix2pix.errors import Pix2PixError
 
 def _train(args: argparse.Namespace) -> int:
     from pix2pix.config import locate_config
+    from pix2pix.runtime.console import say
     from pix2pix.runtime.signals import stop_on_signals
     from pix2pix.trainer import Trainer
 
     with stop_on_signals() as stop:
         path, kind = locate_config(args.config)
-        print(f"config {path} ({kind})", flush=True)
+        say(f"config {path} ({kind})")
         trainer = Trainer(_train_config(args))
         finished = trainer.fit(resume=args.resume, fresh=args.fresh, stop=lambda: bool(stop))
         return 0 if finished else stop.exit_code
@@ -66,7 +67,8 @@ def _sample_data(args: argparse.Namespace, config):
         config["data"] |= {"root": args.data, "layout": "auto"}
         config = config_from_dict(config, "--data")
     try:
-        split = args.split or validation_split(available_splits(config.data))
+        splits = available_splits(config.data)
+        split = args.split or validation_split(splits)
     except DataError:
         if args.data is not None:
             raise
@@ -85,7 +87,7 @@ def _sample_data(args: argparse.Namespace, config):
 def _download(args: argparse.Namespace) -> int:
     from pix2pix.data.download import download
 
-    download(args.name, args.output, args.url)
+    download(args.name, args.output, args.url, args.source)
     return 0
 
 
@@ -119,6 +121,12 @@ def _copy(text: str, target: Path) -> None:
     print(f"wrote {target}; train with: pix2pix train --config {target if os.sep in str(target) else f'./{target}'}")
 
 
+def _not_empty(text: str) -> str:
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError("a name is needed, and this is none")
+    return text
+
+
 def _device(text: str) -> str:
     import re
 
@@ -139,13 +147,15 @@ def _parser() -> argparse.ArgumentParser:
         help="train, or go on with a run",
         description="Train as a config says. The same command again goes on where the run stopped.",
     )
-    train.add_argument("--config", required=True, metavar="FILE|NAME", help="a YAML file or a shipped config's name")
+    train.add_argument(
+        "--config", required=True, type=_not_empty, metavar="FILE|NAME", help="a YAML file or a shipped config's name"
+    )
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. loss.lambda_l1=50"
     )
-    train.add_argument("--data", metavar="ROOT", help="the folder of pairs (data.root)")
-    train.add_argument("--output", metavar="DIR", help="the run folder (run.output)")
-    train.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
+    train.add_argument("--data", type=_not_empty, metavar="ROOT", help="the folder of pairs (data.root)")
+    train.add_argument("--output", type=_not_empty, metavar="DIR", help="the run folder (run.output)")
+    train.add_argument("--device", type=_device, metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
     start = train.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="insist that there is a run to go on with")
     start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start anew")
@@ -157,23 +167,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Translate pictures. "
         "Without --input: the val or test pairs of the data that the weights were trained on.",
     )
-    sample.add_argument("--weights", required=True, metavar="FILE", help="a run's gen.pt or best.pt")
+    sample.add_argument("--weights", required=True, type=_not_empty, metavar="FILE", help="a run's gen.pt or best.pt")
     source = sample.add_mutually_exclusive_group()
-    source.add_argument("--input", metavar="FILE|DIR|GLOB", help="pictures to translate")
-    source.add_argument("--data", metavar="ROOT", help="a folder of pairs; also writes a comparison with the targets")
+    source.add_argument("--input", type=_not_empty, metavar="FILE|DIR|GLOB", help="pictures to translate")
+    source.add_argument(
+        "--data", type=_not_empty, metavar="ROOT", help="a folder of pairs; also writes a comparison with the targets"
+    )
     sample.add_argument("--split", choices=("train", "val", "test"), help="which pairs (val, else test)")
-    sample.add_argument("--output", metavar="DIR", help="where to write (translated, beside the weights)")
+    sample.add_argument(
+        "--output", type=_not_empty, metavar="DIR", help="where to write (translated, beside the weights)"
+    )
     sample.add_argument("--resize", action="store_true", help="resize to the training size instead of padding")
     sample.add_argument("--device", type=_device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     sample.set_defaults(call=_sample)
 
-    download = verbs.add_parser(
-        "download", help="fetch a data set", description="Fetch a data set, resuming and checking."
-    )
-    download.add_argument("name", metavar="NAME", help="facades")
-    download.add_argument("--output", default="data", metavar="DIR", help="where its folder goes (data)")
-    download.add_argument("--url", help="fetch from another address")
-    download.set_defaults(call=_download)
+    _add_download(verbs)
 
     configs = verbs.add_parser("configs", help="the shipped configs and the schema", description="Look at the configs.")
     actions = configs.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -181,10 +189,36 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("show", help="print one").add_argument("name", metavar="NAME")
     copy = actions.add_parser("copy", help="write one to a file, to change it")
     copy.add_argument("name", metavar="NAME")
-    copy.add_argument("--output", metavar="FILE", help="the file (NAME.yaml in this folder)")
+    copy.add_argument("--output", type=_not_empty, metavar="FILE", help="the file (NAME.yaml in this folder)")
     actions.add_parser("schema", help="print the JSON schema, for editors")
     configs.set_defaults(call=_configs)
     return parser
+
+
+def _add_download(verbs) -> None:
+    from pix2pix.data.catalogue import names
+
+    download = verbs.add_parser(
+        "download", help="fetch a data set", description="Fetch a data set, resuming and checking."
+    )
+    download.add_argument("name", metavar="NAME", help=", ".join(names()))
+    download.add_argument(
+        "--output", type=_not_empty, default="data", metavar="DIR", help="where its folder goes (data)"
+    )
+    download.add_argument("--url", help="fetch from another address")
+    download.add_argument(
+        "--from", type=_not_empty, dest="source", metavar="DIR", help="cityscapes: where you unzipped what you fetched"
+    )
+    download.set_defaults(call=_download)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's, CUDA's, or the CPU allocator's, which is a RuntimeError like any other."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator" in str(error)
+    )
 
 
 def _report_bug() -> int:
@@ -217,5 +251,12 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
+    except Exception as error:
+        if _is_out_of_memory(error):
+            print(
+                "error: out of memory; lower data.batch_size, data.image_size or model.generator.base_channels, or set "
+                "data.cache=off",
+                file=sys.stderr,
+            )
+            return 2
         return _report_bug()

@@ -23,7 +23,7 @@ class DataError(Pix2PixError):
 
 
 class CheckpointError(Pix2PixError):
-    """Weights, a checkpoint or the output folder cannot be read or written, or the run is in use."""
+    """Weights, a checkpoint or the output folder cannot be read or written."""
 
     exit_code = 4
 

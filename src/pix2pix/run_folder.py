@@ -5,7 +5,8 @@ from pathlib import Path
 from pix2pix.checkpoint import list_checkpoints
 from pix2pix.config import Config, config_difference, dump_config, load_config
 from pix2pix.errors import CheckpointError, ConfigError
-from pix2pix.runtime.files import prepare_folder, replace_atomically, writing
+from pix2pix.runtime.console import say
+from pix2pix.runtime.files import prepare_folder, remove_leftovers, replace_atomically, writing
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
@@ -33,8 +34,11 @@ def open_run(config: Config, resume: bool = False, fresh: bool = False) -> Path:
                 f"{folder}: has no checkpoint to resume from; leave --resume out to start a run there"
             )
     prepare_folder(folder)
+    remove_leftovers(folder)
     checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
-    if not (folder / CONFIG).exists() and any(folder.iterdir()):
+    with writing(folder):
+        strange = not (folder / CONFIG).exists() and any(folder.iterdir())
+    if strange:
         raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
     if checkpoints or weights:
         _require_same(config, folder)
@@ -49,7 +53,7 @@ def open_run(config: Config, resume: bool = False, fresh: bool = False) -> Path:
 
 
 def _move_aside(folder: Path) -> None:
-    number = 1
+    folder, number = folder.resolve(), 1
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
     try:
@@ -58,7 +62,7 @@ def _move_aside(folder: Path) -> None:
         raise CheckpointError(
             f"{folder}: cannot be moved to {aside} ({error.strerror}); choose another --output"
         ) from None
-    print(f"moved the earlier run to {aside}", flush=True)
+    say(f"moved the earlier run to {aside}")
 
 
 def _require_same(config: Config, folder: Path) -> None:

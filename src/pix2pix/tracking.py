@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from pix2pix.errors import CheckpointError, NonFiniteError
+from pix2pix.runtime.console import say
 from pix2pix.runtime.files import replace_atomically, writing
 
 METRICS = "metrics.jsonl"
@@ -20,7 +22,10 @@ ESTIMATE_AFTER = 20  # steps
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The records of a metrics.jsonl, without a last line that a crash cut short. Raises CheckpointError."""
     records = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); mend its permissions") from None
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
@@ -45,7 +50,8 @@ class Tracker:
     """Sums the losses between two log lines, writes the lines, shows where the run is.
 
     `metrics.jsonl` in `folder` gets a record each `log_every` steps: means since the last one, `images_per_second`
-    being wall time without validation and saving. `state` and `window` make a continued run's records equal.
+    being wall time without validation and saving. `window` is what a checkpoint kept of the sums: it makes a
+    continued run's records equal.
     """
 
     def __init__(self, folder: Path, total_steps: int, log_every: int, step: int = 0, window: dict | None = None):
@@ -83,19 +89,26 @@ class Tracker:
     def step(self, step: int, losses: dict[str, Tensor], images: int, **facts: float) -> None:
         """Counts one update. `losses` are scalars on any device; they are read only when a record is due."""
         for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value.detach().double()
+            wide = torch.float32 if value.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach().to(wide)
         self._count += 1
         self._images += images
         self.bar.update()
         if step % self.log_every == 0 or step == self.total_steps:
             self._record(step, **facts)
 
-    def require_finite(self) -> None:
-        """Raises NonFiniteError where a loss since the last record is not finite; asked before anything is saved."""
-        if bad := [name for name, value in self._sums.items() if not math.isfinite(value)]:
+    def require_finite(self, **networks: nn.Module) -> None:
+        """Raises NonFiniteError where a loss since the last record, or a weight, is not finite: before it is kept."""
+        bad = [name for name, value in self._sums.items() if not math.isfinite(value)]
+        bad += [
+            f"the {name}'s weights"
+            for name, network in networks.items()
+            if not all(value.isfinite().all() for value in network.parameters())
+        ]
+        if bad:
             raise NonFiniteError(
-                f"{self.path}: {', '.join(bad)} became infinite or not a number in the last {self._count} steps, and "
-                "nothing of them was saved; lower optimizer.lr or look at the data, and give the same command again"
+                f"{self.path}: {', '.join(bad)} became infinite or not a number in the last {self._count} steps; "
+                "nothing of them was saved; look at the data or lower optimizer.lr, and begin anew with --fresh"
             )
 
     def _record(self, step: int, **facts: float) -> None:
@@ -108,12 +121,8 @@ class Tracker:
         if self.interactive:
             self.bar.set_postfix({**shown, "images/s": f"{rate:.1f}"})
         else:
-            print(
-                f"step {step}/{self.total_steps}  "
-                + "  ".join(f"{k} {v}" for k, v in shown.items())
-                + f"  {rate:.1f} images/s",
-                flush=True,
-            )
+            losses = "  ".join(f"{name} {value}" for name, value in shown.items())
+            say(f"step {step}/{self.total_steps}  {losses}  {rate:.1f} images/s")
         self._sums, self._count, self._images, self._seconds = {}, 0, 0, 0.0
 
     def seconds_a_step(self, step: int) -> float | None:
@@ -125,13 +134,17 @@ class Tracker:
         return self._own_seconds / done
 
     def write(self, record: dict[str, Any]) -> None:
-        """Appends one record. Raises CheckpointError."""
+        """Appends one record. Raises CheckpointError, and NonFiniteError for a number that JSON does not know."""
+        if bad := [name for name, value in record.items() if not math.isfinite(value)]:
+            raise NonFiniteError(
+                f"{self.path}: {', '.join(bad)} is no number; lower optimizer.lr, and begin anew with --fresh"
+            )
         with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def say(self, line: str) -> None:
         """Prints a line without breaking the bar."""
-        tqdm.write(line) if self.interactive else print(line, flush=True)
+        tqdm.write(line) if self.interactive else say(line)
 
     def close(self) -> None:
         """Ends the bar."""

@@ -20,10 +20,11 @@ from pix2pix.networks import build_discriminator, build_generator
 from pix2pix.plan import describe, slow_run_advice, steps_an_epoch
 from pix2pix.run_folder import CHECKPOINTS, open_run
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
+from pix2pix.runtime.console import say
 from pix2pix.runtime.files import replace_atomically
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
 from pix2pix.tracking import METRICS, Tracker, duration, plot_losses
-from pix2pix.weights import save_weights
+from pix2pix.weights import save_weights, saved_step
 
 
 class Trainer:
@@ -134,7 +135,7 @@ class Trainer:
                         return self._leave()
             finally:
                 self.tracker.close()
-        print(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}", flush=True)
+        say(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}")
         return True
 
     @property
@@ -150,28 +151,23 @@ class Trainer:
         self.val_data = open_split(data, split, data.crop) if split else None
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
-        print(plan, flush=True)
+        say(plan)
         self.folder = open_run(self.config, resume, fresh)
         window = self._restore()
         if self.epoch >= self.config.schedule.epochs:
-            print(
+            say(
                 f"this run is finished: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}; "
-                "--fresh starts it anew",
-                flush=True,
+                "--fresh starts it anew"
             )
             return False
+        if self.step:
+            say(f"continuing from step {self.step} (epoch {self.epoch + 1})")
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
                 dataset.prepare(progress=True)
-        workers = worker_count(data.workers, self.train_data)
+        workers, seed = worker_count(data.workers, self.train_data), self.config.run.seed
         self.loader = PairLoader(
-            self.train_data,
-            data.crop,
-            data.batch_size,
-            data.flip,
-            self.config.run.seed,
-            workers,
-            self.device.type == "cuda",
+            self.train_data, data.crop, data.batch_size, data.flip, seed, workers, self.device.type == "cuda"
         )
         total = steps_an_epoch(self.config, self.train_data) * self.config.schedule.epochs
         self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
@@ -191,24 +187,27 @@ class Trainer:
         each = self.tracker.seconds_a_step(self.step)
         if each is not None:
             total, left = (each * steps for steps in (self.tracker.total_steps, self.tracker.total_steps - self.step))
-            self.tracker.say(f"estimated time: {duration(total)} in total, {duration(left)} to go")
+            self.tracker.say(f"estimated time: {duration(total)} in total, {duration(left)} to go, validation aside")
             if advice := slow_run_advice(self.config, self.folder, total):
                 self.tracker.say(advice)
 
     def _end_epoch(self) -> None:
         """What is due after an epoch: validation, the sample grid, the checkpoint; all after the last one."""
         self.tracker.pause()
+        self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
         run, last = self.config.run, self.epoch == self.config.schedule.epochs
         if self.val_data is not None and _due(self.epoch, run.validate_every_epochs, last):
             self._validate()
         if _due(self.epoch, run.sample_every_epochs, last):
             self._sample()
+        plot_losses(self.folder / METRICS, self.folder / "loss.png")
         if _due(self.epoch, run.checkpoint_every_epochs, last):
             self._save()
         self.tracker.resume()
 
     def _leave(self) -> bool:
         self.tracker.pause()
+        self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
         self._save()
         self.tracker.say(f"stopped at step {self.step}, all saved in {self.folder}; the same command goes on from here")
         return False
@@ -241,7 +240,7 @@ class Trainer:
             self._save_weights("best.pt", "generator", self.best_generator)
 
     def _sample(self) -> None:
-        """The grid of fixed validation pairs (of training pairs where there are no others), and the loss plot."""
+        """The grid of fixed validation pairs, or of training pairs where there are no others."""
         data = self.config.data
         dataset = self.val_data if self.val_data is not None else open_split(data, "train", data.crop)
         rows = []
@@ -250,22 +249,25 @@ class Trainer:
             fake = to_pixels(self.translate(to_float(pair["input"][None])))[0].cpu()
             rows.append([image.permute(1, 2, 0).numpy() for image in (pair["input"], fake, pair["target"])])
         grid = comparison_grid(rows)
-        (self.folder / "samples").mkdir(exist_ok=True)
-        replace_atomically(
-            self.folder / "samples" / f"epoch_{self.epoch:04d}.png", lambda path: write_image(path, grid)
-        )
-        plot_losses(self.folder / METRICS, self.folder / "loss.png")
+        path = self.folder / "samples" / f"epoch_{self.epoch:04d}.png"
+        replace_atomically(path, lambda temporary: write_image(temporary, grid))
 
     # What is kept
 
     def _save(self) -> None:
-        self.tracker.require_finite()
         parts = {name: getattr(self, name).state_dict() for name in self._parts()}
         counters = {"step": self.step, "samples_seen": self.samples_seen, "best": self.best}
         state = parts | counters | {"window": self.tracker.window()}
         save_checkpoint(self.folder / CHECKPOINTS, state, self.step, self.config.run.keep_checkpoints)
-        self._save_weights("gen.pt", "generator", self.best_generator)
-        self._save_weights("dis.pt", "discriminator", self.discriminator)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        for name, kind, network in (
+            ("gen.pt", "generator", self.best_generator),
+            ("dis.pt", "discriminator", self.discriminator),
+        ):
+            if saved_step(self.folder / name) != self.step:
+                self._save_weights(name, kind, network)
 
     def _restore(self) -> dict | None:
         state = load_newest(self.folder / CHECKPOINTS, self.device)
@@ -274,7 +276,7 @@ class Trainer:
         for name in self._parts():
             getattr(self, name).load_state_dict(state[name])
         self.step, self.samples_seen, self.best = state["step"], state["samples_seen"], state["best"]
-        print(f"continuing from step {self.step} (epoch {self.epoch + 1})", flush=True)
+        self._hand_out()  # a crash may have come between the checkpoint and these
         return state["window"]
 
     def _parts(self) -> list[str]:

@@ -44,7 +44,7 @@ class Translator:
 
     def translate(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3] to uint8 [H, W, 3]. Raises DataError for another shape or type."""
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise DataError(f"a picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}; convert it first")
         if self.resize:
             pixels = resize(pixels, self.config.data.crop, self.config.data.interpolation)

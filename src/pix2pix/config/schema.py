@@ -20,6 +20,7 @@ Bias = Literal["auto"] | bool
 Upsample = Literal["transpose", "nearest", "bilinear"]
 Count = Annotated[int, Field(ge=1)]
 Interval = Annotated[int, Field(ge=0)]
+Drawn = Annotated[int, Field(ge=1, le=1_000_000)]  # the splits' drawings start so far apart
 SMALLEST_AUTO_DEPTH = 5
 
 
@@ -39,9 +40,9 @@ class Section(BaseModel):
 class SyntheticData(Section):
     """How many pairs `layout: synthetic` draws."""
 
-    train: Count = Field(400, description="Drawn pairs in the train split.")
-    val: Count = Field(50, description="Drawn pairs in the val split.")
-    test: Count = Field(50, description="Drawn pairs in the test split.")
+    train: Drawn = Field(400, description="Drawn pairs in the train split.")
+    val: Drawn = Field(50, description="Drawn pairs in the val split.")
+    test: Drawn = Field(50, description="Drawn pairs in the test split.")
     seed: Interval = Field(0, description="Seed of the drawings; the same seed draws the same pairs.")
 
 
@@ -60,7 +61,7 @@ class DataConfig(Section):
     interpolation: Literal["bicubic", "bilinear"] = Field("bicubic", description="How images are resized.")
     flip: bool = Field(False, description="Mirror half of the training pairs left to right.")
     batch_size: Count = Field(1, description="Pairs an optimizer update.")
-    workers: Literal["auto"] | Interval = Field(
+    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=256)] = Field(
         "auto", description="Processes that read data; 0 reads in the main one."
     )
     cache: Literal["auto", "memory", "off"] = Field("auto", description="Keep decoded, resized images in memory.")

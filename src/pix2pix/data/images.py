@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from pix2pix.errors import DataError
 
@@ -59,6 +59,8 @@ def to_rgb(image: Image.Image, name: str | Path = "image") -> Image.Image:
     """
     if image.mode not in _EIGHT_BIT_MODES:
         raise _reduction(name, image.mode)
+    if not image.width or not image.height:
+        raise DataError(f"{name}: has no pixels")
     image = ImageOps.exif_transpose(image)
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -134,9 +136,12 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) from the header alone, before any EXIF turn. Raises as `open_rgb` does, as far as a header can tell."""
+    """(H, W) from the header alone, as its EXIF turns it. Raises as `open_rgb` does, as far as a header can tell."""
     with _opened(Path(path)) as image:
-        return image.height, image.width
+        # Pillow would decode a PNG to look for EXIF behind its pixels
+        known = image.format != "PNG" or "exif" in image.info
+        turned = known and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:

@@ -1,13 +1,15 @@
 """Batches: the order of an epoch, one draw a pair, the crop; all from (seed, epoch, index), never from workers."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from pix2pix.data.dataset import PairedDataset
+from pix2pix.errors import DataError
 from pix2pix.runtime.rng import AUGMENT, ORDER, counter_rng
 
 
@@ -36,13 +38,27 @@ class _Crops(Dataset):
     def __init__(self, dataset: PairedDataset, crop: tuple[int, int], flip: bool, seed: int):
         self.dataset, self.crop, self.flip, self.seed = dataset, crop, flip, seed
 
-    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor | int | bool]:
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor | int | bool] | DataError:
         epoch, index = place
-        pair = self.dataset[index]
+        try:
+            pair = self.dataset[index]
+        except DataError as error:  # handed over as a value: raised in a worker, it would arrive wrapped in a traceback
+            return error
         it = draw(self.seed, epoch, index, self.dataset.load_size, self.crop, self.flip)
         rows, columns = slice(it.top, it.top + self.crop[0]), slice(it.left, it.left + self.crop[1])
         images = {key: pair[key][:, rows, columns] for key in ("input", "target")}
         return {**images, "flip": it.flip, "index": index}
+
+
+def _collate(items: list[dict | DataError]) -> dict[str, Tensor] | DataError:
+    return next((item for item in items if isinstance(item, DataError)), None) or default_collate(items)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """A terminal's Ctrl-C reaches the workers too, and the parent still needs them to finish its step."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 class _Order:
@@ -82,13 +98,24 @@ class PairLoader:
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
+            collate_fn=_collate,
+            worker_init_fn=_leave_signals_to_the_parent,
             generator=torch.Generator(),  # so that it takes no number from torch's global generator
         )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
-        """The batches of an epoch, from its `start`-th pair on. With workers, asking for another ends this one."""
+        """The batches of an epoch, from its `start`-th pair on. With workers, asking for another ends this one.
+
+        Raises DataError where a pair that was not read before turns out to be broken.
+        """
         self._order.epoch, self._order.start = epoch, start
-        return iter(self._loader)
+        return self._raising(iter(self._loader))
+
+    def _raising(self, batches: Iterator[dict[str, Tensor] | DataError]) -> Iterator[dict[str, Tensor]]:
+        for batch in batches:
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
 
 
 def worker_count(workers: int | str, dataset: PairedDataset) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.config import DataConfig
+from pix2pix.data.catalogue import download_command, names
 from pix2pix.data.images import image_size, is_image, read_image
 from pix2pix.data.synthetic import draw_pair
 from pix2pix.errors import DataError
@@ -176,9 +177,10 @@ def available_splits(data: DataConfig) -> list[str]:
     with _listing(data.root):
         root = Path(data.root or "")
         if data.root is None or not root.is_dir():
+            name, output = (root.name, root.parent) if root.name in names() else ("facades", "data")
             raise DataError(
                 f"{data.root or 'data.root'}: no such folder; set data.root or pass --data with where your pairs are, "
-                "or get the facades with: pix2pix download facades"
+                f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}"
             )
         return [split for split in SPLITS if (root / split).is_dir()]
 

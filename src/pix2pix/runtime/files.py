@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ def writing(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({reason}); free space, mend its permissions or choose another --output"
         ) from None
     except RuntimeError as error:
-        # torch.save turns a failed write into a RuntimeError of its zip writer
+        # A write that fails in the middle of torch.save ends as a RuntimeError of its zip writer.
         if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
             raise
         raise CheckpointError(
@@ -43,11 +44,28 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def save_atomically(path: Path, value: object) -> None:
-    """torch.save, in place complete or not at all. Raises CheckpointError."""
+def save_tensors(path: Path, value: object) -> None:
+    """torch.save into a file of our own, so that one which cannot be opened is an OSError, not torch's RuntimeError."""
     import torch
 
-    replace_atomically(path, lambda temporary: torch.save(value, temporary))
+    with open(path, "wb") as file:
+        torch.save(value, file)
+
+
+def save_atomically(path: Path, value: object) -> None:
+    """`save_tensors`, in place complete or not at all. Raises CheckpointError."""
+    replace_atomically(path, lambda temporary: save_tensors(temporary, value))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what a killed process was writing in a run folder."""
+    for path in (
+        path for name in (".*.tmp-*", "samples/.*.tmp-*", "checkpoints/step_*.tmp-*") for path in folder.glob(name)
+    ):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def prepare_folder(folder: Path) -> None:

@@ -1,5 +1,5 @@
 """Weights files: our own self-describing format."""
 
-from pix2pix.weights.format import GeneratorFile, load_generator_file, save_weights
+from pix2pix.weights.format import GeneratorFile, load_generator_file, save_weights, saved_step
 
-__all__ = ["GeneratorFile", "load_generator_file", "save_weights"]
+__all__ = ["GeneratorFile", "load_generator_file", "save_weights", "saved_step"]

@@ -84,6 +84,14 @@ def _read(path: Path) -> dict:
     return content
 
 
+def saved_step(path: Path) -> int | None:
+    """The step at which a weights file was written, or None where it is missing or cannot be read."""
+    try:
+        return _read(path).get("step")
+    except CheckpointError:
+        return None
+
+
 def load_generator_file(path: str | Path) -> GeneratorFile:
     """Reads a generator. Raises CheckpointError where the file is missing, damaged, newer, or no generator."""
     path = Path(path)
@@ -97,4 +105,6 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         return GeneratorFile(generator.eval(), config, content["step"], content["epoch"])
     except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: is damaged ({reason}); give another copy of it") from None
+        raise CheckpointError(
+            f"{path}: is damaged, or was written by a newer pix2pix ({reason}); give another copy, or upgrade"
+        ) from None
