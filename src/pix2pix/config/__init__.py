@@ -1,6 +1,6 @@
 """Configs: the schema, strict YAML in, resolved YAML out. Imports no torch."""
 
-from pix2pix.config.data import DataConfig, SyntheticData
+from pix2pix.config.data import AugmentConfig, DataConfig, SyntheticData
 from pix2pix.config.reading import (
     config_difference,
     config_from_dict,
@@ -29,6 +29,7 @@ from pix2pix.config.schema import (
 )
 
 __all__ = [
+    "AugmentConfig",
     "Config",
     "DataConfig",
     "DiscriminatorConfig",

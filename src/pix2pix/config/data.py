@@ -16,6 +16,38 @@ class SyntheticData(Section):
     seed: Interval = Field(0, description="Seed of the drawings; the same seed draws the same pairs.")
 
 
+Zoom = Annotated[float, Field(ge=0.5, le=2)]
+Strength = Annotated[float, Field(ge=0, le=1)]
+
+
+class AugmentConfig(Section):
+    """What else chance does to a training pair, beside the crop and `flip`: one draw for both pictures."""
+
+    flip_vertical: bool = Field(False, description="Mirror half of the training pairs top to bottom.")
+    quarter_turns: bool = Field(False, description="Turn pairs by 0, 90, 180 or 270 degrees; square image_size only.")
+    rotation: Annotated[float, Field(ge=0, le=45)] = Field(0.0, description="Rotate by up to so many degrees each way.")
+    scale: Annotated[tuple[Zoom, Zoom], Field(strict=False)] = Field(
+        (1.0, 1.0), description="Enlarge by a factor between these two; below 1 shrinks."
+    )
+    brightness: Strength = Field(0.0, description="Multiply brightness by 1 - this to 1 + this.")
+    contrast: Strength = Field(0.0, description="Multiply the distance to the mean grey by 1 - this to 1 + this.")
+    saturation: Strength = Field(0.0, description="Multiply the distance to greyscale by 1 - this to 1 + this.")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0, description="Turn the hue by up to this part of the colour circle each way."
+    )
+    colour_on: Literal["both", "input", "target"] = Field("both", description="Which pictures change colour.")
+
+    @property
+    def warps(self) -> bool:
+        """Whether pictures are rotated or scaled, and so resampled."""
+        return self.rotation > 0 or self.scale != (1, 1)
+
+    @property
+    def recolours(self) -> bool:
+        """Whether colours change."""
+        return max(self.brightness, self.contrast, self.saturation, self.hue) > 0
+
+
 class DataConfig(Section):
     """Where the pairs are and how they become batches."""
 
@@ -25,11 +57,16 @@ class DataConfig(Section):
     )
     direction: Literal["a2b", "b2a"] = Field("a2b", description="Which side is the input and which the target.")
     image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
-    load_size: Size | None = Field(
-        None, description="Size images are resized to before the random crop; null is image_size: no random crop."
+    load_size: Size | Literal["native"] | None = Field(
+        None,
+        description="Size images are resized to before the random crop; null is image_size: no random crop; native "
+        "crops each from its own size, reflected where it is smaller.",
     )
     interpolation: Literal["bicubic", "bilinear"] = Field("bicubic", description="How images are resized.")
     flip: bool = Field(False, description="Mirror half of the training pairs left to right.")
+    augment: AugmentConfig = Field(
+        default_factory=AugmentConfig, description="What else chance does to training pairs."
+    )
     batch_size: Count = Field(1, description="Pairs an optimizer update.")
     workers: Literal["auto"] | Interval = Field(
         "auto", description="Processes that read data; 0 reads in the main one."
@@ -45,6 +82,8 @@ class DataConfig(Section):
         return height_and_width(self.image_size)
 
     @property
-    def load(self) -> tuple[int, int]:
-        """(height, width) that images are resized to before the crop."""
+    def load(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to before the crop; None where they keep their own."""
+        if self.load_size == "native":
+            return None
         return self.crop if self.load_size is None else height_and_width(self.load_size)
