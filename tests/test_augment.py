@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import noise, save_halves
+from making import EVERYTHING, noise, save_halves
 from PIL import Image
 
 from pix2pix.config import AugmentConfig
@@ -18,16 +18,6 @@ from pix2pix.data.geometry import margin, turn_and_flip, warp, warp_numbers
 from pix2pix.data.loader import PairLoader, draw
 
 CPU = torch.device("cpu")
-EVERYTHING = AugmentConfig(
-    flip_vertical=True,
-    quarter_turns=True,
-    rotation=20.0,
-    scale=(0.8, 1.3),
-    brightness=0.3,
-    contrast=0.4,
-    saturation=0.5,
-    hue=0.2,
-)
 
 
 class Pictures:
