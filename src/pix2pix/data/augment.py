@@ -12,7 +12,7 @@ from pix2pix.data.geometry import turn_and_flip, warp
 
 def to_float(pixels: Tensor) -> Tensor:
     """Pixels in 0..255, uint8 or floats, to float32 in [-1, 1]: x / 127.5 - 1."""
-    return pixels.float() / 127.5 - 1
+    return pixels.float().div(127.5).sub_(1)
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -51,14 +51,12 @@ def augment_batch(
     def there(key: str) -> Tensor:
         return batch[key].to(device, non_blocking=True)
 
-    flip = there("flip")
-    flip_vertical = there("flip_vertical") if augment.flip_vertical else None
-    turns = there("turns") if augment.quarter_turns else None
     warps = there("warp") if augment.warps else None
     colours = there("colour") if augment.recolours else None
 
     def one(side: str) -> Tensor:
-        images = turn_and_flip(there(side), flip, flip_vertical, turns)  # 8-bit pixels cross the bus
+        images = there(side)  # 8-bit pixels cross the bus
+        images = turn_and_flip(images, batch["flip"], batch.get("flip_vertical"), batch.get("turns"))
         if warps is not None:
             images = warp(images, warps, crop, "nearest" if side in labels else "bilinear")
         if colours is not None and side not in labels and augment.colour_on in ("both", side):

@@ -1,6 +1,7 @@
 """Where pixels come from: windows that go on by reflection, exact turns and mirrors, rotation and scale."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -45,19 +46,30 @@ def margin(augment: AugmentConfig, crop: tuple[int, int]) -> tuple[int, int]:
     return one(crop[0], crop[1]), one(crop[1], crop[0])
 
 
-def turn_and_flip(images: Tensor, flip: Tensor, flip_vertical: Tensor | None, turns: Tensor | None) -> Tensor:
+def turn_and_flip(
+    images: Tensor, flip: Tensor, flip_vertical: Tensor | None = None, turns: Tensor | None = None
+) -> Tensor:
     """[B, C, h, w] turned by `turns` quarters against the clock, then mirrored left to right and top to bottom.
 
     Where the bools [B] `flip` and `flip_vertical` say so; `turns`, ints [B], only of squares; None does nothing. Values
-    only change places.
+    only change places. The draws are those of the loader, on the host, so that the device need not be waited for.
     """
     if turns is not None:
-        images = torch.where(_each(turns % 2 == 1), images.rot90(1, (-2, -1)), images)
+        images = _change(images, turns % 2 == 1, lambda some: some.rot90(1, (-2, -1)))
         half = turns >= 2  # half a turn is both mirrors
         flip = flip ^ half
         flip_vertical = half if flip_vertical is None else flip_vertical ^ half
-    images = torch.where(_each(flip), images.flip(-1), images)
-    return images if flip_vertical is None else torch.where(_each(flip_vertical), images.flip(-2), images)
+    images = _change(images, flip, lambda some: some.flip(-1))
+    return images if flip_vertical is None else _change(images, flip_vertical, lambda some: some.flip(-2))
+
+
+def _change(images: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> Tensor:
+    """A copy of the batch with those pictures changed that `which` says; the batch itself where it says none."""
+    places = which.nonzero()[:, 0]
+    if len(places) in (0, len(images)):
+        return how(images) if len(places) else images
+    places = places.to(images.device, non_blocking=True)
+    return images.index_copy(0, places, how(images.index_select(0, places)))
 
 
 def warp_numbers(angle: float, scale: float) -> tuple[float, float]:
@@ -82,7 +94,3 @@ def warp(images: Tensor, numbers: Tensor, size: tuple[int, int], interpolation: 
     # No place is outside but by rounding: the loader gives a margin.
     moved = grid_sample(images.float(), grid, mode=interpolation, padding_mode="border", align_corners=True)
     return moved.to(images.dtype) if interpolation == "nearest" else moved
-
-
-def _each(choices: Tensor) -> Tensor:
-    return choices[:, None, None, None]
