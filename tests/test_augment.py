@@ -197,6 +197,21 @@ def test_turns_and_mirrors_are_numpys_to_the_bit(turns, flip, vertical):
     assert np.array_equal(got[1].permute(1, 2, 0), pictures[1])
 
 
+def test_through_the_loader_turns_and_mirrors_only_move_pixels():
+    """Each pair by its own draw, and the values are those of the file."""
+    data = Pictures(*[(noise(20, 24, i), noise(20, 24, 90 + i)) for i in range(30)])
+    augment, seen = AugmentConfig(flip_vertical=True, quarter_turns=True), set()
+    for index, pair in epoch(PairLoader(data, (16, 16), 7, True, 1, augment=augment), (16, 16), augment).items():
+        it = draw(1, 0, index, (20, 24), (16, 16), True, augment)
+        seen.add((it.turns, it.flip, it.flip_vertical))
+        for got, seed in zip(pair, (index, 90 + index), strict=True):
+            want = np.rot90(noise(20, 24, seed)[it.top : it.top + 16, it.left : it.left + 16], it.turns)
+            want = want[:, ::-1] if it.flip else want
+            assert got.dtype == torch.uint8
+            assert np.array_equal(got.permute(1, 2, 0), want[::-1] if it.flip_vertical else want)
+    assert len(seen) > 10  # of 16
+
+
 def test_mirrors_without_turns_do_for_rectangles():
     picture = noise(6, 9)
     batch = torch.from_numpy(picture).permute(2, 0, 1)[None]

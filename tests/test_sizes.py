@@ -110,6 +110,9 @@ def test_a_native_run_trains_validates_stops_and_samples(root, tmp_path, capsys)
     data["augment"] = EVERYTHING.model_dump()
     whole = Trainer(config(tmp_path / "whole", data))
     assert whole.fit() is True and np.isfinite(whole.best)
+    for i, shape in enumerate(SIZES):
+        middle = whole.val_data[i]["input"].permute(1, 2, 0)
+        assert np.array_equal(middle, central_crop(noise(*shape, 10 + i), (32, 32)))
     plan = capsys.readouterr().out
     assert (
         "each of its own size, cropped to 32x32, flipped, flipped vertically, turned by quarters, rotated up to "
