@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pix2pix.config import AugmentConfig
+
 SHARED = Path(__file__).parents[2] / "shared"  # real data that only the developers' machines have
 ORIENTATION, DESCRIPTION = 0x0112, 0x010E  # EXIF tags
 TURNS = {  # EXIF 2.32, 4.6.4 A: what a reader must do to the stored pixels [H, W, 3]
@@ -19,6 +21,18 @@ TURNS = {  # EXIF 2.32, 4.6.4 A: what a reader must do to the stored pixels [H, 
     7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
     8: lambda p: np.rot90(p),
 }
+
+# Every augmentation at once.
+EVERYTHING = AugmentConfig(
+    flip_vertical=True,
+    quarter_turns=True,
+    rotation=20.0,
+    scale=(0.8, 1.3),
+    brightness=0.3,
+    contrast=0.4,
+    saturation=0.5,
+    hue=0.2,
+)
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:

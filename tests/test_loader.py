@@ -217,13 +217,17 @@ def test_cached_or_not_the_pixels_are_the_same(tmp_path):
     assert torch.equal(data[0]["input"], bilinear) and not data.cached and data.layout == "side-by-side"
 
 
-def test_pairs_of_their_own_size_are_not_cached(tmp_path):
+@pytest.mark.parametrize("cache", ["auto", "memory", "off"])
+def test_pairs_of_their_own_size_are_cached_like_others(tmp_path, cache, monkeypatch):
     root = _folder(tmp_path, 2)
     save_halves(root / "train/2.png", noise(5, 7), noise(5, 7, 1))
-    data = open_split(DataConfig(root=str(root), direction="b2a", cache="memory"), "train", None).prepare()
-    assert not data.cached and data.bytes == 0
+    config = DataConfig(root=str(root), direction="b2a", cache=cache)
+    data = open_split(config, "train", None).prepare()
+    assert data.cached == (cache != "off") and data.bytes == 6 * (20 * 16 * 2 + 5 * 7)
     assert [tuple(data[i]["input"].shape) for i in range(3)] == [(3, 20, 16), (3, 20, 16), (3, 5, 7)]
     assert np.array_equal(data[2]["input"].permute(1, 2, 0), noise(5, 7, 1))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=4 * data.bytes - 4))
+    assert open_split(config, "train", None).cached == (cache == "memory")
 
 
 @pytest.mark.parametrize("cache", ["memory", "off"])

@@ -33,6 +33,14 @@ def test_commands_of_every_verb_are_found():
     assert {command.split()[1] for command in COMMANDS} >= {"train", "sample", "download", "configs"}
 
 
+def test_yaml_is_a_config_that_is_taken(tmp_path):
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "c.yaml").write_text(block)
+        assert load_config(tmp_path / "c.yaml", ["data.root=x"]).data.augment.rotation == 5
+
+
 def test_every_shipped_config_is_named():
     assert [name for name in shipped_configs() if f"`{name}`" not in README] == []
 

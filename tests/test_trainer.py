@@ -72,6 +72,9 @@ WORKERS = {"cache": "off", "workers": 2}
 VARIANTS = {
     "plain": {},
     "workers": {"data": {"workers": 2, "cache": "off"}},
+    "augmented": {
+        "data": {"augment": {"quarter_turns": True, "rotation": 10, "scale": [0.8, 1.2], "contrast": 0.5, "hue": 0.1}}
+    },
     "ema": {"run": {"ema": 0.9}},
     "bf16": {"run": {"precision": "bf16"}},
     "generator-first": {"schedule": {"update_order": "generator-first"}},

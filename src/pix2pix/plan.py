@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pix2pix import __version__
-from pix2pix.config import Config, patch_map_size
+from pix2pix.config import Config, DataConfig, patch_map_size
 from pix2pix.data.dataset import PairedDataset
 from pix2pix.data.loader import worker_count
 from pix2pix.models.layers import parameter_count
@@ -38,8 +38,7 @@ def describe(
     where = "drawn facades" if data.layout == "synthetic" else f"{data.root}, {train.layout}"
     beside = f"{len(validation[1])} of {validation[0]} to validate" if validation else "none to validate"
     reading = "cached in memory" if train.cached else f"decoded anew by {worker_count(data.workers, train)} workers"
-    sizes = data.load, data.crop, patch_map_size(model.discriminator, data.crop)
-    load, crop, judged = ("x".join(map(str, size)) for size in sizes)
+    judged = _by(patch_map_size(model.discriminator, data.crop))
     levels = f", {len(generator.down)} levels" if model.generator.name == "unet" else ""
     precision = "bf16" if config.run.precision == "bf16" else "fp32"
     weights = parameter_count(generator), parameter_count(discriminator)
@@ -47,7 +46,7 @@ def describe(
     total = f"{schedule.epochs * each:,} steps"
     lines = {
         "data": f"{where}, {data.direction}: {len(train)} pairs to train on, {beside}, {reading}",
-        "images": f"{load}, cropped to {crop}" + ", flipped" * data.flip,
+        "images": _images(data),
         "steps": f"{schedule.epochs} epochs x {each} steps of {data.batch_size} = {total}",
         "generator": f"{model.generator.name}{levels}, {weights[0]:,} parameters",
         "discriminator": f"{model.discriminator.name}, {judged} decisions, {weights[1]:,} parameters",
@@ -60,6 +59,27 @@ def describe(
             "model.generator.norm=instance_affine does not"
         )
     return "\n".join([f"pix2pix {__version__}"] + [f"  {name:<14}{value}" for name, value in lines.items()])
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _images(data: DataConfig) -> str:
+    """What becomes of a pair on its way to the networks."""
+    load, augment = _by(data.load) if data.load else "each of its own size", data.augment
+    colours = [name for name in ("brightness", "contrast", "saturation", "hue") if getattr(augment, name)]
+    whose = {"both": "both", "input": "the input", "target": "the target"}[augment.colour_on]
+    steps = {
+        f"cropped to {_by(data.crop)}": True,
+        "flipped": data.flip,
+        "flipped vertically": augment.flip_vertical,
+        "turned by quarters": augment.quarter_turns,
+        f"rotated up to {augment.rotation:g} degrees": augment.rotation,
+        f"scaled by {augment.scale[0]:g} to {augment.scale[1]:g}": augment.scale != (1, 1),
+        f"{', '.join(colours)} of {whose} changed": colours,
+    }
+    return ", ".join([load, *(step for step, on in steps.items() if on)])
 
 
 def slow_run_advice(config: Config, folder: Path, seconds: float) -> str | None:

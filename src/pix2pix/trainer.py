@@ -10,7 +10,7 @@ from pix2pix import losses
 from pix2pix.checkpoint import load_newest, save_checkpoint
 from pix2pix.config import Config
 from pix2pix.data.augment import prepare, to_float, to_pixels
-from pix2pix.data.dataset import PairedDataset, open_split, validation_split
+from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
 from pix2pix.data.images import write_image
 from pix2pix.data.loader import PairLoader, worker_count
 from pix2pix.data.pairs import available_splits
@@ -119,13 +119,14 @@ class Trainer:
         """
         if not self._open(resume, fresh):
             return True
+        data = self.config.data
         with deterministic(self.config.run.deterministic):
             try:
                 while self.epoch < self.config.schedule.epochs:
                     rate = self._set_learning_rate()
                     for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
                         epoch = self.epoch
-                        report = self.train_step(*prepare(batch, self.device))
+                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
                         self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
                         self._estimate()
                         if stop() and self.samples_seen % len(self.train_data):
@@ -148,7 +149,7 @@ class Trainer:
         data = self.config.data
         self.train_data = open_split(data, "train", data.load)
         split = validation_split(available_splits(data))
-        self.val_data = open_split(data, split, data.crop) if split else None
+        self.val_data = open_fixed(data, split) if split else None
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
         say(plan)
@@ -167,7 +168,14 @@ class Trainer:
                 dataset.prepare(progress=True)
         workers, seed = worker_count(data.workers, self.train_data), self.config.run.seed
         self.loader = PairLoader(
-            self.train_data, data.crop, data.batch_size, data.flip, seed, workers, self.device.type == "cuda"
+            self.train_data,
+            data.crop,
+            data.batch_size,
+            data.flip,
+            seed,
+            workers,
+            self.device.type == "cuda",
+            data.augment,
         )
         total = steps_an_epoch(self.config, self.train_data) * self.config.schedule.epochs
         self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
@@ -242,7 +250,7 @@ class Trainer:
     def _sample(self) -> None:
         """The grid of fixed validation pairs, or of training pairs where there are no others."""
         data = self.config.data
-        dataset = self.val_data if self.val_data is not None else open_split(data, "train", data.crop)
+        dataset = self.val_data if self.val_data is not None else open_fixed(data, "train")
         rows = []
         for index in range(min(self.config.run.sample_pairs, len(dataset))):
             pair = dataset[index]

@@ -131,7 +131,8 @@ def translate_split(translator: Translator, config: Config, split: str, output: 
 
     Returns how many, and where the comparison grid of the first pairs is. Raises DataError, CheckpointError.
     """
-    dataset = open_split(config.data, split, None)
+    data = config.data.model_copy(update={"cache": "off"})  # each is read once
+    dataset = open_split(data, split, None)
     prepare_folder(output)
     rows = []
     for index in _progress(range(len(dataset))):

@@ -6,7 +6,8 @@ from difflib import SequenceMatcher
 from functools import cache
 from typing import Any, NamedTuple
 
-from pix2pix.config.schema import Config, Section, nested_sections
+from pix2pix.config.base import Section
+from pix2pix.config.schema import Config, nested_sections
 
 # Names in other pix2pix programs (the authors' Lua, junyanz's PyTorch, the TensorFlow port) and what they are here.
 # Keys are lower case; only ever used for a message.
@@ -17,6 +18,7 @@ FOREIGN_KEYS = {
     "beta1": "here it is the first of optimizer.betas",
     "beta2": "here it is the second of optimizer.betas",
     "checkpoints_dir": "the folder of a run is run.output",
+    "color_jitter": "see data.augment: brightness, contrast, saturation and hue",
     "condition_gan": "the discriminator always sees the input; see loss.generator_condition",
     "continue_train": "pass --resume, or run the same command again",
     "crop_size": "here it is data.image_size",
@@ -66,9 +68,10 @@ FOREIGN_KEYS = {
     "output_dir": "here it is run.output",
     "output_nc": "images are RGB; leave it out",
     "pool_size": "pix2pix judges the newest fake (a pool of 0); leave it out",
-    "preprocess": "see data.load_size, data.image_size and data.flip",
+    "preprocess": "see data.load_size, data.image_size, data.flip and data.augment",
     "print_freq": "here it is run.log_every_steps",
-    "resize_or_crop": "see data.load_size, data.image_size and data.flip",
+    "random_rotation": "here it is data.augment.rotation, in degrees",
+    "resize_or_crop": "see data.load_size, data.image_size, data.flip and data.augment",
     "results_dir": "the folder of a run is run.output",
     "save_epoch_freq": "here it is run.checkpoint_every_epochs",
     "save_latest_freq": "here it is run.checkpoint_every_epochs",

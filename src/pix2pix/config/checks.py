@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from pix2pix.config.base import show_size
 from pix2pix.config.schema import (
     Config,
     PatchGANConfig,
@@ -9,7 +10,6 @@ from pix2pix.config.schema import (
     ResNetConfig,
     nearest_sizes,
     patch_map_size,
-    show_size,
     unet_depth,
 )
 from pix2pix.errors import ConfigError
@@ -44,12 +44,22 @@ def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
             "it is the number of last epochs over which the rate decays"
         )
         found.append(Conflict(("schedule.decay_epochs", "schedule.epochs"), message))
-    if data.load[0] < data.crop[0] or data.load[1] < data.crop[1]:
+    if data.load and (data.load[0] < data.crop[0] or data.load[1] < data.crop[1]):
         message = (
             f"data.load_size {show_size(data.load)} is smaller than data.image_size {show_size(data.crop)}, "
             "which is cropped from it; raise load_size or leave it out"
         )
         found.append(Conflict(("data.load_size", "data.image_size"), message))
+    if data.augment.quarter_turns and data.crop[0] != data.crop[1]:
+        message = (
+            f"data.augment.quarter_turns turns height into width, so that data.image_size {show_size(data.crop)} would "
+            "not stay what it is; make image_size square, or use flip_vertical and rotation"
+        )
+        found.append(Conflict(("data.augment.quarter_turns", "data.image_size"), message))
+    low, high = data.augment.scale
+    if low > high:
+        message = f"data.augment.scale goes from {low:g} down to {high:g}; write it as [{high:g}, {low:g}]"
+        found.append(Conflict(("data.augment.scale",), message))
     if data.root is None and data.layout != "synthetic":
         message = "no folder to read pairs from: set data.root or pass --data ROOT"
         found.append(Conflict(("data.root", "data.layout"), message))

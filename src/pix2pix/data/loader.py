@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from pix2pix.config import AugmentConfig
 from pix2pix.data.dataset import PairedDataset
+from pix2pix.data.geometry import margin, reflected, warp_numbers
 from pix2pix.errors import DataError
 from pix2pix.runtime.rng import AUGMENT, ORDER, counter_rng
 
@@ -17,26 +19,57 @@ from pix2pix.runtime.rng import AUGMENT, ORDER, counter_rng
 class Draw:
     """What chance decides for one pair in one epoch; both of its images get the same."""
 
-    top: int
+    top: int  # negative where the crop begins above the picture, in its reflection
     left: int
     flip: bool
+    flip_vertical: bool = False
+    turns: int = 0  # quarters against the clock
+    angle: float = 0.0  # degrees against the clock
+    scale: float = 1.0
+    colour: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation; turn of hue
 
 
-def draw(seed: int, epoch: int, index: int, load: tuple[int, int], crop: tuple[int, int], flip: bool) -> Draw:
-    """Where the crop of size `crop` (H, W) lies in an image of size `load`, and whether to mirror it.
+def draw(
+    seed: int,
+    epoch: int,
+    index: int,
+    load: tuple[int, int],
+    crop: tuple[int, int],
+    flip: bool,
+    augment: AugmentConfig | None = None,
+) -> Draw:
+    """Where the crop of size `crop` (H, W) lies in an image of size `load`, whether to mirror it, and the rest.
 
-    The paper's random jitter and mirroring (appendix 6.2).
+    The paper's random jitter and mirroring (appendix 6.2), then what `augment` has on. Everything has its number drawn,
+    on or off, so that turning one thing on changes no other. An image smaller than the crop lies somewhere in it.
     """
-    rng = counter_rng(seed, AUGMENT, epoch, index)
-    top, left = (int(rng.integers(0, have - want + 1)) for have, want in zip(load, crop, strict=True))
-    return Draw(top, left, bool(rng.integers(2)) and flip)
+    rng, augment = counter_rng(seed, AUGMENT, epoch, index), augment or AugmentConfig()
+    rooms = (sorted((0, have - want)) for have, want in zip(load, crop, strict=True))
+    top, left = (int(rng.integers(low, high + 1)) for low, high in rooms)
+    flip = bool(rng.integers(2)) and flip
+    chances = rng.random(8)
+    swings = 2 * chances[4:] - 1
+    low, high = augment.scale
+    strengths = augment.brightness, augment.contrast, augment.saturation, augment.hue
+    brightness, contrast, saturation, hue = (float(by * swing) for by, swing in zip(strengths, swings, strict=True))
+    return Draw(
+        top,
+        left,
+        flip,
+        flip_vertical=augment.flip_vertical and bool(chances[0] < 0.5),
+        turns=int(4 * chances[1]) if augment.quarter_turns else 0,
+        angle=augment.rotation * float(2 * chances[2] - 1),
+        scale=low + (high - low) * float(chances[3]),
+        colour=(1 + brightness, 1 + contrast, 1 + saturation, hue),
+    )
 
 
 class _Crops(Dataset):
-    """(epoch, index) -> the crop of a pair and its draw's flip."""
+    """(epoch, index) -> the crop of a pair, with the margin that is needed, and what its draw leaves to the device."""
 
-    def __init__(self, dataset: PairedDataset, crop: tuple[int, int], flip: bool, seed: int):
-        self.dataset, self.crop, self.flip, self.seed = dataset, crop, flip, seed
+    def __init__(self, dataset: PairedDataset, crop: tuple[int, int], flip: bool, seed: int, augment: AugmentConfig):
+        self.dataset, self.crop, self.flip, self.seed, self.augment = dataset, crop, flip, seed, augment
+        self.margin = margin(augment, crop)
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor | int | bool] | DataError:
         epoch, index = place
@@ -44,10 +77,27 @@ class _Crops(Dataset):
             pair = self.dataset[index]
         except DataError as error:  # handed over as a value: raised in a worker, it would arrive wrapped in a traceback
             return error
-        it = draw(self.seed, epoch, index, self.dataset.load_size, self.crop, self.flip)
-        rows, columns = slice(it.top, it.top + self.crop[0]), slice(it.left, it.left + self.crop[1])
-        images = {key: pair[key][:, rows, columns] for key in ("input", "target")}
-        return {**images, "flip": it.flip, "index": index}
+        load = pair["input"].shape[-2:]
+        it = draw(self.seed, epoch, index, load, self.crop, self.flip, self.augment)
+        rows, columns = (
+            reflected(start - beside, want + 2 * beside, have)
+            for start, beside, want, have in zip((it.top, it.left), self.margin, self.crop, load, strict=True)
+        )
+        images = {key: pair[key][:, rows][:, :, columns] for key in ("input", "target")}
+        return {**images, "flip": it.flip, "index": index, **self._changes(it)}
+
+    def _changes(self, it: Draw) -> dict[str, Tensor | int | bool]:
+        """The numbers that `augment.prepare` needs, of what is on."""
+        changes = {}
+        if self.augment.flip_vertical:
+            changes["flip_vertical"] = it.flip_vertical
+        if self.augment.quarter_turns:
+            changes["turns"] = it.turns
+        if self.augment.warps:
+            changes["warp"] = torch.tensor(warp_numbers(it.angle, it.scale))
+        if self.augment.recolours:
+            changes["colour"] = torch.tensor(it.colour)
+        return changes
 
 
 def _collate(items: list[dict | DataError]) -> dict[str, Tensor] | DataError:
@@ -77,8 +127,9 @@ class _Order:
 class PairLoader:
     """Shuffled batches of a prepared data set, epoch by epoch.
 
-    A batch is a dict: `input` and `target`, uint8 [B, 3, h, w] of size `crop`; `flip`, bool [B], for `augment.prepare`
-    to carry out; `index`, int [B], into the data set. The last batch of an epoch may be short.
+    A batch is a dict: `input` and `target`, uint8 [B, 3, h, w] of size `crop` and the margin that `augment` needs;
+    `index`, int [B], into the data set; and for `augment.prepare` to carry out, `flip`, bool [B], and where they are on
+    `flip_vertical`, bool [B], `turns`, int [B], `warp` [B, 2] and `colour` [B, 4]. An epoch's last may be short.
     """
 
     def __init__(
@@ -90,10 +141,11 @@ class PairLoader:
         seed: int = 0,
         workers: int = 0,
         pin_memory: bool = False,
+        augment: AugmentConfig | None = None,
     ):
         self._order = _Order(len(dataset), batch_size, seed)
         self._loader = DataLoader(
-            _Crops(dataset, crop, flip, seed),
+            _Crops(dataset, crop, flip, seed, augment or AugmentConfig()),
             batch_sampler=self._order,
             num_workers=workers,
             persistent_workers=workers > 0,

@@ -1,0 +1,91 @@
+"""The `data` section: where the pairs are, how they become batches, and what chance does to them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pix2pix.config.base import Count, Interval, Section, Size, height_and_width
+
+Drawn = Annotated[int, Field(ge=1, le=1_000_000)]  # the splits' drawings start so far apart
+
+
+class SyntheticData(Section):
+    """How many pairs `layout: synthetic` draws."""
+
+    train: Drawn = Field(400, description="Drawn pairs in the train split.")
+    val: Drawn = Field(50, description="Drawn pairs in the val split.")
+    test: Drawn = Field(50, description="Drawn pairs in the test split.")
+    seed: Interval = Field(0, description="Seed of the drawings; the same seed draws the same pairs.")
+
+
+Zoom = Annotated[float, Field(ge=0.5, le=2)]
+Strength = Annotated[float, Field(ge=0, le=1)]
+
+
+class AugmentConfig(Section):
+    """What else chance does to a training pair, beside the crop and `flip`: one draw for both pictures."""
+
+    flip_vertical: bool = Field(False, description="Mirror half of the training pairs top to bottom.")
+    quarter_turns: bool = Field(False, description="Turn pairs by 0, 90, 180 or 270 degrees; square image_size only.")
+    rotation: Annotated[float, Field(ge=0, le=45)] = Field(0.0, description="Rotate by up to so many degrees each way.")
+    scale: Annotated[tuple[Zoom, Zoom], Field(strict=False)] = Field(
+        (1.0, 1.0), description="Enlarge by a factor between these two; below 1 shrinks."
+    )
+    brightness: Strength = Field(0.0, description="Multiply brightness by 1 - this to 1 + this.")
+    contrast: Strength = Field(0.0, description="Multiply the distance to the mean grey by 1 - this to 1 + this.")
+    saturation: Strength = Field(0.0, description="Multiply the distance to greyscale by 1 - this to 1 + this.")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0, description="Turn the hue by up to this part of the colour circle each way."
+    )
+    colour_on: Literal["both", "input", "target"] = Field("both", description="Which pictures change colour.")
+
+    @property
+    def warps(self) -> bool:
+        """Whether pictures are rotated or scaled, and so resampled."""
+        return self.rotation > 0 or self.scale != (1, 1)
+
+    @property
+    def recolours(self) -> bool:
+        """Whether colours change."""
+        return max(self.brightness, self.contrast, self.saturation, self.hue) > 0
+
+
+class DataConfig(Section):
+    """Where the pairs are and how they become batches."""
+
+    root: Annotated[str, Field(min_length=1)] | None = Field(None, description="Folder of the data set.")
+    layout: Literal["auto", "side-by-side", "two-folders", "synthetic"] = Field(
+        "auto", description="How pairs lie on disk: one image holding A|B, folders a/ and b/, or drawn on the fly."
+    )
+    direction: Literal["a2b", "b2a"] = Field("a2b", description="Which side is the input and which the target.")
+    image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
+    load_size: Size | Literal["native"] | None = Field(
+        None,
+        description="Size images are resized to before the random crop; null is image_size: no random crop; native "
+        "crops each from its own size, reflected where it is smaller.",
+    )
+    interpolation: Literal["bicubic", "bilinear"] = Field("bicubic", description="How images are resized.")
+    flip: bool = Field(False, description="Mirror half of the training pairs left to right.")
+    augment: AugmentConfig = Field(
+        default_factory=AugmentConfig, description="What else chance does to training pairs."
+    )
+    batch_size: Count = Field(1, description="Pairs an optimizer update.")
+    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=256)] = Field(
+        "auto", description="Processes that read data; 0 reads in the main one."
+    )
+    cache: Literal["auto", "memory", "off"] = Field("auto", description="Keep decoded, resized images in memory.")
+    synthetic: SyntheticData = Field(
+        default_factory=SyntheticData, description="Counts and seed of the drawn pairs; used by layout synthetic only."
+    )
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """(height, width) that the networks train on."""
+        return height_and_width(self.image_size)
+
+    @property
+    def load(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to before the crop; None where they keep their own."""
+        if self.load_size == "native":
+            return None
+        return self.crop if self.load_size is None else height_and_width(self.load_size)
