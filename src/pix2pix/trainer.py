@@ -12,7 +12,7 @@ from pix2pix.config import Config
 from pix2pix.data.augment import prepare, to_float, to_pixels
 from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
 from pix2pix.data.images import write_image
-from pix2pix.data.loader import PairLoader, worker_count
+from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
 from pix2pix.grids import comparison_grid
 from pix2pix.models import inference
@@ -166,17 +166,7 @@ class Trainer:
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
                 dataset.prepare(progress=True)
-        workers, seed = worker_count(data.workers, self.train_data), self.config.run.seed
-        self.loader = PairLoader(
-            self.train_data,
-            data.crop,
-            data.batch_size,
-            data.flip,
-            seed,
-            workers,
-            self.device.type == "cuda",
-            data.augment,
-        )
+        self.loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
         total = steps_an_epoch(self.config, self.train_data) * self.config.schedule.epochs
         self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
         return True

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from pix2pix.config import AugmentConfig
+from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data.dataset import PairedDataset
 from pix2pix.data.geometry import margin, reflected, warp_numbers
 from pix2pix.errors import DataError
@@ -175,3 +175,9 @@ def worker_count(workers: int | str, dataset: PairedDataset) -> int:
     if workers != "auto":
         return workers
     return 0 if dataset.cached else min(8, torch.get_num_threads())
+
+
+def open_loader(data: DataConfig, dataset: PairedDataset, seed: int, pin_memory: bool = False) -> PairLoader:
+    """The batches of a data set as a config wants them."""
+    workers = worker_count(data.workers, dataset)
+    return PairLoader(dataset, data.crop, data.batch_size, data.flip, seed, workers, pin_memory, data.augment)
