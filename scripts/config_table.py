@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pydantic_core import PydanticUndefined
 
 from pix2pix.config import Config
-from pix2pix.config.schema import NETWORKS, Section
+from pix2pix.config.base import Section
+from pix2pix.config.schema import NETWORKS
 
 
 def rows(section: type[Section], prefix: str = "") -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from making import SHARED, noise, save, save_halves
 
 from pix2pix.config import DataConfig
-from pix2pix.config.schema import SyntheticData
+from pix2pix.config.data import SyntheticData
 from pix2pix.data.pairs import DrawnPair, SideBySidePair, TwoFilePair, available_splits, find_pairs
 from pix2pix.data.synthetic import draw_pair
 from pix2pix.errors import DataError

@@ -1,5 +1,6 @@
 """Configs: the schema, strict YAML in, resolved YAML out. Imports no torch."""
 
+from pix2pix.config.data import DataConfig, SyntheticData
 from pix2pix.config.reading import (
     config_difference,
     config_from_dict,
@@ -11,7 +12,6 @@ from pix2pix.config.reading import (
 )
 from pix2pix.config.schema import (
     Config,
-    DataConfig,
     DiscriminatorConfig,
     GeneratorConfig,
     InitConfig,
@@ -23,7 +23,6 @@ from pix2pix.config.schema import (
     ResNetConfig,
     RunConfig,
     ScheduleConfig,
-    SyntheticData,
     UNetConfig,
     patch_map_size,
     unet_depth,

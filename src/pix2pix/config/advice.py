@@ -6,7 +6,8 @@ from difflib import SequenceMatcher
 from functools import cache
 from typing import Any, NamedTuple
 
-from pix2pix.config.schema import Config, Section, nested_sections
+from pix2pix.config.base import Section
+from pix2pix.config.schema import Config, nested_sections
 
 # Names in other pix2pix programs (the authors' Lua, junyanz's PyTorch, the TensorFlow port) and what they are here.
 # Keys are lower case; only ever used for a message.

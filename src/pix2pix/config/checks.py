@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from pix2pix.config.base import show_size
 from pix2pix.config.schema import (
     Config,
     PatchGANConfig,
@@ -9,7 +10,6 @@ from pix2pix.config.schema import (
     ResNetConfig,
     nearest_sizes,
     patch_map_size,
-    show_size,
     unet_depth,
 )
 from pix2pix.errors import ConfigError

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from pix2pix.config import strict_yaml
 from pix2pix.config.advice import nearest, show, unknown_key, wrong_field, wrong_value
+from pix2pix.config.base import Section
 from pix2pix.config.checks import find_conflicts
-from pix2pix.config.schema import NETWORKS, Config, Section, nested_sections
+from pix2pix.config.schema import NETWORKS, Config, nested_sections
 from pix2pix.config.strict_yaml import StrictYamlError
 from pix2pix.errors import ConfigError
 

@@ -1,25 +1,19 @@
-"""The schema of a config: frozen, strict models, and what follows from a valid one.
-
-Strict, because a lax model would turn 'no' into False and '64' into 64 without a word; only sequences are lenient, as
-YAML knows lists and no tuples. Every field has a description: it feeds the JSON schema and the README's table.
-"""
+"""The schema of a config: frozen, strict models, and what follows from a valid one; `data` has a file of its own."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from pix2pix.config.base import Count, Interval, Section, show_size
+from pix2pix.config.data import DataConfig
 from pix2pix.errors import ConfigError
 
-Side = Annotated[int, Field(ge=16, le=8192)]
-Size = Side | Annotated[tuple[Side, Side], Field(strict=False)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Slope = Annotated[float, Field(ge=0, lt=1)]
 Levels = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 Norm = Literal["batch", "instance", "instance_affine", "none"]
 Bias = Literal["auto"] | bool
 Upsample = Literal["transpose", "nearest", "bilinear"]
-Count = Annotated[int, Field(ge=1)]
-Interval = Annotated[int, Field(ge=0)]
 SMALLEST_AUTO_DEPTH = 5
 
 
@@ -28,55 +22,6 @@ def _not_a_float(value: Any) -> Any:
     if isinstance(value, float):
         raise ValueError("a whole number is needed")
     return value
-
-
-class Section(BaseModel):
-    """Base of every part of a config."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class SyntheticData(Section):
-    """How many pairs `layout: synthetic` draws."""
-
-    train: Count = Field(400, description="Drawn pairs in the train split.")
-    val: Count = Field(50, description="Drawn pairs in the val split.")
-    test: Count = Field(50, description="Drawn pairs in the test split.")
-    seed: Interval = Field(0, description="Seed of the drawings; the same seed draws the same pairs.")
-
-
-class DataConfig(Section):
-    """Where the pairs are and how they become batches."""
-
-    root: Annotated[str, Field(min_length=1)] | None = Field(None, description="Folder of the data set.")
-    layout: Literal["auto", "side-by-side", "two-folders", "synthetic"] = Field(
-        "auto", description="How pairs lie on disk: one image holding A|B, folders a/ and b/, or drawn on the fly."
-    )
-    direction: Literal["a2b", "b2a"] = Field("a2b", description="Which side is the input and which the target.")
-    image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
-    load_size: Size | None = Field(
-        None, description="Size images are resized to before the random crop; null is image_size: no random crop."
-    )
-    interpolation: Literal["bicubic", "bilinear"] = Field("bicubic", description="How images are resized.")
-    flip: bool = Field(False, description="Mirror half of the training pairs left to right.")
-    batch_size: Count = Field(1, description="Pairs an optimizer update.")
-    workers: Literal["auto"] | Interval = Field(
-        "auto", description="Processes that read data; 0 reads in the main one."
-    )
-    cache: Literal["auto", "memory", "off"] = Field("auto", description="Keep decoded, resized images in memory.")
-    synthetic: SyntheticData = Field(
-        default_factory=SyntheticData, description="Counts and seed of the drawn pairs; used by layout synthetic only."
-    )
-
-    @property
-    def crop(self) -> tuple[int, int]:
-        """(height, width) that the networks train on."""
-        return _pair(self.image_size)
-
-    @property
-    def load(self) -> tuple[int, int]:
-        """(height, width) that images are resized to before the crop."""
-        return self.crop if self.load_size is None else _pair(self.load_size)
 
 
 class UNetConfig(Section):
@@ -240,15 +185,6 @@ class Config(Section):
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig, description="Adam's settings.")
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig, description="How long and in which order.")
     run: RunConfig = Field(default_factory=RunConfig, description="Output, device and how often to report.")
-
-
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
-
-
-def show_size(size: tuple[int, int]) -> str:
-    """The size as it is written in a config."""
-    return str(size[0]) if size[0] == size[1] else f"[{size[0]}, {size[1]}]"
 
 
 def nearest_sizes(crop: tuple[int, int], step: int) -> str:
