@@ -20,6 +20,7 @@ class Folder:
     def __init__(self, path: Path, around: tuple[tuple[int, int], ...] = ()):
         self.path, self.name = path, path.name.lower()
         self._around = around  # device and inode of the folders that led here
+        self._below: dict[str, Folder | None] = {}
 
     @cached_property
     def _listed(self) -> tuple[list[str], list[str]]:
@@ -62,7 +63,9 @@ class Folder:
 
     def below(self, path: str) -> "Folder | None":
         """The folder of this very path, which may also lead elsewhere."""
-        return Folder(self.path / path) if os.path.isdir(self.path / path) else None
+        if path not in self._below:
+            self._below[path] = Folder(self.path / path) if os.path.isdir(self.path / path) else None
+        return self._below[path]
 
     def images(self, prefix: str = "") -> Iterator[tuple[str, Path]]:
         """(name, path) of every picture in it and in its folders: a name is a relative path without its suffix."""
@@ -130,7 +133,7 @@ def halves(folder: Folder, forced: bool, prefix: str = "") -> Iterator[tuple[str
 def _refuse_sides(folder: Folder, groups: list[Folder]) -> None:
     """Raises DataError for groups called as sides are, that have a name in common, or that are all there is."""
     called = any(group.name in couple for group in groups for couple in COUPLES)
-    names = [name for group in groups for name, _ in group.images()] if len(groups) > 1 else []
+    names = [name for group in groups for name in {name for name, _ in group.images()}] if len(groups) > 1 else []
     if called or len(set(names)) < len(names) or (names and not folder.pictures):
         folders = first_ten(group.path.name for group in groups)
         raise DataError(

@@ -188,14 +188,14 @@ class FolderLayout:
     def _explain(self, split: str) -> None:
         """Says what is wrong with a split that is there, but not as pairs."""
         for couple in self._couples_of_split(split):
-            if any(couple.folders):
+            if any(couple.folders) and not couple.is_there:
                 there = next(found.path for found in couple.folders if found)
                 missing = next(path for path, found in zip(couple.paths, couple.folders, strict=True) if not found)
                 names = "a and b" if not couple.named else "input and target"
                 raise DataError(
                     f"{missing}: no such folder, so {there} holds no pairs; the layout two-folders needs {names}"
                 )
-        folder = self._split_folder(split)
+        folder = self._split_folder(split) or self.root
         raise DataError(
             f"{folder.path}: holds no pairs; it should hold {_KNOWN}; it holds {folder.summary()}; {REMEDY}"
         )
