@@ -59,27 +59,29 @@ def _sample_data(args: argparse.Namespace, config):
     """The data and the split to sample from: as given, else what the weights were trained on."""
     from pix2pix.config import config_from_dict
     from pix2pix.data.dataset import validation_split
-    from pix2pix.data.pairs import available_splits
+    from pix2pix.data.layouts import whereabouts
+    from pix2pix.data.pairs import at_another_place, available_splits
     from pix2pix.errors import DataError
 
     if args.data is not None:
-        config = config.model_dump(mode="json")
-        config["data"] |= {"root": args.data, "layout": "auto"}
-        config = config_from_dict(config, "--data")
+        data = at_another_place(config.data, args.data)
+        config = config_from_dict(config.model_dump() | {"data": data.model_dump()}, "--data")
     try:
         splits = available_splits(config.data)
         split = args.split or validation_split(splits)
     except DataError:
-        if args.data is not None:
+        if args.data is not None or os.path.exists(config.data.root or ""):
             raise
         raise DataError(
-            f"{config.data.root}: the data that {args.weights} was trained on is not there; give pictures with --input "
-            "or pairs with --data and --split"
+            f"{whereabouts(config.data)}: the data that {args.weights} was trained on is not there; give pictures "
+            "with --input or pairs with --data and --split"
         ) from None
     if split is None:
-        raise DataError(f"{config.data.root}: has no val and no test split; name one with --split, or give --input")
+        raise DataError(
+            f"{whereabouts(config.data)}: has no val and no test split; name one with --split, or give --input"
+        )
     if args.data is None:
-        where = "drawn facades" if config.data.layout == "synthetic" else config.data.root
+        where = "drawn facades" if config.data.layout == "synthetic" else whereabouts(config.data)
         print(f"translating the {split} pairs of what the weights were trained on: {where}", flush=True)
     return config, split
 
@@ -135,13 +137,7 @@ def _device(text: str) -> str:
     return text
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pix2pix", description="Train a network to turn one kind of picture into another."
-    )
-    parser.add_argument("--version", action="version", version=f"pix2pix {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-
+def _add_train(verbs: argparse._SubParsersAction) -> None:
     train = verbs.add_parser(
         "train",
         help="train, or go on with a run",
@@ -153,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. loss.lambda_l1=50"
     )
-    train.add_argument("--data", type=_not_empty, metavar="ROOT", help="the folder of pairs (data.root)")
+    train.add_argument(
+        "--data", type=_not_empty, metavar="ROOT", help="the folder or the manifest of pairs (data.root)"
+    )
     train.add_argument("--output", type=_not_empty, metavar="DIR", help="the run folder (run.output)")
     train.add_argument("--device", type=_device, metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
     start = train.add_mutually_exclusive_group()
@@ -161,6 +159,15 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start anew")
     train.set_defaults(call=_train)
 
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pix2pix", description="Train a network to turn one kind of picture into another."
+    )
+    parser.add_argument("--version", action="version", version=f"pix2pix {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    _add_train(verbs)
     sample = verbs.add_parser(
         "sample",
         help="translate pictures with trained weights",
@@ -171,7 +178,10 @@ def _parser() -> argparse.ArgumentParser:
     source = sample.add_mutually_exclusive_group()
     source.add_argument("--input", type=_not_empty, metavar="FILE|DIR|GLOB", help="pictures to translate")
     source.add_argument(
-        "--data", type=_not_empty, metavar="ROOT", help="a folder of pairs; also writes a comparison with the targets"
+        "--data",
+        type=_not_empty,
+        metavar="ROOT",
+        help="a folder or a manifest of pairs; also writes a comparison with the targets",
     )
     sample.add_argument("--split", choices=("train", "val", "test"), help="which pairs (val, else test)")
     sample.add_argument(

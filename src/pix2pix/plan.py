@@ -9,7 +9,9 @@ from torch import nn
 from pix2pix import __version__
 from pix2pix.config import Config, DataConfig, patch_map_size
 from pix2pix.data.dataset import PairedDataset
+from pix2pix.data.layouts import whereabouts
 from pix2pix.data.loader import worker_count
+from pix2pix.data.pairs import describe_layout
 from pix2pix.models.layers import parameter_count
 from pix2pix.run_folder import run_path
 from pix2pix.runtime.acceleration import describe_device
@@ -35,7 +37,9 @@ def describe(
 ) -> str:
     """The plan of a run, a line each. `validation`: the name and the pairs of its split, where there is one."""
     data, model, schedule = config.data, config.model, config.schedule
-    where = "drawn facades" if data.layout == "synthetic" else f"{data.root}, {train.layout}"
+    drawn = data.layout == "synthetic"
+    where = "drawn facades" if drawn else f"{whereabouts(data)}, {train.layout}"
+    where += f", {data.direction}" if data.direction else ""
     beside = f"{len(validation[1])} of {validation[0]} to validate" if validation else "none to validate"
     reading = "cached in memory" if train.cached else f"decoded anew by {worker_count(data.workers, train)} workers"
     judged = _by(patch_map_size(model.discriminator, data.crop))
@@ -45,7 +49,8 @@ def describe(
     each = steps_an_epoch(config, train)
     total = f"{schedule.epochs * each:,} steps"
     lines = {
-        "data": f"{where}, {data.direction}: {len(train)} pairs to train on, {beside}, {reading}",
+        "data": f"{where}: {len(train)} pairs to train on, {beside}, {reading}",
+        **({} if drawn else {"layout": describe_layout(data)}),
         "images": _images(data),
         "steps": f"{schedule.epochs} epochs x {each} steps of {data.batch_size} = {total}",
         "generator": f"{model.generator.name}{levels}, {weights[0]:,} parameters",

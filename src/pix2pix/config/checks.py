@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from pix2pix.config.base import show_size
+from pix2pix.config.data import DataConfig
 from pix2pix.config.schema import (
     Config,
     PatchGANConfig,
@@ -33,7 +34,12 @@ def _discriminator_fits(discriminator: PatchGANConfig | PixelConfig, crop: tuple
 
 def find_conflicts(config: Config) -> list[Conflict]:
     """What is wrong across keys that are each valid."""
-    return _data_and_schedule_conflicts(config) + _generator_conflicts(config) + _discriminator_conflicts(config)
+    return (
+        _data_and_schedule_conflicts(config)
+        + source_conflicts(config.data)
+        + _generator_conflicts(config)
+        + _discriminator_conflicts(config)
+    )
 
 
 def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
@@ -60,9 +66,32 @@ def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
     if low > high:
         message = f"data.augment.scale goes from {low:g} down to {high:g}; write it as [{high:g}, {low:g}]"
         found.append(Conflict(("data.augment.scale",), message))
-    if data.root is None and data.layout != "synthetic":
+    return found
+
+
+def source_conflicts(data: DataConfig) -> list[Conflict]:
+    """What is wrong across the keys that say where the pairs are."""
+    named, found = data.input is not None and data.target is not None, []
+    sources = [data.root, data.manifest, data.input, data.target]
+    if data.layout != "synthetic" and not any(source is not None for source in sources):
         message = "no folder to read pairs from: set data.root or pass --data ROOT"
         found.append(Conflict(("data.root", "data.layout"), message))
+    if not named and (data.input or data.target):
+        given, other = ("input", "target") if data.input else ("target", "input")
+        message = f"data.{given} names a folder and data.{other} none; name both, or neither"
+        found.append(Conflict((f"data.{given}", f"data.{other}"), message))
+    if data.manifest and (data.input or data.target):
+        message = "data.manifest lists the pairs already; leave out data.input and data.target, or data.manifest"
+        found.append(Conflict(("data.manifest", "data.input", "data.target"), message))
+    elif data.direction and (named or data.manifest):
+        keys = ("data.input", "data.target") if named else ("data.manifest",)
+        message = f"data.direction {data.direction} beside {' and '.join(keys)}, which say what the input is; "
+        found.append(Conflict(("data.direction", *keys), message + "leave data.direction out, or set it to null"))
+    fitting = {"manifest": data.manifest, "two-folders": named}
+    for layout, key in (("manifest", "data.manifest"), ("two-folders", "data.input")):
+        if fitting[layout] and data.layout not in ("auto", layout):
+            message = f"data.layout {data.layout} does not go with {key}, which is read as {layout}; leave one out"
+            found.append(Conflict(("data.layout", key), message))
     return found
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from pix2pix.config.base import Count, Interval, Section, Size, height_and_width
 
 Drawn = Annotated[int, Field(ge=1, le=1_000_000)]  # the splits' drawings start so far apart
+Name = Annotated[str, Field(min_length=1)]
 
 
 class SyntheticData(Section):
@@ -53,11 +54,21 @@ class AugmentConfig(Section):
 class DataConfig(Section):
     """Where the pairs are and how they become batches."""
 
-    root: Annotated[str, Field(min_length=1)] | None = Field(None, description="Folder of the data set.")
-    layout: Literal["auto", "side-by-side", "two-folders", "synthetic"] = Field(
-        "auto", description="How pairs lie on disk: one image holding A|B, folders a/ and b/, or drawn on the fly."
+    root: Name | None = Field(None, description="Folder of the data set, or its manifest (.csv or .jsonl).")
+    layout: Literal["auto", "side-by-side", "two-folders", "manifest", "synthetic"] = Field(
+        "auto", description="How pairs lie on disk: one image holding A|B, two folders, listed, or drawn on the fly."
     )
-    direction: Literal["a2b", "b2a"] = Field("a2b", description="Which side is the input and which the target.")
+    direction: Literal["a2b", "b2a"] | None = Field(
+        None, description="Which side is the input; null is a2b, or as folders called input and target say."
+    )
+    input: Name | None = Field(None, description="Folder of the inputs, in root where that is given.")
+    target: Name | None = Field(None, description="Folder of the targets, in root where that is given.")
+    manifest: Name | None = Field(
+        None, description="A .csv or .jsonl file, in root where that is given: input, target and perhaps split a pair."
+    )
+    val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="Share of the pairs to validate on, picked by their names, where no split is on disk."
+    )
     image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
     load_size: Size | Literal["native"] | None = Field(
         None,

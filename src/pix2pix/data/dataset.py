@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from pix2pix.config import DataConfig
+from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data.geometry import central_crop
 from pix2pix.data.images import image_size, resize
 from pix2pix.data.pairs import Pair, find_pairs
@@ -48,17 +48,27 @@ class PairedDataset(Dataset):
     @classmethod
     def from_folder(
         cls,
-        root: str | Path,
+        root: str | Path | None = None,
         split: str = "train",
-        direction: str = "a2b",
+        direction: str | None = None,
         load_size: int | tuple[int, int] | None = None,
         layout: str = "auto",
+        *,
+        input: str | None = None,
+        target: str | None = None,
+        manifest: str | None = None,
+        val_fraction: float = 0.1,
     ) -> "PairedDataset":
-        """The pairs of a folder (`find_pairs` says which layouts). Raises DataError."""
+        """The pairs of a folder or of a manifest, whatever their layout; the rest as in the section `data` of a config.
+
+        Raises DataError; ConfigError where the settings contradict each other.
+        """
         size = (load_size, load_size) if isinstance(load_size, int) else load_size
-        found, pairs = find_pairs(
-            DataConfig(root=str(root), direction=direction, layout=layout), split, size or (256, 256)
-        )
+        names = {"root": root, "input": input, "target": target, "manifest": manifest}
+        settings = {key: None if name is None else str(name) for key, name in names.items()}
+        settings |= {"direction": direction, "layout": layout, "val_fraction": val_fraction}
+        data = config_from_dict({"data": settings}, "from_folder").data
+        found, pairs = find_pairs(data, split, size or (256, 256))
         return cls(pairs, size, layout=found)
 
     @property

@@ -1,6 +1,7 @@
 """Finds the pairs of a data set and reads them. A and B end here: a pair has an `input` and a `target`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.config import DataConfig
-from pix2pix.data.catalogue import download_command, names
-from pix2pix.data.images import image_size, is_image, read_image
+from pix2pix.data.folders import SPLITS
+from pix2pix.data.images import image_size, read_image
+from pix2pix.data.layouts import FolderLayout, falls_to_val, find_layout, whereabouts
 from pix2pix.data.synthetic import draw_pair
 from pix2pix.errors import DataError
 
-SPLITS = ("train", "val", "test")
 _FAR = 1_000_000  # splits of drawn facades start this far apart, so that they never share one
 
 
@@ -101,62 +102,10 @@ def _require_halves(path: Path, width: int) -> None:
         raise DataError(f"{path}: is {width} pixels wide, which has no two halves; it should hold A and B side by side")
 
 
-def _by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """In the order of the names. Raises DataError where two have the same."""
-    found: dict[str, Path] = {}
-    for name, path in sorted(named):
-        if name in found:
-            raise DataError(f"{found[name]} and {path} have one name; rename or remove one")
-        found[name] = path
-    return found
-
-
-def _images_by_stem(folder: Path) -> dict[str, Path]:
-    return _by_name((path.stem, path) for path in folder.iterdir() if path.is_file() and is_image(path))
-
-
-def _subfolders(folder: Path) -> dict[str, Path]:
-    """Those called a and b, or A and B."""
-    return _by_name(
-        (path.name.lower(), path) for path in folder.iterdir() if path.name.lower() in ("a", "b") and path.is_dir()
-    )
-
-
-def _layout(folder: Path) -> str:
-    """Which layout a split's folder has, `side-by-side` or `two-folders`. Raises DataError where it cannot tell."""
-    images = any(path.is_file() and is_image(path) for path in folder.iterdir())
-    both = len(_subfolders(folder)) == 2
-    if images and both:
-        raise DataError(
-            f"{folder}: holds pictures and also folders a and b; set data.layout to side-by-side or two-folders"
-        )
-    if not images and not both:
-        raise DataError(
-            f"{folder}: holds no pairs; it should hold pictures with A and B side by side, or two folders a and b"
-        )
-    return "two-folders" if both else "side-by-side"
-
-
-def _two_folders(folder: Path, direction: str) -> list[Pair]:
-    subfolders = _subfolders(folder)
-    if missing := [name for name in ("a", "b") if name not in subfolders]:
-        raise DataError(f"{folder / missing[0]}: no such folder; the layout two-folders needs a and b")
-    a, b = _images_by_stem(subfolders["a"]), _images_by_stem(subfolders["b"])
-    if lonely := [mine[stem] for mine, other in ((a, b), (b, a)) for stem in mine if stem not in other]:
-        names = ", ".join(str(path) for path in lonely[:10]) + (f" and {len(lonely) - 10} more" if lonely[10:] else "")
-        raise DataError(f"{folder}: {len(lonely)} without a partner of the same name: {names}; add or remove them")
-    input, target = (a, b) if direction == "a2b" else (b, a)
-    return [TwoFilePair(stem, input[stem], target[stem]) for stem in a]
-
-
-def _side_by_side(folder: Path, direction: str) -> list[Pair]:
-    return [SideBySidePair(stem, path, direction) for stem, path in _images_by_stem(folder).items()]
-
-
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:
     start = SPLITS.index(split) * _FAR
     return [
-        DrawnPair(f"{split}_{i:04d}", start + i, data.synthetic.seed, size, data.direction)
+        DrawnPair(f"{split}_{i:04d}", start + i, data.synthetic.seed, size, data.direction or "a2b")
         for i in range(getattr(data.synthetic, split))
     ]
 
@@ -171,37 +120,88 @@ def _listing(root: str | None) -> Iterator[None]:
 
 
 def available_splits(data: DataConfig) -> list[str]:
-    """Which of train, val and test a data set has, by its folders' names. Raises DataError where root is missing."""
+    """Which of train, val and test a data set has: on disk, else as `val_fraction` picks them by name.
+
+    Raises DataError where there is no such data set.
+    """
     if data.layout == "synthetic":
         return list(SPLITS)
     with _listing(data.root):
-        root = Path(data.root or "")
-        if data.root is None or not root.is_dir():
-            name, output = (root.name, root.parent) if root.name in names() else ("facades", "data")
-            raise DataError(
-                f"{data.root or 'data.root'}: no such folder; set data.root or pass --data with where your pairs are, "
-                f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}"
-            )
-        return [split for split in SPLITS if (root / split).is_dir()]
+        found = find_layout(data)
+        if not found.hashed or found.is_empty:
+            return found.splits
+        picked = {_split_of(key, data) for key in found.listing("train").keys.values()}
+        return [split for split in SPLITS if split in picked]
+
+
+def _split_of(key: str, data: DataConfig) -> str:
+    return "val" if falls_to_val(key, data.val_fraction) else "train"
 
 
 def find_pairs(data: DataConfig, split: str, size: tuple[int, int]) -> tuple[str, Sequence[Pair]]:
     """The layout in words and the pairs of a split, in the order of their names; `size` (H, W) is what drawn ones have.
 
-    Raises DataError: no root, no such split, no pairs in it, pictures without a partner, two of one name.
+    Raises DataError: no root, no such split, no pairs in it, pictures without a partner, two of one name, several ways
+    to read what is there.
     """
-    splits = available_splits(data)
     if data.layout == "synthetic":
         return "synthetic", _drawn(data, split, size)
-    folder = Path(data.root) / split
-    if split not in splits:
-        raise DataError(
-            f"{folder}: no such folder; {data.root} has {', '.join(splits) or 'no split (train, val, test)'}"
-        )
     with _listing(data.root):
-        layout = _layout(folder) if data.layout == "auto" else data.layout
-        read = {"two-folders": _two_folders, "side-by-side": _side_by_side}[layout]
-        pairs = read(folder, data.direction)
-    if not pairs:
-        raise DataError(f"{folder}: holds no pairs; put pictures there or set data.layout")
-    return layout, pairs
+        found = find_layout(data)
+        listing = found.listing(split)
+        files = listing.files
+        if files and found.hashed:
+            files = {name: paths for name, paths in files.items() if _split_of(listing.keys[name], data) == split}
+            if not files:
+                _nothing_picked(data, split, len(listing.files))
+    if not files:
+        places = " and ".join(map(str, found.folders(split)))
+        raise DataError(f"{places}: holds no pairs; put pictures there or set data.layout")
+    if listing.named and data.direction == "b2a":
+        raise DataError(
+            f"{whereabouts(data)}: what it holds is called input and target, which data.direction b2a contradicts; "
+            "leave data.direction out, or --set data.direction=null"
+        )
+    direction = "a2b" if listing.named else data.direction or "a2b"
+    return listing.layout, [_pair(name, paths, direction) for name, paths in files.items()]
+
+
+def _nothing_picked(data: DataConfig, split: str, count: int) -> None:
+    start = (
+        f"{whereabouts(data)}: has no split on disk, so its {count} pairs are picked by their names for train and val"
+    )
+    if split == "test":
+        raise DataError(f"{start}, and there is no test; give another split, or make a folder test")
+    raise DataError(f"{start}, and none falls to {split} at data.val_fraction {data.val_fraction:g}; change it")
+
+
+def _pair(name: str, paths: tuple[Path, ...], direction: str) -> Pair:
+    if len(paths) == 1:
+        return SideBySidePair(name, *paths, direction)
+    return TwoFilePair(name, *(paths if direction == "a2b" else paths[::-1]))
+
+
+def describe_layout(data: DataConfig, split: str = "train") -> str:
+    """Where the inputs and the targets of a split are, and what makes the splits where none is on disk."""
+    with _listing(data.root):
+        found = find_layout(data)
+        folders, hashed = found.folders(split), found.hashed
+    root = Path(data.root or "")
+    sides = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in folders]
+    sides = sides if len(sides) > 1 else [f"{half} half" for half in ("left", "right")]
+    input, target = sides[::-1] if data.direction == "b2a" else sides
+    words = f"input {input}, target {target}" if folders else "input and target as listed"
+    if hashed:
+        words += f"; no split on disk: data.val_fraction {data.val_fraction:g} to validate on, picked by name"
+    return words
+
+
+def at_another_place(data: DataConfig, root: str) -> DataConfig:
+    """The settings with the pairs of another folder or manifest, whatever layout that has. Raises DataError."""
+    data = data.model_copy(update={"root": root, "layout": "auto", "manifest": None})
+    with _listing(root):
+        if data.input and (not os.path.isdir(root) or FolderLayout(data).is_empty):
+            data = data.model_copy(update={"input": None, "target": None})
+        if find_layout(data).says_input:
+            data = data.model_copy(update={"direction": None})
+    return data
