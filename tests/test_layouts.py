@@ -143,6 +143,26 @@ def test_any_two_folders_without_splits_or_a_root(tmp_path, monkeypatch):
     check(PairedDataset.from_folder("here", input="a", target="../there/q"), train)
 
 
+def test_named_folders_elsewhere_are_not_those_of_a_split(tmp_path):
+    make(tmp_path, ["p/{n}.png", "q/{n}.png"], {"": ["1", "2"]})
+    make(tmp_path / "root", ["p/{n}.png", "q/{n}.png"], {"": ["3"]})  # root/train/../p too
+    make(tmp_path / "root", ["{s}/{n}.png"], {"train": ["4"]})
+    for input, target in ((tmp_path / "p", tmp_path / "q"), ("../p", "../q")):
+        check(PairedDataset.from_folder(tmp_path / "root", input=input, target=target), ["1", "2"])
+
+
+def test_forced_pictures_side_by_side_are_without_a_couple_of_sides(tmp_path):
+    make(tmp_path, ["{s}/{n}.png"], {"train": ["0", "x/1"]})
+    make(tmp_path, ["{s}/a/{n}.png", "{s}/b/{n}.png"], {"train": ["1"]})
+    check(PairedDataset.from_folder(tmp_path, layout="side-by-side"), ["0", "x/1"])
+    check(PairedDataset.from_folder(tmp_path, layout="two-folders"), ["1"])
+
+
+def test_hidden_folders_hold_no_pictures(tmp_path):
+    make(tmp_path, ["{s}/{n}.png"], {"train": ["0", ".thumbs/0"], ".val": ["1"]})
+    check(PairedDataset.from_folder(tmp_path), ["0"])
+
+
 def test_splits_may_differ_and_strange_folders_and_stray_pictures_do_not_matter(tmp_path):
     make(tmp_path, ["{s}/a/{n}.png", "{s}/b/{n}.png"], {"train": ["1"]})
     make(tmp_path, ["{s}A/{n}.png", "{s}B/{n}.png"], {"val": ["2"]})

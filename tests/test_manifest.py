@@ -84,7 +84,7 @@ def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path):
 
 
 def test_a_table_as_people_write_them():
-    text = '\ufeffId, Target ,INPUT\r\n7, out/0.png , in/0.png\r\n\r\n8,"out/1.png","in/1.png"\r\n,,\r\n'
+    text = '\ufeffINPUT,Id, Target \r\nin/0.png ,7, out/0.png\r\n\r\n"in/1.png",8,"out/1.png"\r\n,,\r\n'
     Path("m.csv").write_text(text, encoding="utf-8", newline="")
     check(PairedDataset.from_folder("m.csv", val_fraction=0.0), {"in/0": (0, 10), "in/1": (1, 11)})
     Path("m.jsonl").write_text('\n{"input": "in/2.png", "target": "out/2.png", "split": null, "id": 3}\n\n')

@@ -162,7 +162,7 @@ def find_pairs(data: DataConfig, split: str, size: tuple[int, int]) -> tuple[str
             f"{whereabouts(data)}: what it holds is called input and target, which data.direction b2a contradicts; "
             "leave data.direction out, or --set data.direction=null"
         )
-    direction = "a2b" if listing.named else data.direction or "a2b"
+    direction = data.direction or "a2b"
     return listing.layout, [_pair(name, paths, direction) for name, paths in files.items()]
 
 
