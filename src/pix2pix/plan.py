@@ -37,7 +37,9 @@ def describe(
     data, model, schedule = config.data, config.model, config.schedule
     where = "drawn facades" if data.layout == "synthetic" else f"{data.root}, {train.layout}"
     beside = f"{len(validation[1])} of {validation[0]} to validate" if validation else "none to validate"
-    reading = "cached in memory" if train.cached else f"decoded anew by {worker_count(data.workers, train)} workers"
+    workers = worker_count(data.workers, train)
+    reading = f"read by {workers} worker{'s' * (workers != 1)}" if workers else "read in this process"
+    kept = f"train {train.kept}" + (f"; {validation[0]} {validation[1].kept}" if validation else "")
     sizes = data.load, data.crop, patch_map_size(model.discriminator, data.crop)
     load, crop, judged = ("x".join(map(str, size)) for size in sizes)
     levels = f", {len(generator.down)} levels" if model.generator.name == "unet" else ""
@@ -47,6 +49,7 @@ def describe(
     total = f"{schedule.epochs * each:,} steps"
     lines = {
         "data": f"{where}, {data.direction}: {len(train)} pairs to train on, {beside}, {reading}",
+        "cache": kept,
         "images": f"{load}, cropped to {crop}" + ", flipped" * data.flip,
         "steps": f"{schedule.epochs} epochs x {each} steps of {data.batch_size} = {total}",
         "generator": f"{model.generator.name}{levels}, {weights[0]:,} parameters",

@@ -1,29 +1,34 @@
-"""The part of the data that never changes from epoch to epoch: decoded, oriented, resized, and kept in memory."""
+"""The part of the data that never changes from epoch to epoch: decoded, oriented, resized, and kept."""
 
+import hashlib
+import os
+import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psutil
+import PIL
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from pix2pix.config import DataConfig
+from pix2pix.data.cache import Room, Side, cache_key, open_cache
 from pix2pix.data.images import resize
 from pix2pix.data.pairs import Pair, find_pairs
+from pix2pix.data.threads import for_each
 
-_SHARE_OF_FREE_MEMORY = 0.25
+# What of a config does not change the pictures that are kept.
+_NOT_KEPT = {"image_size", "load_size", "flip", "batch_size", "workers", "cache"}
 
 
 class PairedDataset(Dataset):
     """Pairs of pictures as uint8 tensors of one size.
 
     `dataset[i]` is a dict: `input` and `target`, uint8 [3, H, W] in 0..255, `name` and `index`. `load_size`: (H, W), or
-    None for each pair's own size. `cache`: `memory` keeps every decoded pair, `auto` does where that takes at most a
-    quarter of the free memory, `off` decodes anew each time. `files(i)` names the files of a pair.
+    None for each pair's own size, and then none is kept. `cache`: `memory` and `disk` keep every decoded pair there,
+    `off` decodes anew each time, `auto` chooses by `room` (see `open_cache`). `cached`: whether pairs are in memory;
+    `kept` says in words where they are. `family` names the files of a cache. `files(i)` names the files of a pair.
 
     Usage: `PairedDataset.from_folder("data/facades", split="train", direction="b2a", load_size=286)`.
     """
@@ -35,10 +40,13 @@ class PairedDataset(Dataset):
         interpolation: str = "bicubic",
         cache: str = "auto",
         layout: str = "",
+        family: str | None = None,
+        room: Room | None = None,
     ):
         self.pairs, self.load_size, self.interpolation, self.layout = pairs, load_size, interpolation, layout
-        self._cache: Tensor | None = None  # [N, 2, 3, H, W] once `prepare` has filled it
-        self.cached = cache != "off" and load_size is not None and (cache == "memory" or self._fits())
+        self._cache, self.kept = None, "off"
+        if load_size is not None:
+            self._cache, self.kept = open_cache(cache, [self._sides] * len(pairs), self._key, family, room)
 
     @classmethod
     def from_folder(
@@ -59,46 +67,37 @@ class PairedDataset(Dataset):
     @property
     def bytes(self) -> int:
         """What the cache holds, or would hold."""
-        height, width = self.load_size or (0, 0)
-        return len(self.pairs) * 6 * height * width
+        return len(self.pairs) * sum(side.nbytes for side in self._sides) if self.load_size else 0
 
-    def _fits(self) -> bool:
-        return self.bytes <= _SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available
+    @property
+    def cached(self) -> bool:
+        """Whether pairs are kept in memory."""
+        return self._cache is not None and self._cache.where == "memory"
+
+    @property
+    def _sides(self) -> tuple[Side, Side]:
+        return (Side((3, *self.load_size), "uint8"),) * 2
+
+    def _key(self) -> bytes:
+        recipe = (self.load_size, self.interpolation, self._sides, PIL.__version__, np.__version__)
+        return cache_key(self.pairs, repr(recipe))
 
     def prepare(self, progress: bool = False) -> "PairedDataset":
         """Fills the cache, or reads every header where there is none: what is broken is found before training starts.
 
         Raises DataError, naming the file. Returns itself.
         """
-        if self._cache is not None:
-            return self
-        if self.cached:
-            height, width = self.load_size
-            cache = torch.empty((len(self.pairs), 2, 3, height, width), dtype=torch.uint8)
-        bar = tqdm(total=len(self.pairs), desc="reading pairs", leave=False, disable=None if progress else True)
-
-        def one(index: int) -> None:
-            if self.cached:
-                cache[index] = self._read(index)
-            else:
-                self.pairs[index].check()
-
-        pool = ThreadPoolExecutor()  # decoders release the interpreter's lock
-        try:
-            for _ in pool.map(one, range(len(self.pairs))):
-                bar.update()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            bar.close()
-        if self.cached:
-            self._cache = cache
+        if self._cache is None:
+            for_each(len(self.pairs), lambda index: self.pairs[index].check(), progress)
+        else:
+            self._cache.prepare(self._read, progress)
         return self
 
-    def _read(self, index: int) -> Tensor:
+    def _read(self, index: int) -> list[np.ndarray]:
         images = self.pairs[index].read()
         if self.load_size is not None:
             images = [resize(image, self.load_size, self.interpolation) for image in images]
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # [2, 3, H, W]
+        return [np.ascontiguousarray(image.transpose(2, 0, 1)) for image in images]  # [3, H, W]
 
     def files(self, index: int) -> list[str]:
         """The files of a pair, or its name where it is drawn."""
@@ -109,14 +108,28 @@ class PairedDataset(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor | str | int]:
-        input, target = self._read(index) if self._cache is None else self._cache[index]
+        if self._cache is None:
+            input, target = map(torch.from_numpy, self._read(index))
+        else:
+            input, target = self._cache.get(index, self._read)
         return {"input": input, "target": target, "name": self.pairs[index].name, "index": index}
 
 
-def open_split(data: DataConfig, split: str, size: tuple[int, int] | None) -> PairedDataset:
-    """A split of the data set that a config names, resized to `size` (H, W), or each pair's own. Raises DataError."""
+def open_split(data: DataConfig, split: str, size: tuple[int, int] | None, room: Room | None = None) -> PairedDataset:
+    """A split of the data set that a config names, resized to `size` (H, W), or each pair's own. Raises DataError.
+
+    `room`: what caches may take; to be shared by the splits of a run.
+    """
     layout, pairs = find_pairs(data, split, size or data.crop)
-    return PairedDataset(pairs, size, data.interpolation, data.cache, layout)
+    return PairedDataset(pairs, size, data.interpolation, data.cache, layout, _family(data, split, size), room)
+
+
+def _family(data: DataConfig, split: str, size: tuple[int, int] | None) -> str:
+    """What cache files of this split, made in this way, are called; when its files change, the old one is removed."""
+    root = os.path.realpath(data.root or "")
+    settings = (root, split, size, data.model_dump(mode="json", exclude={"root", *_NOT_KEPT}))
+    name = re.sub(r"[^\w-]", "_", os.path.basename(root) if data.root else data.layout)[:40]
+    return f"{name}-{split}-{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}-"
 
 
 def validation_split(splits: Sequence[str]) -> str | None:

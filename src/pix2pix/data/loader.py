@@ -92,7 +92,10 @@ class PairLoader:
 
 
 def worker_count(workers: int | str, dataset: PairedDataset) -> int:
-    """Processes that read: as asked for, or with `auto` none where pairs lie in memory, else one a core, at most 8."""
+    """Processes that read: as asked for, or with `auto` none where pairs lie in memory, else one a core, at most 8.
+
+    Where pairs lie on disk, two are enough to wait for it.
+    """
     if workers != "auto":
         return workers
-    return 0 if dataset.cached else min(8, torch.get_num_threads())
+    return 0 if dataset.cached else min(8 if dataset.kept.startswith("off") else 2, torch.get_num_threads())
