@@ -36,14 +36,13 @@ class Arrays:
     where = ""
 
     def __init__(self, sides: Sequence[Sequence[Side]]):
-        self.sides, self.starts, end = sides, [], HEAD
+        self.sides, self.spans, self.end = sides, [], HEAD  # spans: where each array begins and ends
         for pair in sides:
-            starts = []
-            for side in pair:
-                starts.append(end)
-                end += -(-side.nbytes // _ALIGNMENT) * _ALIGNMENT
-            self.starts.append(starts)
-        self.end = end
+            spans = []
+            for size in [side.nbytes for side in pair]:
+                spans.append((self.end, self.end + size))
+                self.end += -(-size // _ALIGNMENT) * _ALIGNMENT
+            self.spans.append(spans)
         self.data: np.ndarray | None = None  # uint8 [end or more]
 
     def prepare(self, read: Read, progress: bool = False) -> None:
@@ -57,8 +56,8 @@ class Arrays:
     def _view(self, index: int, data: np.ndarray | None = None) -> list[np.ndarray]:
         data = self.data if data is None else data
         return [
-            data[start : start + side.nbytes].view(side.dtype).reshape(side.shape)
-            for start, side in zip(self.starts[index], self.sides[index], strict=True)
+            data[start:end].view(side.dtype).reshape(side.shape)
+            for (start, end), side in zip(self.spans[index], self.sides[index], strict=True)
         ]
 
     def _require(self, index: int, arrays: Sequence[np.ndarray]) -> None:
@@ -79,8 +78,8 @@ class MemoryCache(Arrays):
     def prepare(self, read: Read, progress: bool = False) -> None:
         """Reads every pair, unless they are here. Raises what `read` raises."""
         if self.data is None:
-            memory = torch.empty(self.end, dtype=torch.uint8)  # a tensor is shared with spawned workers, not copied
-            data = memory.numpy()
+            data = np.empty(self.end, np.uint8)  # numpy asks for large pages, torch does not
+            memory = torch.from_numpy(data)  # spawned workers share a tensor, and would copy an array
             for_each(len(self.sides), lambda index: self._put(index, read(index), data), progress)
             self.memory, self.data = memory, data
 

@@ -5,8 +5,9 @@ from torch import Tensor
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """uint8 in 0..255 to float32 in [-1, 1]: x / 127.5 - 1."""
-    return pixels.float() / 127.5 - 1
+    """uint8 in 0..255 to float32 in [-1, 1]: x / 127.5 - 1, within 1e-7; exactly -1 and 1 at the ends."""
+    # In place and without a division: on a CPU, that halves what reading a cached pair costs.
+    return pixels.to(torch.float32, copy=True).sub_(127.5).mul_(1 / 127.5)
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -16,10 +17,17 @@ def to_pixels(images: Tensor) -> Tensor:
 
 def prepare(batch: dict[str, Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
     """A loader's batch as (x, y), float32 [B, 3, h, w] in [-1, 1] on the device, mirrored where `flip` says so."""
-    flip = batch["flip"].to(device, non_blocking=True)[:, None, None, None]
+    rows = [row for row, flip in enumerate(batch["flip"].tolist()) if flip]
 
     def one(images: Tensor) -> Tensor:
-        images = images.to(device, non_blocking=True)  # 8-bit pixels cross the bus
-        return to_float(torch.where(flip, images.flip(-1), images))
+        return to_float(_mirrored(images.to(device, non_blocking=True), rows))  # 8-bit pixels cross the bus
 
     return one(batch["input"]), one(batch["target"])
+
+
+def _mirrored(images: Tensor, rows: list[int]) -> Tensor:
+    """Images with those of `rows` mirrored left to right."""
+    if len(rows) in (0, len(images)):
+        return images.flip(-1) if rows else images
+    which = torch.tensor(rows, device=images.device)
+    return images.index_copy(0, which, images[which].flip(-1))  # on a CPU far faster than torch.where

@@ -83,10 +83,7 @@ class DiskCache(Arrays):
         return super().get(index, read)
 
     def _mend(self, index: int, read: Read) -> None:
-        print(
-            f"{self.path}: pair {index} is damaged; read anew, as the whole file will be by the next run",
-            file=sys.stderr,
-        )
+        print(f"{self.path}: pair {index} is damaged; read anew, as all will be by the next run", file=sys.stderr)
         self._put(index, read(index), self.data)  # copied on writing: into this process's memory, not into the file
         with suppress(OSError):
             if self.path.stat().st_ino == self.inode:
@@ -155,7 +152,7 @@ class DiskCache(Arrays):
             self._require(index, arrays)
             table[index] = self._checksum(arrays)
             with lock:
-                for start, array in zip(self.starts[index], arrays, strict=True):
+                for (start, _), array in zip(self.spans[index], arrays, strict=True):
                     file.seek(start)
                     file.write(array)
 

@@ -58,11 +58,23 @@ class _Order:
         return iter([places[first : first + self.batch_size] for first in range(0, len(places), self.batch_size)])
 
 
+def _collate(samples: list[dict[str, Tensor | int | bool]], copy: bool = True) -> dict[str, Tensor]:
+    """One batch of them; without `copy`, a batch of one is a view of what the data set keeps."""
+
+    def column(values: list) -> Tensor:
+        if not isinstance(values[0], Tensor):
+            return torch.tensor(values)
+        return torch.stack(values) if copy or len(values) > 1 else values[0][None]
+
+    return {key: column([sample[key] for sample in samples]) for key in samples[0]}
+
+
 class PairLoader:
     """Shuffled batches of a prepared data set, epoch by epoch.
 
     A batch is a dict: `input` and `target`, uint8 [B, 3, h, w] of size `crop`; `flip`, bool [B], for `augment.prepare`
-    to carry out; `index`, int [B], into the data set. The last batch of an epoch may be short.
+    to carry out; `index`, int [B], into the data set. The last batch of an epoch may be short. Pixels are to be read
+    only: a batch may be a view of what the data set keeps.
     """
 
     def __init__(
@@ -76,19 +88,30 @@ class PairLoader:
         pin_memory: bool = False,
     ):
         self._order = _Order(len(dataset), batch_size, seed)
-        self._loader = DataLoader(
-            _Crops(dataset, crop, flip, seed),
+        self._crops, self._pin_memory, self._loader = _Crops(dataset, crop, flip, seed), pin_memory, None
+        if workers:
+            self._loader = self._in_workers(workers)
+
+    def _in_workers(self, workers: int) -> DataLoader:
+        return DataLoader(
+            self._crops,
             batch_sampler=self._order,
+            collate_fn=_collate,
             num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=pin_memory,
+            persistent_workers=True,
+            pin_memory=self._pin_memory,
             generator=torch.Generator(),  # so that it takes no number from torch's global generator
         )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
         """The batches of an epoch, from its `start`-th pair on. With workers, asking for another ends this one."""
         self._order.epoch, self._order.start = epoch, start
-        return iter(self._loader)
+        return map(self._read, iter(self._order)) if self._loader is None else iter(self._loader)
+
+    def _read(self, places: list[tuple[int, int]]) -> dict[str, Tensor]:
+        """A batch in this process: what a DataLoader does besides costs as much as the reading."""
+        batch = _collate([self._crops[place] for place in places], copy=False)
+        return {key: value.pin_memory() for key, value in batch.items()} if self._pin_memory else batch
 
 
 def worker_count(workers: int | str, dataset: PairedDataset) -> int:
