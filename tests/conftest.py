@@ -8,6 +8,7 @@ from pathlib import Path
 # runs are compared bit by bit, which holds for one number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("PIX2PIX_DEBUG", None)
+os.environ.pop("LOCAL_WORLD_SIZE", None)
 
 import pytest
 from commands import TINY, Result, pix2pix
@@ -15,8 +16,9 @@ from commands import TINY, Result, pix2pix
 
 @pytest.fixture(autouse=True)
 def in_a_temporary_folder(tmp_path, monkeypatch):
-    """Each test stands in its own folder, so that relative paths such as runs/ land there."""
+    """Each test stands in its own folder, so that relative paths such as runs/ land there, and beside it a cache."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIX2PIX_CACHE", str(tmp_path.parent / f"{tmp_path.name}-cache"))
 
 
 @pytest.fixture(scope="session")

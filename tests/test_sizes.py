@@ -118,7 +118,7 @@ def test_a_native_run_trains_validates_stops_and_samples(root, tmp_path, capsys)
         "each of its own size, cropped to 32x32, flipped, flipped vertically, turned by quarters, rotated up to "
         "20 degrees, scaled by 0.8 to 1.3, brightness, contrast, saturation, hue of both changed" in plan
     )
-    assert "cached in memory" in plan
+    assert "train in memory, " in plan
     for _ in range(20):  # stopped after every step, with other workers and no cache
         pieces = Trainer(config(tmp_path / "pieces", data | {"cache": "off", "workers": 2}))
         if pieces.fit(stop=lambda: True):

@@ -41,7 +41,9 @@ def describe(
     where = "drawn facades" if drawn else f"{whereabouts(data)}, {train.layout}"
     where += f", {data.direction}" if data.direction else ""
     beside = f"{len(validation[1])} of {validation[0]} to validate" if validation else "none to validate"
-    reading = "cached in memory" if train.cached else f"decoded anew by {worker_count(data.workers, train)} workers"
+    workers = worker_count(data.workers, train)
+    reading = f"read by {workers} worker{'s' * (workers != 1)}" if workers else "read in this process"
+    kept = f"train {train.kept}" + (f"; {validation[0]} {validation[1].kept}" if validation else "")
     judged = _by(patch_map_size(model.discriminator, data.crop))
     levels = f", {len(generator.down)} levels" if model.generator.name == "unet" else ""
     precision = "bf16" if config.run.precision == "bf16" else "fp32"
@@ -51,6 +53,7 @@ def describe(
     lines = {
         "data": f"{where}: {len(train)} pairs to train on, {beside}, {reading}",
         **({} if drawn else {"layout": describe_layout(data)}),
+        "cache": kept,
         "images": _images(data),
         "steps": f"{schedule.epochs} epochs x {each} steps of {data.batch_size} = {total}",
         "generator": f"{model.generator.name}{levels}, {weights[0]:,} parameters",

@@ -10,6 +10,7 @@ from pix2pix import losses
 from pix2pix.checkpoint import load_newest, save_checkpoint
 from pix2pix.config import Config
 from pix2pix.data.augment import prepare, to_float, to_pixels
+from pix2pix.data.cache import Room
 from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
 from pix2pix.data.images import write_image
 from pix2pix.data.loader import open_loader
@@ -147,9 +148,10 @@ class Trainer:
     def _open(self, resume: bool, fresh: bool) -> bool:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
-        self.train_data = open_split(data, "train", data.load)
+        room = Room()  # the splits share it
+        self.train_data = open_split(data, "train", data.load, room)
         split = validation_split(available_splits(data))
-        self.val_data = open_fixed(data, split) if split else None
+        self.val_data = open_fixed(data, split, room) if split else None
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
         say(plan)

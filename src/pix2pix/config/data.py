@@ -84,7 +84,7 @@ class DataConfig(Section):
     workers: Literal["auto"] | Annotated[int, Field(ge=0, le=256)] = Field(
         "auto", description="Processes that read data; 0 reads in the main one."
     )
-    cache: Literal["auto", "memory", "off"] = Field("auto", description="Keep decoded, resized images in memory.")
+    cache: Literal["auto", "memory", "disk", "off"] = Field("auto", description="Where resized pairs are kept.")
     synthetic: SyntheticData = Field(
         default_factory=SyntheticData, description="Counts and seed of the drawn pairs; used by layout synthetic only."
     )

@@ -12,7 +12,8 @@ from pix2pix.data.geometry import turn_and_flip, warp
 
 def to_float(pixels: Tensor) -> Tensor:
     """Pixels in 0..255, uint8 or floats, to float32 in [-1, 1]: x / 127.5 - 1."""
-    return pixels.float().div(127.5).sub_(1)
+    # One copy, then in place: on a CPU a second one costs as much as reading a cached pair.
+    return pixels.to(torch.float32, copy=True).div_(127.5).sub_(1)
 
 
 def to_pixels(images: Tensor) -> Tensor:

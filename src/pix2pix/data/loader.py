@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
 from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data.dataset import PairedDataset
@@ -100,8 +100,18 @@ class _Crops(Dataset):
         return changes
 
 
-def _collate(items: list[dict | DataError]) -> dict[str, Tensor] | DataError:
-    return next((item for item in items if isinstance(item, DataError)), None) or default_collate(items)
+def _collate(items: list[dict | DataError], copy: bool = True) -> dict[str, Tensor] | DataError:
+    """One batch of them, or the first error; without `copy`, a batch of one is a view of what the data set keeps."""
+    for item in items:
+        if isinstance(item, DataError):
+            return item
+
+    def column(values: list) -> Tensor:
+        if not isinstance(values[0], Tensor):
+            return torch.tensor(values)
+        return torch.stack(values) if copy or len(values) > 1 else values[0][None]
+
+    return {key: column([item[key] for item in items]) for key in items[0]}
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
@@ -130,6 +140,7 @@ class PairLoader:
     A batch is a dict: `input` and `target`, uint8 [B, 3, h, w] of size `crop` and the margin that `augment` needs;
     `index`, int [B], into the data set; and for `augment.prepare` to carry out, `flip`, bool [B], and where they are on
     `flip_vertical`, bool [B], `turns`, int [B], `warp` [B, 2] and `colour` [B, 4]. An epoch's last may be short.
+    Pixels are to be read only: a batch may be a view of what the data set keeps.
     """
 
     def __init__(
@@ -144,12 +155,17 @@ class PairLoader:
         augment: AugmentConfig | None = None,
     ):
         self._order = _Order(len(dataset), batch_size, seed)
-        self._loader = DataLoader(
-            _Crops(dataset, crop, flip, seed, augment or AugmentConfig()),
+        self._crops = _Crops(dataset, crop, flip, seed, augment or AugmentConfig())
+        self._pin_memory = pin_memory
+        self._loader = self._in_workers(workers) if workers else None
+
+    def _in_workers(self, workers: int) -> DataLoader:
+        return DataLoader(
+            self._crops,
             batch_sampler=self._order,
             num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=pin_memory,
+            persistent_workers=True,
+            pin_memory=self._pin_memory,
             collate_fn=_collate,
             worker_init_fn=_leave_signals_to_the_parent,
             generator=torch.Generator(),  # so that it takes no number from torch's global generator
@@ -161,7 +177,14 @@ class PairLoader:
         Raises DataError where a pair that was not read before turns out to be broken.
         """
         self._order.epoch, self._order.start = epoch, start
-        return self._raising(iter(self._loader))
+        return self._raising(map(self._read, iter(self._order)) if self._loader is None else iter(self._loader))
+
+    def _read(self, places: list[tuple[int, int]]) -> dict[str, Tensor] | DataError:
+        """A batch in this process: what a DataLoader does besides costs as much as the reading."""
+        batch = _collate([self._crops[place] for place in places], copy=False)
+        if not self._pin_memory or isinstance(batch, DataError):
+            return batch
+        return {key: value.pin_memory() for key, value in batch.items()}
 
     def _raising(self, batches: Iterator[dict[str, Tensor] | DataError]) -> Iterator[dict[str, Tensor]]:
         for batch in batches:
@@ -171,10 +194,13 @@ class PairLoader:
 
 
 def worker_count(workers: int | str, dataset: PairedDataset) -> int:
-    """Processes that read: as asked for, or with `auto` none where pairs lie in memory, else one a core, at most 8."""
+    """Processes that read: as asked for, or with `auto` none where pairs lie in memory, else one a core, at most 8.
+
+    Where pairs lie on disk, two are enough to wait for it.
+    """
     if workers != "auto":
         return workers
-    return 0 if dataset.cached else min(8, torch.get_num_threads())
+    return 0 if dataset.cached else min(8 if dataset.kept.startswith("off") else 2, torch.get_num_threads())
 
 
 def open_loader(data: DataConfig, dataset: PairedDataset, seed: int, pin_memory: bool = False) -> PairLoader:

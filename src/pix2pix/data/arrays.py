@@ -1,0 +1,115 @@
+"""Arrays of any shapes and number types, a few a pair, one after the other in one run of bytes."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pix2pix.data.threads import for_each
+
+HEAD = 64  # bytes before the first array, for what a file begins with
+_ALIGNMENT = 64  # every array begins at a multiple of it
+
+Read = Callable[[int], Sequence[np.ndarray]]
+
+
+class Side(NamedTuple):
+    """What one array of a pair is: its shape and numpy's name of its number type."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+
+class Arrays:
+    """The arrays of every pair in one run of bytes, `data`; `sides[i]` says what those of pair i are.
+
+    `prepare(read)` fills it; `get(i, read)` are the arrays of pair i as tensors, which are views of it. Before
+    `prepare`, `get` reads on the spot. `read(i)` makes the arrays, C-contiguous.
+    """
+
+    where = ""
+
+    def __init__(self, sides: Sequence[Sequence[Side]]):
+        self.sides, self.spans, self.end = sides, [], HEAD  # spans: where each array begins and ends
+        for pair in sides:
+            spans = []
+            for size in [side.nbytes for side in pair]:
+                spans.append((self.end, self.end + size))
+                self.end += -(-size // _ALIGNMENT) * _ALIGNMENT
+            self.spans.append(spans)
+        self.data: np.ndarray | None = None  # uint8 [end or more]
+
+    def prepare(self, read: Read, progress: bool = False) -> None:
+        """Reads every pair, unless they are here. Raises what `read` raises."""
+        raise NotImplementedError
+
+    def get(self, index: int, read: Read) -> list[Tensor]:
+        """The arrays of a pair."""
+        return [torch.from_numpy(array) for array in (read(index) if self.data is None else self._view(index))]
+
+    def _view(self, index: int, data: np.ndarray | None = None) -> list[np.ndarray]:
+        data = self.data if data is None else data
+        return [
+            data[start:end].view(side.dtype).reshape(side.shape)
+            for (start, end), side in zip(self.spans[index], self.sides[index], strict=True)
+        ]
+
+    def _require(self, index: int, arrays: Sequence[np.ndarray]) -> None:
+        found = [(array.shape, array.dtype.name) for array in arrays]
+        assert found == [tuple(side) for side in self.sides[index]], found
+
+    def _put(self, index: int, arrays: Sequence[np.ndarray], data: np.ndarray) -> None:
+        self._require(index, arrays)
+        for kept, array in zip(self._view(index, data), arrays, strict=True):
+            kept[...] = array
+
+
+class ListCache:
+    """As a MemoryCache, of `count` pairs whose shapes are not known before they are read; each is on its own."""
+
+    where = "memory"
+
+    def __init__(self, count: int):
+        self.count, self.pairs = count, None
+
+    def prepare(self, read: Read, progress: bool = False) -> None:
+        """Reads every pair, unless they are here. Raises what `read` raises."""
+        if self.pairs is None:
+            pairs = [None] * self.count
+
+            def one(index: int) -> None:
+                pairs[index] = [torch.from_numpy(array) for array in read(index)]
+
+            for_each(self.count, one, progress)
+            self.pairs = pairs
+
+    def get(self, index: int, read: Read) -> list[Tensor]:
+        """The arrays of a pair."""
+        return [torch.from_numpy(array) for array in read(index)] if self.pairs is None else self.pairs[index]
+
+
+class MemoryCache(Arrays):
+    """In the memory of this process; workers share it."""
+
+    where = "memory"
+
+    def prepare(self, read: Read, progress: bool = False) -> None:
+        """Reads every pair, unless they are here. Raises what `read` raises."""
+        if self.data is None:
+            data = np.empty(self.end, np.uint8)  # numpy asks for large pages, torch does not
+            memory = torch.from_numpy(data)  # spawned workers share a tensor, and would copy an array
+            for_each(len(self.sides), lambda index: self._put(index, read(index), data), progress)
+            self.memory, self.data = memory, data
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"data": None}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self.data = self.memory.numpy() if "memory" in state else None

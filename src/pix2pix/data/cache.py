@@ -1,0 +1,143 @@
+"""Where decoded pairs are kept from epoch to epoch, chosen before anything is read; `cache_file` keeps them.
+
+It knows nothing of pictures: a pair is a few arrays, and `Side` says what each is.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from pix2pix.data.arrays import Arrays, ListCache, MemoryCache, Side
+from pix2pix.data.cache_file import FORMAT, DiskCache, free_space
+from pix2pix.errors import DataError
+
+if TYPE_CHECKING:
+    from pix2pix.data.pairs import Pair
+
+_SHARE_OF_FREE_MEMORY = 0.25
+
+
+def cache_folder() -> Path:
+    """Where cache files lie: PIX2PIX_CACHE, else `pix2pix` in the user's cache folder of this system."""
+    if chosen := os.environ.get("PIX2PIX_CACHE"):
+        return Path(chosen)
+    variable, below_home = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}.get(
+        sys.platform, ("XDG_CACHE_HOME", ".cache")
+    )
+    try:
+        base = os.environ.get(variable) or Path.home() / below_home
+    except RuntimeError:  # nobody's home, as in some containers
+        base = tempfile.gettempdir()
+    return Path(base) / "pix2pix"
+
+
+def free_memory() -> int:
+    """Bytes that can be had, by the machine and, in a container, by its limit (cgroup v2)."""
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (int(Path("/sys/fs/cgroup", name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # none, or "max"
+        return free
+    return max(0, min(free, limit - used))
+
+
+class Room:
+    """What caches may take: a quarter of the free memory, and the free disk. The splits of a run share one.
+
+    Each rank on a machine keeps its own copy in memory, and so has its part of the quarter.
+    """
+
+    def __init__(self):
+        self.memory = _SHARE_OF_FREE_MEMORY * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        self.disk = free_space(cache_folder() / "file")
+
+
+def cache_key(pairs: Sequence["Pair"], recipe: str) -> bytes:
+    """32 bytes that change with any file's path, size or time, with what a pair makes of it, and with `recipe`.
+
+    Raises DataError where a file is gone.
+    """
+    digest = hashlib.sha256(repr((FORMAT, recipe)).encode())
+    for pair in pairs:
+        own = {name: value for name, value in vars(pair).items() if not isinstance(value, Path)}
+        digest.update(repr((type(pair).__name__, own)).encode())
+        for path in pair.files:
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read ({error.strerror}); mend or remove it") from None
+            digest.update(
+                repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns)).encode("utf-8", "surrogatepass")
+            )
+    return digest.digest()
+
+
+def open_cache(
+    wish: str,
+    sides: Sequence[Sequence[Side]],
+    key: Callable[[], bytes],
+    family: str | None = None,
+    room: Room | None = None,
+) -> tuple[Arrays | None, str]:
+    """Where to keep arrays as `sides` says, and that in words; None where they are not kept.
+
+    `wish`: `memory`, `disk` and `off` are obeyed; `auto` is memory where they fit into `room`, else disk where they fit
+    there or are there already, else off. `key` is asked for only where a file may be used. `family`: see `DiskCache`.
+    """
+    room = room or Room()
+    size = sum(side.nbytes for pair in sides for side in pair)
+    if wish == "memory" or (wish == "auto" and size <= room.memory):
+        room.memory -= size
+        return MemoryCache(sides), f"in memory, {show_bytes(size)}"
+    if wish == "off":
+        return None, "off"
+    folder, name = cache_folder(), family or "pairs-"
+    digest = key()
+    cache = DiskCache(sides, folder / f"{name}{digest.hex()[:32]}.cache", digest, family)
+    ready = cache.exists()
+    if wish == "auto" and not ready and cache.size > room.disk:
+        return None, (
+            f"off: {show_bytes(size)} fit neither a quarter of the free memory nor {folder} "
+            f"({show_bytes(room.disk)} free)"
+        )
+    room.disk -= 0 if ready else cache.size
+    state = "there already" if ready else "to be written"
+    return cache, f"{cache.path}, {show_bytes(cache.size)}, {state} (all caches there: {show_bytes(_held(folder))})"
+
+
+def open_native(
+    wish: str, count: int, size: Callable[[], int], room: Room | None = None
+) -> tuple[ListCache | None, str]:
+    """`open_cache` for pairs each of its own size, which are kept in memory or not at all; `size()` in bytes of all."""
+    if wish == "off":
+        return None, "off"
+    if wish == "disk":
+        return None, "off: pairs of their own size are not kept on disk"
+    room, takes = room or Room(), size()
+    if wish == "auto" and takes > room.memory:
+        return None, f"off: {show_bytes(takes)} of pairs of their own size do not fit a quarter of the free memory"
+    room.memory -= takes
+    return ListCache(count), f"in memory, {show_bytes(takes)}"
+
+
+def _held(folder: Path) -> int:
+    """Bytes of all cache files."""
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        return 0
+
+
+def show_bytes(count: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.{0 if unit == 'bytes' else 1}f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
