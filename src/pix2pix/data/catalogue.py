@@ -5,22 +5,20 @@ sizes as the server's own listing has them, or exact where a download's log tell
 """
 
 import shlex
-from dataclasses import dataclass
+from collections import namedtuple
 from pathlib import Path
 
 _SLACK = 20  # archive, unpacked bytes and members may be this many times what is expected, for mirrors that repack
 _MOST = 64 << 30  # bytes, whatever the slack says: edges2handbags as raw pixels take 55 GB, and nothing here takes more
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A .tar.gz with one folder of the data set's name, in it a folder of side-by-side pairs for each split."""
+class Dataset(namedtuple("Dataset", ("url", "listed", "bytes", "md5", "counts"))):
+    """A .tar.gz with one folder of the data set's name, in it a folder of side-by-side pairs for each split.
 
-    url: str
-    listed: int  # bytes of the archive, to the two or three digits of the server's listing
-    bytes: int | None  # the exact number; None: not known
-    md5: str  # a mismatch only warns, since what decides is that every pair is there and decodes
-    counts: dict[str, int]  # split: pairs
+    `listed`: bytes of the archive, to the two or three digits of the server's listing; `bytes`: the exact number, or
+    None where it is not known. `md5`: a mismatch only warns, since what decides is that every pair is there and
+    decodes. `counts`: pairs by split. (A dataclass would double the time of `--help`.)
+    """
 
     @property
     def expected_bytes(self) -> int:
