@@ -78,8 +78,8 @@ class MemoryCache(Arrays):
     def prepare(self, read: Read, progress: bool = False) -> None:
         """Reads every pair, unless they are here. Raises what `read` raises."""
         if self.data is None:
-            data = np.empty(self.end, np.uint8)  # numpy asks for large pages, torch does not
-            memory = torch.from_numpy(data)  # spawned workers share a tensor, and would copy an array
+            memory = torch.empty(self.end, dtype=torch.uint8)  # spawned workers share it, and would copy an array
+            data = memory.numpy()
             for_each(len(self.sides), lambda index: self._put(index, read(index), data), progress)
             self.memory, self.data = memory, data
 
