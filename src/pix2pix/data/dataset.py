@@ -79,7 +79,7 @@ class PairedDataset(Dataset):
         return (Side((3, *self.load_size), "uint8"),) * 2
 
     def _key(self) -> bytes:
-        recipe = (self.load_size, self.interpolation, self._sides, PIL.__version__, np.__version__)
+        recipe = (self.interpolation, self._sides, PIL.__version__, np.__version__)
         return cache_key(self.pairs, repr(recipe))
 
     def prepare(self, progress: bool = False) -> "PairedDataset":
@@ -97,7 +97,7 @@ class PairedDataset(Dataset):
         images = self.pairs[index].read()
         if self.load_size is not None:
             images = [resize(image, self.load_size, self.interpolation) for image in images]
-        return [np.ascontiguousarray(image.transpose(2, 0, 1)) for image in images]  # [3, H, W]
+        return [image.transpose(2, 0, 1).copy() for image in images]  # [3, H, W]
 
     def files(self, index: int) -> list[str]:
         """The files of a pair, or its name where it is drawn."""
