@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -161,6 +162,9 @@ def test_each_setting_that_changes_pixels_has_a_file_of_its_own(root, monkeypatc
     unreadable(monkeypatch)
     opened(root, flip=True, batch_size=7, workers=3, image_size=16).prepare()
     assert len(files()) == 5
+    pairs = opened(root).pairs  # without a name for the family, the key alone must tell
+    ways = ((SIZE, "bicubic"), (SIZE, "bilinear"), ((19, 24), "bilinear"))
+    assert len({PairedDataset(pairs, *way, "disk")._cache.path for way in ways}) == 3
     monkeypatch.setattr(cache_module, "FORMAT", 2)
     assert "to be written" in opened(root).kept
     monkeypatch.undo()
@@ -441,6 +445,20 @@ def test_a_spawned_process_opens_the_file_and_copies_nothing(root, monkeypatch):
     assert same(pixels(pickle.loads(sent)), want)  # gone: it reads on the spot
     assert same(pixels(pickle.loads(pickle.dumps(opened(root)))), want)  # nor was it there
     assert same(pixels(copy.deepcopy(opened(root, "memory").prepare())), want)
+
+
+def test_a_spawned_process_shares_memory(root):
+    data = opened(root, "memory").prepare()
+    before = data[0]["input"]
+    want = pixels(data)
+    sent = ForkingPickler.dumps(data)
+    assert len(sent) < data.bytes / 3
+    received = ForkingPickler.loads(sent)
+    assert same(pixels(received), want) and same(pixels(data), want)
+    assert np.array_equal(before, want[0][0])  # what was handed out earlier is there still
+    received[3]["input"].fill_(5)
+    assert (data[3]["input"] == 5).all()
+    assert len(ForkingPickler.dumps(opened(root, "memory"))) < 20_000
 
 
 # The choice

@@ -99,17 +99,24 @@ class MemoryCache(Arrays):
 
     where = "memory"
 
+    def __init__(self, sides: Sequence[Sequence[Side]]):
+        super().__init__(sides)
+        self.shared: Tensor | None = None  # what spawned workers have too
+
     def prepare(self, read: Read, progress: bool = False) -> None:
         """Reads every pair, unless they are here. Raises what `read` raises."""
         if self.data is None:
-            data = np.empty(self.end, np.uint8)  # numpy asks for large pages, torch does not
-            memory = torch.from_numpy(data)  # spawned workers share a tensor, and would copy an array
+            data = torch.empty(self.end, dtype=torch.uint8).numpy()  # numpy's own would wait for large pages
             for_each(len(self.sides), lambda index: self._put(index, read(index), data), progress)
-            self.memory, self.data = memory, data
+            self.data = data
 
     def __getstate__(self) -> dict:
+        if self.data is not None and self.shared is None:
+            # Not the tensor that `data` was made from: sharing frees what a tensor had, and views of it are about.
+            self.shared = torch.from_numpy(self.data).share_memory_()
+            self.data = self.shared.numpy()
         return self.__dict__ | {"data": None}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        self.data = self.memory.numpy() if "memory" in state else None
+        self.data = None if self.shared is None else self.shared.numpy()

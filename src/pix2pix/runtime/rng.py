@@ -11,7 +11,10 @@ INIT, ORDER, AUGMENT, STEP = range(4)
 
 def counter_rng(seed: int, purpose: int, *counters: int) -> np.random.Generator:
     """The random generator of one purpose at one place, such as (epoch, index)."""
-    return np.random.default_rng((seed, purpose, *counters))
+    words = (seed, purpose, *counters)
+    if max(words) < 2**32:
+        words = np.array(words, np.uint32)  # the same generator, made faster
+    return np.random.default_rng(words)
 
 
 def seed_torch(seed: int, purpose: int, *counters: int) -> None:
