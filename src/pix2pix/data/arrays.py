@@ -1,5 +1,6 @@
 """Arrays of any shapes and number types, a few a pair, one after the other in one run of bytes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Side(NamedTuple):
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
-class Arrays:
+class Arrays(ABC):
     """The arrays of every pair in one run of bytes, `data`; `sides[i]` says what those of pair i are.
 
     `prepare(read)` fills it; `get(i, read)` are the arrays of pair i as tensors, which are views of it. Before
@@ -45,9 +46,9 @@ class Arrays:
             self.spans.append(spans)
         self.data: np.ndarray | None = None  # uint8 [end or more]
 
+    @abstractmethod
     def prepare(self, read: Read, progress: bool = False) -> None:
         """Reads every pair, unless they are here. Raises what `read` raises."""
-        raise NotImplementedError
 
     def get(self, index: int, read: Read) -> list[Tensor]:
         """The arrays of a pair."""
