@@ -1,5 +1,8 @@
 """The data set keeps what was read; the loader crops and mirrors both pictures of a pair alike, from counters alone."""
 
+import multiprocessing
+import subprocess
+import sys
 import warnings
 from collections import Counter
 from types import SimpleNamespace
@@ -288,3 +291,31 @@ def test_validation_split():
         "test",
         None,
     ]
+
+
+KEPT = """
+from pix2pix.config import DataConfig
+from pix2pix.data.dataset import open_split
+from pix2pix.data.loader import PairLoader
+
+data = open_split(DataConfig(layout="synthetic"), "train", (32, 32))
+loader = PairLoader(data, (32, 32), 2, workers=1)
+batches = loader.epoch(0)
+next(batches)
+"""
+
+
+def test_workers_that_are_still_there_at_the_end_do_not_keep_the_program_alive():
+    # They ignore the SIGTERM with which Python would end them, and it would wait for them without end.
+    subprocess.run([sys.executable, "-c", KEPT], check=True, timeout=60)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_a_closed_loader_has_no_workers_and_can_start_anew(dataset):
+    loader = PairLoader(dataset, CROP, batch_size=9, workers=2)
+    first = [batch["input"] for batch in loader.epoch(0)]
+    assert len(multiprocessing.active_children()) == 2
+    loader.close()
+    assert not multiprocessing.active_children()
+    assert all(map(torch.equal, first, [batch["input"] for batch in loader.epoch(0)]))
+    loader.close()

@@ -136,6 +136,7 @@ class Trainer:
                     if stop() and self.epoch < self.config.schedule.epochs:
                         return self._leave()
             finally:
+                self.loader.close()
                 self.tracker.close()
         say(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}")
         return True

@@ -1,8 +1,11 @@
 """Batches: the order of an epoch, one draw a pair, the crop; all from (seed, epoch, index), never from workers."""
 
+import atexit
 import signal
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -121,6 +124,20 @@ def _leave_signals_to_the_parent(worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
+_open: "weakref.WeakSet[PairLoader]" = weakref.WeakSet()
+
+
+@cache
+def _close_at_exit() -> None:
+    """Python ends what workers are left with a SIGTERM that ours ignore, and would wait for them for ever."""
+
+    def close_all() -> None:
+        for loader in list(_open):
+            loader.close()
+
+    atexit.register(close_all)  # here, not on import: it must come after multiprocessing's own, so as to run before it
+
+
 class _Order:
     """The batches of one epoch as lists of (epoch, index): a permutation drawn from (seed, epoch)."""
 
@@ -160,6 +177,8 @@ class PairLoader:
         self._loader = self._in_workers(workers) if workers else None
 
     def _in_workers(self, workers: int) -> DataLoader:
+        _open.add(self)
+        _close_at_exit()
         return DataLoader(
             self._crops,
             batch_sampler=self._order,
@@ -178,6 +197,12 @@ class PairLoader:
         """
         self._order.epoch, self._order.start = epoch, start
         return self._raising(map(self._read, iter(self._order)) if self._loader is None else iter(self._loader))
+
+    def close(self) -> None:
+        """Ends the workers, where there are any; another epoch starts new ones."""
+        if self._loader is not None and self._loader._iterator is not None:
+            self._loader._iterator._shutdown_workers()
+            self._loader._iterator = None
 
     def _read(self, places: list[tuple[int, int]]) -> dict[str, Tensor] | DataError:
         """A batch in this process: what a DataLoader does besides costs as much as the reading."""
