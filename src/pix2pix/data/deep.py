@@ -65,13 +65,14 @@ def raster(array: np.ndarray, name: str | Path) -> np.ndarray:
             f"{name}: has the shape {list(array.shape)}, which looks like [channels, height, width]; save "
             "array.transpose(1, 2, 0) instead"
         )
-    check_size(height, width, channels)
     return array
 
 
 def open_npy(path: Path) -> np.ndarray:
     """The array of a .npy file [H, W, C], its values still on disk. Nothing is unpickled, and a short file raises."""
-    return raster(np.lib.format.open_memmap(path, mode="r"), path)
+    array = raster(np.lib.format.open_memmap(path, mode="r"), path)
+    check_size(*array.shape)
+    return array
 
 
 def write_npy(path: Path, pixels: np.ndarray) -> None:
@@ -120,7 +121,8 @@ def _pages(file: "TiffFile") -> list["TiffPage"]:
 def _header(pages: list["TiffPage"], frames: int, path: Path) -> Header:
     page = pages[0]
     cmyk = page.photometric == _SEPARATED and page.samplesperpixel == 4
-    if page.dtype is None or page.dtype.kind not in "buif" or page.imagedepth > 1 or 0 in page.shaped:
+    packed = page.bitspersample < 8 and page.samplesperpixel > 1
+    if packed or page.dtype is None or page.dtype.kind not in "buif" or page.imagedepth > 1 or 0 in page.shaped:
         raise DataError(f"{path}: is a TIFF of pixels that are not read; save it as [height, width, channels] in .npy")
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) and not cmyk:
         name = getattr(page.photometric, "name", page.photometric)

@@ -78,14 +78,15 @@ def beyond_pillow(path: Path, image: Image.Image | None) -> str:
     grey = tags.get(262) in (0, 1)
     if grey and samples == 1 and image.n_frames > 1:
         return f"a TIFF of {image.n_frames} grey pages"
+    if samples > len(image.getbands()):  # Pillow forgets those that it has no name for
+        return f"a TIFF of {samples} channels of {bits} bits"
     if kind in ("I;16", "I;16B"):  # which Pillow does not invert
         return "a 16-bit TIFF whose white is zero" if tags.get(262) == 0 else ""
-    if kind in ("I", "F"):
-        return "" if kinds == {2 if kind == "I" else 3} else f"a TIFF of {bits}-bit numbers without a sign"
+    if kind in ("I", "F"):  # of which Pillow swaps the bytes twice where they are both compressed and big-endian
+        held = kinds == {2 if kind == "I" else 3} and (tags.prefix == b"II" or tags.get(259) == 1)
+        return "" if held else f"a TIFF of {bits}-bit numbers that Pillow misreads"
     if bits > 8 or not kinds <= {1, 4}:
-        return f"a {bits}-bit TIFF of {samples} channels"
-    if samples > len(image.getbands()):  # Pillow forgets those that it has no name for
-        return f"a TIFF of {samples} channels"
+        return f"a TIFF of {samples} channels of {bits} bits"
     if kind == "YCbCr" and tags.get(530, (2, 2)) != (1, 1):
         return "a TIFF of subsampled YCbCr colours"
     return ""

@@ -145,6 +145,7 @@ def read_picture(path: str | Path) -> Picture:
             return Picture(deep.read_tiff(path, beyond))
         if image.format == "TIFF":
             headers.check_tiff(image)
+            image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
         if image.format == "PNG":
             data = path.read_bytes()
             headers.check_png(data)

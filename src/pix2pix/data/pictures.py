@@ -43,6 +43,8 @@ def orientation_of(image: Image.Image) -> object:
 
 def channels_of(image: Image.Image) -> tuple[int, str]:
     channels, dtype = _MODES[image.mode]
+    if image.mode == "I" and getattr(image, "tag_v2", {}).get(258) == (16,):  # of a TIFF: Pillow has no int16
+        dtype = "int16"
     return channels + (image.mode in _WITH_KEY and "transparency" in image.info), dtype
 
 
@@ -57,14 +59,13 @@ def picture_of(image: Image.Image | np.ndarray, name: str | Path = "image") -> P
         raise DataError(f"{name}: has no pixels")
     if image.mode not in _MODES:
         raise DataError(f"{name}: is of Pillow's mode {image.mode}, which is not read; convert it to RGB")
-    orientation = orientation_of(image)
+    orientation, dtype = orientation_of(image), channels_of(image)[1]
     if image.mode == "LAB":
         image = _lab_to_rgb(image)
     pixels = np.asarray(image.convert(_CONVERTED[image.mode]) if image.mode in _CONVERTED else image)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    if pixels.dtype.byteorder == ">":
-        pixels = deep.native(pixels)
+    pixels = pixels.astype(dtype, copy=False)
     palette = _palette(image, pixels) if image.mode == "P" else None
     if image.mode in _WITH_KEY and "transparency" in image.info:
         opaque = (pixels != image.info["transparency"]).any(2, keepdims=True)
