@@ -33,9 +33,11 @@ MAY_IMPORT = {
     "run_folder": {"checkpoint", "config", "errors", "runtime"},
     "plan": {"", "config", "data", "models", "run_folder", "runtime", "tracking"},
     "translate": {"config", "data", "errors", "grids", "models", "runtime", "weights"},
+    "keeping": {"checkpoint", "run_folder", "weights"},
+    "validation": {"data", "grids", "losses", "runtime"},
     "trainer": {
-        *("checkpoint", "config", "data", "errors", "grids", "losses", "models", "networks", "plan"),
-        *("run_folder", "runtime", "tracking", "weights"),
+        *("config", "data", "keeping", "losses", "models", "networks", "plan", "run_folder", "runtime", "tracking"),
+        "validation",
     },
     "cli": {"", "config", "data", "errors", "runtime", "trainer", "translate"},
     "__main__": {"cli"},
