@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "checkpoint": {"errors", "runtime"},
     "tracking": {"errors", "runtime"},
     "networks": {"config", "errors", "models"},
-    "weights": {"", "config", "errors", "networks", "runtime"},
+    "weights": {"", "config", "data", "errors", "networks", "runtime"},
     "grids": {"data"},
     "run_folder": {"checkpoint", "config", "errors", "runtime"},
     "plan": {"", "config", "data", "models", "run_folder", "runtime", "tracking"},

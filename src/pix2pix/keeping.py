@@ -58,4 +58,4 @@ def _hand_out(trainer: "Trainer") -> None:
 
 def _save_weights(trainer: "Trainer", name: str, kind: str, network: nn.Module) -> None:
     path, config = trainer.folder / name, trainer.config
-    save_weights(path, kind, network, config, trainer.channels, trainer.step, trainer.epoch)
+    save_weights(path, kind, network, config, trainer.forms, trainer.step, trainer.epoch)

@@ -11,8 +11,10 @@ from pix2pix.config import Config
 from pix2pix.data.augment import prepare
 from pix2pix.data.cache import Room
 from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
+from pix2pix.data.forms import Forms
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
+from pix2pix.data.survey import find_forms
 from pix2pix.models import inference
 from pix2pix.networks import build_discriminator, build_generator
 from pix2pix.plan import describe, slow_run_advice, steps_an_epoch
@@ -32,15 +34,18 @@ class Trainer:
     averaged generator or None), `generator_optimizer`, `discriminator_optimizer`, `step` (updates done),
     `samples_seen` (pairs trained on, which drives order, randomness and schedule).
 
-    Raises ConfigError where the config cannot be carried out on this machine or on this data.
+    `forms`: what inputs and targets are; by default the config and its data are asked (see `find_forms`).
+
+    Raises ConfigError where the config cannot be carried out on this machine or on this data, DataError where there is
+    no such data.
     """
 
-    def __init__(self, config: Config, in_channels: int = 3, out_channels: int = 3):
-        self.config, self.channels = config, (in_channels, out_channels)
+    def __init__(self, config: Config, forms: Forms | None = None):
+        self.config, self.forms = config, forms or find_forms(config.data)
         self.device = pick_device(config.run.device)
         seed_torch(config.run.seed, INIT)
-        self.generator = build_generator(config, in_channels, out_channels).to(self.device)
-        self.discriminator = build_discriminator(config, in_channels, out_channels).to(self.device)
+        self.generator = build_generator(config, *self.forms.channels).to(self.device)
+        self.discriminator = build_discriminator(config, *self.forms.channels).to(self.device)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
         settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas}
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **settings)
@@ -123,7 +128,7 @@ class Trainer:
                     rate = self._set_learning_rate()
                     for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
                         epoch = self.epoch
-                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
+                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop, self.forms))
                         self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
                         self._estimate()
                         if stop() and self.samples_seen % len(self.train_data):
@@ -146,9 +151,9 @@ class Trainer:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
-        self.train_data = open_split(data, "train", data.load, room)
+        self.train_data = open_split(data, "train", data.load, room, self.forms)
         split = validation_split(available_splits(data))
-        self.val_data = open_fixed(data, split, room) if split else None
+        self.val_data = open_fixed(data, split, room, self.forms) if split else None
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
         say(plan)
@@ -234,7 +239,7 @@ class Trainer:
     def _sample(self) -> None:
         """The grid of fixed validation pairs, or of training pairs where there are no others."""
         data = self.config.data
-        dataset = self.val_data if self.val_data is not None else open_fixed(data, "train")
+        dataset = self.val_data if self.val_data is not None else open_fixed(data, "train", forms=self.forms)
         path = self.folder / "samples" / f"epoch_{self.epoch:04d}.png"
         write_sample_grid(path, self.translate, dataset, self.config.run.sample_pairs)
 

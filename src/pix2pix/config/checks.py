@@ -115,7 +115,9 @@ def _format_conflicts(data: DataConfig) -> list[Conflict]:
             message = f"{key}.range goes from {wish.range[0]:g} to {wish.range[1]:g}; the first must be the smaller"
             found.append(Conflict((f"{key}.range",), message))
         if wish.palette and wish.classes not in (None, len(wish.palette)):
-            message = f"{key}.classes is {wish.classes}, and {key}.palette has {len(wish.palette)} colours; leave it out"
+            message = (
+                f"{key}.classes is {wish.classes}, and {key}.palette has {len(wish.palette)} colours; leave it out"
+            )
             found.append(Conflict((f"{key}.classes", f"{key}.palette"), message))
         if wish.palette and len(set(wish.palette)) < len(wish.palette):
             message = f"{key}.palette has one colour twice, which cannot be two classes; change one"

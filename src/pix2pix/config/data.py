@@ -93,7 +93,8 @@ class DataConfig(Section):
         None, description="Which side is the input; null is a2b, or as folders called input and target say."
     )
     input: Name | Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = Field(
-        None, description="Folder of the inputs, in root where that is given; of several, inputs are stacked on channels."
+        None,
+        description="Folder of the inputs, in root where that is given; of several, inputs are stacked on channels.",
     )
     target: Name | None = Field(None, description="Folder of the targets, in root where that is given.")
     manifest: Name | None = Field(

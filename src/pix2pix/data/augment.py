@@ -9,7 +9,6 @@ from pix2pix.data.colour import recolour
 from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import turn_and_flip, warp
 
-
 _EIGHT_BIT = RGB.target
 
 

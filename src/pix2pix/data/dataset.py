@@ -16,10 +16,10 @@ from torch.utils.data import Dataset
 
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data.cache import Room, Side, cache_key, open_cache, open_native
-from pix2pix.data.geometry import central_crop
 from pix2pix.data.forms import RGB, Form, Forms
-from pix2pix.data.pictures import resize
+from pix2pix.data.geometry import central_crop
 from pix2pix.data.pairs import Pair, find_pairs
+from pix2pix.data.pictures import resize
 from pix2pix.data.survey import find_forms
 from pix2pix.data.threads import for_each
 
@@ -145,10 +145,8 @@ class PairedDataset(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor | str | int]:
-        if self._cache is None:
-            images = map(torch.from_numpy, self._read(index))
-        else:
-            images = self._cache.get(index, self._read)
+        cache = self._cache
+        images = map(torch.from_numpy, self._read(index)) if cache is None else cache.get(index, self._read)
         named = dict(zip(self.forms.parts, images, strict=True))
         return {**named, "name": self.pairs[index].name, "index": index}
 
@@ -168,9 +166,7 @@ def open_split(
     return _open(data, split, size, False, room, forms)
 
 
-def open_fixed(
-    data: DataConfig, split: str, room: Room | None = None, forms: Forms | None = None
-) -> PairedDataset:
+def open_fixed(data: DataConfig, split: str, room: Room | None = None, forms: Forms | None = None) -> PairedDataset:
     """A split as it is validated on and sampled: whole pictures resized to `image_size`; where training keeps their own
     size (`load_size: native`), the middle `image_size` of each, since resized ones would be unlike any that it saw.
 

@@ -221,7 +221,18 @@ def _mask(form: Form, picture: Picture, name: object, key: str) -> np.ndarray:
     return pixels != 0
 
 
-# To look at
+# To a file, and to look at
+
+
+def written(pixels: np.ndarray, form: Form, suffix: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """What `write_picture` is to write of pixels as kept: the pixels, and the palette of labels in a PNG.
+
+    Masks are 0 and 255, which can be seen, but in .npy 0 and 1.
+    """
+    if form.kind == "mask" and suffix != ".npy":
+        return pixels * np.uint8(255), None
+    palette = form.kind == "labels" and form.dtype == "uint8" and suffix == ".png"
+    return pixels, class_colours(form) if palette else None
 
 
 def preview(pixels: np.ndarray, form: Form) -> np.ndarray:

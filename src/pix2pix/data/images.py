@@ -13,12 +13,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from pix2pix.data import deep, headers
 from pix2pix.data.headers import Header, png_header
-from pix2pix.data.pictures import Picture, channels_of, orientation_of, picture_of
-from pix2pix.data.pictures import resize as resize
+from pix2pix.data.pictures import Picture, as_pil, channels_of, orientation_of, picture_of
 from pix2pix.errors import DataError
 
 _SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
@@ -204,90 +203,4 @@ def write_picture(path: str | Path, pixels: np.ndarray, palette: np.ndarray | No
     if writer != "pillow":
         {"png": deep.write_png, "tiff": deep.write_tiff, "npy": deep.write_npy}[writer](path, pixels)
         return
-    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    if palette is not None:
-        image.putpalette(palette.tobytes(), "RGBA" if palette.shape[1] == 4 else "RGB")
-    image.save(path)
-
-
-_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
-
-
-def _bits_per_channel(path: Path, image: Image.Image) -> int:
-    """Bits a channel from the file's own header: Pillow decodes 16-bit colour PNG and TIFF to 8 bits without a word."""
-    if image.format == "PNG":
-        return png_header(path)[0]
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(258, (1,)))
-    return 8
-
-
-def _reduction(name: str | Path, what: str) -> DataError:
-    return DataError(
-        f"{name}: holds {what} pixels, and only 8-bit colour is read, since reducing it would lose values; convert it "
-        "to an 8-bit RGB image first"
-    )
-
-
-def _refuse_reduction(path: Path, image: Image.Image) -> None:
-    bits = _bits_per_channel(path, image)
-    if bits > 8 or image.mode not in _EIGHT_BIT_MODES:
-        raise _reduction(path, f"{bits}-bit" if bits > 8 else image.mode)
-    if image.format == "TIFF" and (channels := image.tag_v2.get(277, 1)) > len(image.getbands()):
-        raise _reduction(path, f"{channels}-channel")  # Pillow forgets those that it has no name for
-
-
-def to_rgb(image: Image.Image, name: str | Path = "image") -> Image.Image:
-    """A Pillow image of 8-bit channels as RGB, turned as its EXIF orientation says.
-
-    Raises DataError, calling it `name`, where RGB cannot hold it: transparency, more than 8 bits.
-    """
-    if image.mode not in _EIGHT_BIT_MODES:
-        raise _reduction(name, image.mode)
-    if not image.width or not image.height:
-        raise DataError(f"{name}: has no pixels")
-    image = ImageOps.exif_transpose(image)
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema() != (255, 255):
-            raise DataError(
-                f"{name}: has transparent pixels, which RGB cannot hold; flatten it onto a background first"
-            )
-    return image.convert("RGB")
-
-
-@contextmanager
-def _opened_8_bit(path: Path) -> Iterator[Image.Image]:
-    with _explained(path), Image.open(path, formats=("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")) as image:
-        _refuse_reduction(path, image)
-        yield image
-
-
-def open_rgb(path: str | Path) -> Image.Image:
-    """The first frame of an image file as a Pillow RGB image, turned as its EXIF orientation says.
-
-    Raises DataError, naming the file, where it is missing, broken, or holds more than 8-bit RGB can.
-    """
-    path = Path(path)
-    with _opened_8_bit(path) as image:
-        image.load()
-        return to_rgb(image, path)
-
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Pixels of an image file, uint8 [H, W, 3] in 0..255, turned as its EXIF says. Raises as `open_rgb` does."""
-    return np.asarray(open_rgb(path))
-
-
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) from the header alone, as its EXIF turns it. Raises as `open_rgb` does, as far as a header can tell."""
-    with _opened_8_bit(Path(path)) as image:
-        # Pillow would decode a PNG to look for EXIF behind its pixels
-        known = image.format != "PNG" or "exif" in image.info
-        turned = known and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-        return (image.width, image.height) if turned else (image.height, image.width)
-
-
-def write_image(path: str | Path, pixels: np.ndarray) -> None:
-    """Writes uint8 [H, W, 3] as the kind of file that the name says, making its folder."""
-    write_picture(path, pixels)
+    as_pil(pixels, palette).save(path)

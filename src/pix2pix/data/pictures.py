@@ -95,6 +95,20 @@ def _palette(image: Image.Image, indices: np.ndarray) -> np.ndarray:
     return colours
 
 
+def as_pil(pixels: np.ndarray, palette: np.ndarray | None = None) -> Image.Image:
+    """[H, W, C] as a PIL image, of mode P where there is a palette; the inverse of `picture_of`.
+
+    Raises DataError where Pillow has no mode for it.
+    """
+    channels, dtype = pixels.shape[2], pixels.dtype.name
+    if not (channels == 1 and dtype in ("uint8", "uint16", "float32")) and not (channels <= 4 and dtype == "uint8"):
+        raise DataError(f"PIL has no image of {channels}-channel {dtype} pixels; call translate() with arrays instead")
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    if palette is not None:
+        image.putpalette(palette.tobytes(), "RGBA" if palette.shape[1] == 4 else "RGB")
+    return image
+
+
 def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
     """[H, W, C] resized to `size` (H, W); the very same array where the size is right already.
 

@@ -101,7 +101,7 @@ class _Side:
         low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
         if dtype == "uint16":
             return 0.0, float(next(2**bits - 1 for bits in _DEPTHS if high < 2**bits))
-        if -1 <= low and high <= 1:
+        if low >= -1 and high <= 1:
             return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
         return _outward(float(low), float(high))
 
