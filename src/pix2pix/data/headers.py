@@ -52,16 +52,40 @@ def png_chunks(path: Path) -> Iterator[bytes]:
             file.seek(int.from_bytes(head[:4], "big") + 4, 1)
 
 
-def check_png(data: bytes) -> None:
-    """Pillow does not look at the checksums of the pixels, so that a flipped bit may pass unseen."""
-    at = 8
+def png_stream(data: bytes) -> list[bytes]:
+    """The compressed pixels of a PNG. Raises ValueError where a checksum is wrong, at which Pillow does not look, so
+    that a flipped bit may pass unseen."""
+    at, parts = 8, []
     while at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
-        checksum = data[end : end + 4]
-        here = data[at + 4 : at + 8] == b"IDAT" and len(checksum) == 4  # the decoder misses what is cut off
-        if here and zlib.crc32(data[at + 4 : end]) != int.from_bytes(checksum, "big"):
-            raise ValueError("the checksum of its pixels is wrong")
+        if data[at + 4 : at + 8] == b"IDAT":
+            checksum = data[end : end + 4]
+            if len(checksum) == 4 and zlib.crc32(data[at + 4 : end]) != int.from_bytes(checksum, "big"):
+                raise ValueError("the checksum of its pixels is wrong")
+            parts.append(data[at + 8 : end])
         at = end + 4
+    return parts
+
+
+def check_png_rows(image: Image.Image, header: bytes, stream: list[bytes]) -> None:
+    """Raises ValueError where a loaded PNG has less rows than its header says: Pillow leaves them black, unsaid.
+
+    Unpacking takes time, and is needed only where the last row is black; or for an interlaced PNG, which is rare.
+    """
+    depth, colour, interlaced = header[24], header[25], header[28]
+    if not interlaced and np.asarray(image.crop((0, image.height - 1, *image.size))).any():
+        return
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7
+    need, bits = 0, depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    for left, top, across, down in passes if interlaced else ((0, 0, 1, 1),):
+        width, height = -((left - image.width) // across), -((top - image.height) // down)
+        need += height * (1 + -(-width * bits // 8)) if width > 0 else 0  # a row begins with its filter
+    unpacker = zlib.decompressobj()
+    for part in stream:
+        need -= len(unpacker.decompress(part, need))  # no more: there may be a bomb behind the pixels
+        if not need:
+            return
+    raise ValueError("image file is truncated")
 
 
 def beyond_pillow(path: Path, image: Image.Image | None) -> str:

@@ -147,12 +147,14 @@ def read_picture(path: str | Path) -> Picture:
             image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
         if image.format == "PNG":
             data = path.read_bytes()
-            headers.check_png(data)
+            stream = headers.png_stream(data)
             if beyond:
                 return Picture(_deep_png(path, image, data, beyond))
             if image.mode == "L" and "transparency" in image.info:  # Pillow scales the values, but not this one
                 image.info["transparency"] *= 255 // (2 ** png_header(path)[0] - 1)
         image.load()
+        if image.format == "PNG":
+            headers.check_png_rows(image, data, stream)
         return picture_of(image, path)
 
 
