@@ -133,7 +133,8 @@ def test_12_bits_are_not_scaled(tmp_path):
 @needs_odd
 def test_real_deep_files_against_other_readers():
     for name in ("12bit.cropped.tif", "16bit.MM.deflate.tif", "16bit.cropped.tif"):
-        same(ODD / name, tifffile.TiffFile(ODD / name).asarray()[..., None])
+        with tifffile.TiffFile(ODD / name) as file:
+            same(ODD / name, file.asarray()[..., None])
     for name in ("i_trns.png", "apng_mode_16bit.png"):
         with Image.open(ODD / name) as image:  # 8 bits: the high bytes
             eight = np.asarray(image.convert("RGBA") if image.mode != "I;16" else image)

@@ -155,6 +155,7 @@ def state():
     return dict(os.environ), os.listdir(), handlers, random.getstate(), threading.active_count()
 def loaded(*names):
     return sorted(set(names) & set(sys.modules))
+extras = "matplotlib", "tensorboard", "wandb", "onnx", "tifffile", "imagecodecs"
 for name in ("pix2pix", "pix2pix.config", "pix2pix.data", "pix2pix.data.pairs", "pix2pix.runtime.files"):
     import_module(name)
 print(loaded("torch"))
@@ -164,7 +165,7 @@ settings = lambda: (torch.get_default_dtype(), torch.get_num_threads(), torch.is
 before, earlier = state(), settings()
 for name in {sorted(f"pix2pix.{module}".rstrip(".") for module in MODULES if module != "__main__")!r}:
     import_module(name)
-print(state() == before, settings() == earlier, loaded("matplotlib", "tensorboard", "wandb", "onnx"))
+print(state() == before, settings() == earlier, loaded(*extras))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "", done.stderr

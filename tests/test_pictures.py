@@ -137,12 +137,17 @@ def test_palettes_are_kept_with_their_indices(tmp_path, transparency):
             np.testing.assert_array_equal(picture.pixels[..., 0], RGB[..., 0] % 8)
 
 
-def test_an_index_without_a_colour_is_black(tmp_path):
+@pytest.mark.parametrize("transparency", [None, 3, bytes([0, 9, 255] * 20)])
+def test_an_index_without_a_colour_is_black(transparency):
     image = Image.fromarray(RGB[..., 0])
     image.putpalette(noise(8, 1)[:, 0].tobytes())
+    if transparency is not None:
+        image.info["transparency"] = transparency
     picture = picture_of(image)
     assert len(picture.palette) > RGB[..., 0].max()
-    np.testing.assert_array_equal(picture.colours(), np.asarray(image.convert("RGB")))
+    want = image.convert("RGB" if transparency is None else "RGBA")
+    np.testing.assert_array_equal(picture.colours(), np.asarray(want))
+    assert "transparency" in image.info or transparency is None  # what is given is left alone
 
 
 def test_palette_with_alpha_of_each_pixel_becomes_rgba():

@@ -5,10 +5,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def check_strips(offsets: Sequence[int], lengths: Sequence[int], count: int) -> 
         raise ValueError(f"{there} of {count} strips or tiles are there")
 
 
-def check_tiff(image: TiffImageFile) -> None:
+def check_tiff(image: "TiffImageFile") -> None:
     """Raises ValueError where strips or tiles are missing."""
     tags = image.tag_v2
     tiles = 324 in tags

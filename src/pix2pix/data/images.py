@@ -74,7 +74,7 @@ def _explained(path: Path) -> Iterator[None]:
             f"{path}: claims so many pixels that it could be a decompression bomb; shrink or remove it"
         ) from None
     except (
-        *(OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, ArithmeticError, AttributeError),
+        *(OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, ArithmeticError),
         *(RuntimeError, ImportError, MemoryError, struct.error, zlib.error, tokenize.TokenError),
     ) as error:
         # The decoders of Pillow, numpy, tifffile and imagecodecs (whose errors are RuntimeErrors) on damaged files.
