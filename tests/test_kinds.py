@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from commands import SETTINGS, overrides, pix2pix, refused
-from making import noise, save
+from commands import pix2pix, refused
+from identity import Identity, trained
+from making import EVERYTHING, noise, save
 from PIL import Image
-from torch import nn
 
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data import PairedDataset
-from pix2pix.data.augment import to_float, to_pixels
+from pix2pix.data.augment import prepare, to_float, to_pixels
 from pix2pix.data.dataset import open_split
 from pix2pix.data.forms import Form, Forms
+from pix2pix.data.loader import PairLoader
 from pix2pix.data.pictures import Picture
 from pix2pix.data.survey import find_forms
 from pix2pix.errors import DataError
@@ -139,15 +140,6 @@ OTHERS = {
 }
 
 
-class Identity(nn.Module):
-    """Gives back what it gets; halves its pictures five times, as far as padding knows."""
-
-    multiple, min_size = 32, 64
-
-    def forward(self, x):
-        return x
-
-
 def made(root: Path, suffix: str, pixels: np.ndarray, write, names: str = "abc") -> Path:
     """Pairs of the same picture on both sides, each rolled a little further."""
     for split in ("train", "val"):
@@ -155,15 +147,6 @@ def made(root: Path, suffix: str, pixels: np.ndarray, write, names: str = "abc")
             for side in ("input", "target"):
                 write(root / split / side / f"{name}{suffix}", np.roll(pixels, number, axis=0))
     return root
-
-
-def trained(root: Path, settings: dict) -> tuple[Path, str]:
-    """The generator that two steps of training gave, and what was said."""
-    small = SETTINGS | {"data.direction": None, "data.root": str(root), "data.layout": "auto", "schedule.epochs": 1}
-    result = pix2pix("train", "--config", "demo", *overrides(small | settings), "--output", root / "run")
-    assert result.code == 0, result.err
-    assert "2 steps" in result.out
-    return root / "run/gen.pt", result.out
 
 
 def through_identity(root: Path, data: DataConfig, forms: Forms) -> list[Path]:
@@ -379,3 +362,40 @@ def test_colours_are_snapped_to_the_nearest_of_the_palette():
     near = (np.array(PALETTE)[ids(5)] + RNG.integers(-20, 21, (SIDE, SIDE, 3))).clip(0, 255).astype(np.uint8)
     form = Form("labels", 1, "uint8", (0, 1), 5, tuple(PALETTE), snap=True)
     np.testing.assert_array_equal(form.decode(Picture(near), "x")[..., 0], ids(5))
+
+
+def test_augmentation_is_the_same_whatever_the_depth(tmp_path):
+    """The same pictures in 8 bits, in 16 and as floats get the same flips, turns, warps and colours."""
+    eight = [noise(40, 40, seed) for seed in range(4)]
+    batches = {}
+    for name, change in {"8": lambda p: p, "16": lambda p: p.astype(np.uint16) * 257, "f": lambda p: p / 255}.items():
+        for index, pixels in enumerate(eight):
+            for side in ("input", "target"):
+                path = tmp_path / name / f"train/{side}/{index}.npy"
+                _npy(path, change(pixels) if name != "f" else change(pixels).astype(np.float32))
+        data = PairedDataset.from_folder(tmp_path / name).prepare()
+        loader = PairLoader(data, (32, 32), 4, True, seed=2, augment=EVERYTHING)
+        (batch,) = loader.epoch(0)
+        assert len(set(batch["flip"].tolist())) == 2  # some and not all
+        x, y = prepare(batch, torch.device("cpu"), EVERYTHING, (32, 32), data.forms)
+        assert torch.equal(x, y)
+        batches[name] = x
+    assert (batches["16"] - batches["8"]).abs().max() < 1e-5 and (batches["f"] - batches["8"]).abs().max() < 1e-5
+
+
+def test_stacked_labels_and_pictures_move_alike_and_labels_only_move(tmp_path):
+    for index in range(3):
+        label = np.random.default_rng(index).integers(0, 6, (40, 40), np.uint8)
+        save(tmp_path / f"train/map/{index}.png", label)
+        _npy(tmp_path / f"train/height/{index}.npy", label[..., None] * np.float32(100))
+        save(tmp_path / f"train/mask/{index}.png", (label > 2) * np.uint8(255))
+    kinds = {"kind": ["labels", "image"]}
+    sides = {"input": ["map", "height"], "target": "mask", "target_format": {"kind": "mask"}, "input_format": kinds}
+    data = DataConfig(root=str(tmp_path), image_size=32, **sides)
+    dataset = open_split(data, "train", None).prepare()
+    (batch,) = PairLoader(dataset, (32, 32), 3, True, augment=EVERYTHING).epoch(0)
+    x, y = prepare(batch, torch.device("cpu"), EVERYTHING, (32, 32), dataset.forms)
+    assert x.shape == (3, 7, 32, 32) and y.shape == (3, 1, 32, 32)
+    one_hot = x[:, :6]
+    assert set(one_hot.unique().tolist()) == {-1, 1} and torch.equal(one_hot.sum(1), torch.full((3, 32, 32), -4.0))
+    assert torch.equal(y[:, 0] == 1, one_hot.argmax(1) > 2)
