@@ -42,10 +42,6 @@ class Form:
         """How it must be resized and rotated, where not as a config says: ids and masks are never mixed."""
         return None if self.kind == "image" else "nearest"
 
-    @property
-    def pixel_bytes(self) -> int:
-        return self.channels * np.dtype(self.dtype).itemsize
-
     def decode(self, picture: Picture, name: object, key: str = "data.input_format") -> np.ndarray:
         """The pixels of a file, [H, W, channels] of `dtype`; only ever changed where nothing is lost.
 
