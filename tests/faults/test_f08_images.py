@@ -1,5 +1,6 @@
 """300 malformed images of more than 25 kinds: each is refused by name and reason, and none takes the process down."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import TINY, overrides, pix2pix, refused
 from making import noise, png, save
 from malformed import KINDS, NO_FILES, make_malformed
 
@@ -83,6 +85,27 @@ def test_good_ones_among_them_are_read(malformed, tmp_path):
         with pytest.raises(DataError):
             read_picture(path)
         np.testing.assert_array_equal(read_picture(good).pixels, noise(20, 20))
+
+
+def test_training_refuses_them_at_the_start_or_leaves_them_out_and_counts(malformed):
+    for index, (path, kind) in enumerate(malformed[: len(KINDS)]):
+        if kind not in NO_FILES:
+            for side, image in (("a", path), ("b", save(Path("good.png"), noise(32, 32)))):
+                name = Path(f"data/train/{side}/bad{index:03}{image.suffix}")
+                name.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(image, name)
+    bad = sorted(str(path) for path in Path("data/train/a").iterdir())
+    for index in range(4):
+        for side in "ab":
+            save(Path(f"data/train/{side}/good{index}.png"), noise(32, 32, index))
+    settings = {"data.layout": "auto", "data.direction": None, "data.root": "data", "schedule.epochs": 1}
+    command = ("train", *TINY, *overrides(settings), "--output", "run")
+    refused(pix2pix(*command), 3, "data/train/a/bad")
+    assert not Path("run/gen.pt").exists()
+    result = pix2pix(*command, "--set", "data.skip_broken=true")
+    assert result.code == 0, result.err
+    assert "auto" not in result.out and "4 pairs to train on" in result.out and "= 2 steps" in result.out
+    assert f"{len(bad)} that cannot be read: {bad[0]}: " in result.out and f"and {len(bad) - 10} more" in result.out
 
 
 def test_a_process_outlives_them(malformed):

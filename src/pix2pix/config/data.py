@@ -105,6 +105,9 @@ class DataConfig(Section):
     )
     input_format: PictureFormat = Field(default_factory=PictureFormat, description="What the inputs are.")
     target_format: PictureFormat = Field(default_factory=PictureFormat, description="What the targets are.")
+    skip_broken: bool = Field(
+        False, description="Leave out pairs whose files are broken or do not fit, and say which; else they are refused."
+    )
     image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
     load_size: Size | Literal["native"] | None = Field(
         None,

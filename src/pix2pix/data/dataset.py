@@ -35,7 +35,8 @@ class PairedDataset(Dataset):
     pair's own size; `central` cuts that size out of the middle instead of resizing. `cache`: `memory`
     and `disk` keep every decoded pair there, `off` decodes anew each time, `auto`
     chooses by `room` (see `open_cache`). `cached`: whether pairs are in memory; `kept` says in words where they are.
-    `family` names the files of a cache. `files(i)` names the files of a pair.
+    `family` names the files of a cache. `skipped`: what is wrong with pairs that were left out. `files(i)` names the
+    files of a pair.
 
     Usage: `PairedDataset.from_folder("data/facades", split="train", direction="b2a", load_size=286)`.
     """
@@ -51,9 +52,10 @@ class PairedDataset(Dataset):
         family: str | None = None,
         room: Room | None = None,
         forms: Forms = RGB,
+        skipped: Sequence[DataError] = (),
     ):
         self.pairs, self.load_size, self.interpolation, self.layout = pairs, load_size, interpolation, layout
-        self.forms = forms
+        self.forms, self.skipped = forms, skipped
         self.central = central
         sides = [] if cache == "off" else self._sides()
         self._cache, self.kept = open_cache(cache, sides, self._key, family, room)
@@ -187,8 +189,27 @@ def _open(
 ) -> PairedDataset:
     layout, pairs = find_pairs(data, split, size or data.crop)
     forms = forms or forms_of(data, pairs)
+    pairs, skipped = _whole(pairs, forms) if data.skip_broken else (pairs, [])
     family = _family(data, split, size, central)
-    return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room, forms)
+    return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room, forms, skipped)
+
+
+def _whole(pairs: Sequence[Pair], forms: Forms) -> tuple[list[Pair], list[DataError]]:
+    """The pairs that can be read, and what is wrong with the others. Raises DataError where none can."""
+
+    def error(pair: Pair) -> DataError | None:
+        try:
+            pair.read(forms)
+        except DataError as wrong:
+            return wrong
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(error, pairs))
+    whole, skipped = [pair for pair, wrong in zip(pairs, found, strict=True) if not wrong], [e for e in found if e]
+    if not whole:
+        raise skipped[0]
+    return whole, skipped
 
 
 def _family(data: DataConfig, split: str, size: tuple[int, int] | None, central: bool) -> str:

@@ -35,12 +35,22 @@ def forms_of(data: DataConfig, pairs: Sequence[Pair]) -> Forms:
     """`find_forms`, from these pairs. Raises DataError."""
     places = np.linspace(0, len(pairs) - 1, min(_SAMPLE, len(pairs))).round().astype(int)
     pairs = [pairs[place] for place in places]
+    if data.skip_broken:
+        pairs = [pair for pair in pairs if _can_be_read(pair)] or pairs
     headers = list(zip(*(pair.headers() for pair in pairs), strict=True))  # [inputs and target][pair]
     wishes = [(data.input_format, kind, "input") for kind in data.input_format.kinds(len(headers) - 1)]
     wishes.append((data.target_format, *data.target_format.kinds(), "target"))
     sides = [_Side(*wish, place, pairs, seen) for place, (wish, seen) in enumerate(zip(wishes, headers, strict=True))]
     *inputs, target = [side.form() for side in sides]
     return Forms(tuple(inputs), target, _notes(sides))
+
+
+def _can_be_read(pair: Pair) -> bool:
+    try:
+        pair.pictures()
+    except DataError:
+        return False
+    return True
 
 
 def _notes(sides: Sequence["_Side"]) -> tuple[str, ...]:
