@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pix2pix.data.threads import for_each
+from pix2pix.data.parallel import for_each
 
 HEAD = 64  # bytes before the first array, for what a file begins with
 _ALIGNMENT = 64  # every array begins at a multiple of it
@@ -84,7 +84,7 @@ class MemoryCache(Arrays):
         """Reads every pair, unless they are here. Raises what `read` raises."""
         if self.data is None:
             data = torch.empty(self.end, dtype=torch.uint8).numpy()  # numpy's own would wait for large pages
-            for_each(len(self.sides), lambda index: self._put(index, read(index), data), progress)
+            for_each(lambda i: self._put(i, read(i), data), range(len(self.sides)), progress=progress)
             self.data = data
 
     def __getstate__(self) -> dict:

@@ -18,9 +18,9 @@ from pix2pix.data.cache import Room, Side, cache_key, open_cache
 from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import central_crop
 from pix2pix.data.pairs import Pair, find_pairs
+from pix2pix.data.parallel import for_each
 from pix2pix.data.pictures import resize
 from pix2pix.data.survey import forms_of
-from pix2pix.data.threads import for_each
 from pix2pix.errors import DataError
 
 # What of a config does not change the pictures that are kept.
@@ -119,7 +119,7 @@ class PairedDataset(Dataset):
         Raises DataError, naming the file. Returns itself.
         """
         if self._cache is None:
-            for_each(len(self.pairs), lambda index: self.pairs[index].headers(), progress)
+            for_each(lambda pair: pair.headers(), self.pairs, progress=progress)
         else:
             self._cache.prepare(self._read, progress)
         return self
