@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.config import DataConfig
-from pix2pix.data.folders import SPLITS
+from pix2pix.data.folders import SPLITS, Beside
 from pix2pix.data.images import image_size, read_image
 from pix2pix.data.layouts import FolderLayout, falls_to_val, find_layout, whereabouts
 from pix2pix.data.synthetic import draw_pair
@@ -138,17 +138,19 @@ def _split_of(key: str, data: DataConfig) -> str:
     return "val" if falls_to_val(key, data.val_fraction) else "train"
 
 
-def find_pairs(data: DataConfig, split: str, size: tuple[int, int]) -> tuple[str, Sequence[Pair]]:
+def find_pairs(
+    data: DataConfig, split: str, size: tuple[int, int], beside: Beside | None = None
+) -> tuple[str, Sequence[Pair]]:
     """The layout in words and the pairs of a split, in the order of their names; `size` (H, W) is what drawn ones have.
 
     Raises DataError: no root, no such split, no pairs in it, pictures without a partner, two of one name, several ways
-    to read what is there.
+    to read what is there. With `beside`, pictures without a partner and those of one name are put there instead.
     """
     if data.layout == "synthetic":
         return "synthetic", _drawn(data, split, size)
     with _listing(data.root):
         found = find_layout(data)
-        listing = found.listing(split)
+        listing = found.listing(split, beside)
         files = listing.files
         if files and found.hashed:
             files = {name: paths for name, paths in files.items() if _split_of(listing.keys[name], data) == split}
