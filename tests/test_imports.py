@@ -31,13 +31,14 @@ MAY_IMPORT = {
     "weights": {"", "config", "errors", "networks", "runtime"},
     "grids": {"data"},
     "run_folder": {"checkpoint", "config", "errors", "runtime"},
+    "check": {"config", "data", "errors", "grids", "models", "networks", "runtime"},
     "plan": {"", "config", "data", "models", "run_folder", "runtime", "tracking"},
     "translate": {"config", "data", "errors", "grids", "models", "runtime", "weights"},
     "trainer": {
         *("checkpoint", "config", "data", "errors", "grids", "losses", "models", "networks", "plan"),
         *("run_folder", "runtime", "tracking", "weights"),
     },
-    "cli": {"", "config", "data", "errors", "runtime", "trainer", "translate"},
+    "cli": {"", "check", "config", "data", "errors", "runtime", "trainer", "translate"},
     "__main__": {"cli"},
 }
 

@@ -1,0 +1,87 @@
+"""`pix2pix check`: the friend who looks at a data set before a network does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pix2pix.check.findings import beside_findings, in_order, layout_finding, pair_findings
+from pix2pix.check.look import Look, Seen, look_at
+from pix2pix.check.needs import find_needs
+from pix2pix.check.report import Report, Split
+from pix2pix.check.sheet import write_sheet
+from pix2pix.config import Config
+from pix2pix.data.dataset import validation_split
+from pix2pix.data.folders import Beside
+from pix2pix.data.layouts import whereabouts
+from pix2pix.data.pairs import Pair, available_splits, find_pairs
+from pix2pix.data.parallel import for_each
+from pix2pix.errors import DataError
+
+__all__ = ["Report", "check"]
+
+
+def check(config: Config, preview: str | Path | None = None) -> Report:
+    """Looks at every pair of every split that a config names; the networks are only measured.
+
+    `preview`: where to write a sheet of pairs as the networks will see them. Whatever is wrong is in the report; raises
+    DataError only where there is no data set, and CheckpointError where the sheet cannot be written.
+    """
+    data = config.data
+    splits = available_splits(data)
+    used = ["train", *filter(None, [validation_split(splits)])]
+    findings, pairs, beside, layout = [], {}, {}, data.layout
+    for split in dict.fromkeys(["train", *splits]):
+        beside[split] = Beside()
+        try:
+            layout, pairs[split] = find_pairs(data, split, data.load or data.crop, beside[split])
+        except DataError as error:
+            findings.append(layout_finding(error, "error" if split in used else "warning"))
+    findings += beside_findings(beside, used)
+    seen = _look_at_all(pairs)
+    findings += pair_findings(data, seen, used)
+    if preview is not None:
+        _preview(Path(preview), config, pairs, seen)
+    where = "drawn facades" if data.layout == "synthetic" else whereabouts(data)
+    table = {split: _split([one for one in seen if one.split == split]) for split in pairs}
+    needs = find_needs(config, _cache_bytes(config, [one for one in seen if one.split in used]))
+    return Report(where, layout, table, in_order(findings), needs)
+
+
+def _look_at_all(pairs: dict[str, Sequence[Pair]]) -> list[Seen]:
+    places = [(split, pair) for split, some in pairs.items() for pair in some]
+    seen: list[Seen | None] = [None] * len(places)
+
+    def one(index: int) -> None:
+        split, pair = places[index]
+        seen[index] = look_at(pair, split)
+
+    for_each(one, range(len(places)), "looking at pairs")
+    return seen
+
+
+def _split(seen: Sequence[Seen]) -> Split:
+    return Split(len(seen), *(_sides([getattr(one, side) for one in seen]) for side in ("input", "target")))
+
+
+def _sides(looks: Sequence[Look | None]) -> str:
+    """The sizes (H x W) of pictures and what they are, in words."""
+    sizes = sorted({look.size for look in looks if look is not None}, key=lambda size: (size[0] * size[1], size))
+    if not sizes:
+        return "none that can be read"
+    words = [f"{height}x{width}" for height, width in (sizes[0], sizes[-1])]
+    return f"{' to '.join(dict.fromkeys(words))}, 3 channels, 8-bit"
+
+
+def _cache_bytes(config: Config, seen: Sequence[Seen]) -> int:
+    load = config.data.load
+    sizes = (load or look.size for one in seen for look in (one.input, one.target) if look is not None)
+    return sum(3 * height * width for height, width in sizes)
+
+
+def _preview(path: Path, config: Config, pairs: dict[str, Sequence[Pair]], seen: Sequence[Seen]) -> None:
+    good = {(one.split, one.name) for one in seen if one.input is not None}
+    for split, some in pairs.items():
+        readable = [pair for pair in some if (split, pair.name) in good]
+        if readable:
+            write_sheet(path, config, readable)
+            return
+    raise DataError(f"{path}: no sheet, since no pair can be read; mend what is listed without --preview")

@@ -1,0 +1,85 @@
+"""Whether the two pictures of a pair lie on each other: the offset that correlates their edges best."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+SIDE = 96  # of the reduced grey copies
+_REACH = SIDE * 3 // 16  # offsets beyond this are not looked for
+_CLEAR = 6.5  # standard deviations above the mean that a peak must have
+_LEAD = 2.5  # and above what there is at no offset
+_AWAY = 2.5  # cells of SIDE: 7 pixels of 256
+_AGREE = 1.5  # cells around the median within which offsets are one
+_FEWEST = 5
+
+
+class Offset(NamedTuple):
+    """By how much the target must be moved to lie on the input, in parts of height and width; and how clear that is.
+
+    `peak`: the peak's height in standard deviations; `lead`: what of it is above no offset at all.
+    """
+
+    down: float
+    right: float
+    peak: float
+    lead: float
+
+    @property
+    def is_clear(self) -> bool:
+        return self.peak >= _CLEAR
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.is_clear and self.lead >= _LEAD and _is_away(self.down, self.right)
+
+
+def _is_away(down: float, right: float) -> bool:
+    return np.hypot(down, right) * SIDE >= _AWAY
+
+
+def edges(grey: np.ndarray) -> np.ndarray:
+    """The spectrum, complex64 [SIDE, SIDE], of a grey copy's edges: the strength and, doubled, the angle of each.
+
+    Twice the angle makes light on dark and dark on light the same edge (A. Fitch, A. Kadyrov, W. Christmas,
+    J. Kittler, Orientation Correlation, BMVC 2002): strength alone is led astray by rows of windows.
+    """
+    grey = grey.astype(np.float32)
+    field = np.zeros(grey.shape, np.complex64)
+    field.real[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
+    field.imag[1:-1] = grey[2:] - grey[:-2]
+    strength = np.abs(field)
+    field *= field / (strength * np.sqrt(strength) + 1e-3)  # its root, so that a few hard edges do not decide alone
+    return np.fft.fft2(field - field.mean()).astype(np.complex64)
+
+
+def offset(input: np.ndarray, target: np.ndarray) -> Offset:
+    """Of two pictures by their `edges`: the peak of their phase correlation.
+
+    C. Kuglin, D. Hines, The Phase Correlation Image Alignment Method, 1975; half-whitened here: pictures of different
+    kinds share few frequencies, and the others are noise.
+    """
+    cross = input * target.conj()
+    cross /= np.sqrt(np.abs(cross)) + 1e-6
+    surface = np.fft.fftshift(np.fft.ifft2(cross).real)
+    near = slice(SIDE // 2 - _REACH, SIDE // 2 + _REACH + 1)
+    surface = surface[near, near]
+    row, column = divmod(int(surface.argmax()), surface.shape[1])
+    top, spread = surface[row, column], max(float(surface.std()), 1e-9)
+    still = surface[_REACH - 1 : _REACH + 2, _REACH - 1 : _REACH + 2].max()
+    return Offset(
+        (row - _REACH) / SIDE,
+        (column - _REACH) / SIDE,
+        float(top - surface.mean()) / spread,
+        float(top - still) / spread,
+    )
+
+
+def common_offset(offsets: Sequence[Offset]) -> tuple[float, float] | None:
+    """(down, right) by which most of a data set is off, in parts of height and width; None where it is not."""
+    clear = np.array([(one.down, one.right) for one in offsets if one.is_clear])
+    if len(clear) < _FEWEST:
+        return None
+    middle = np.median(clear, axis=0)
+    agree = (np.hypot(*(clear - middle).T) * SIDE <= _AGREE).mean()
+    return tuple(middle.tolist()) if agree > 0.6 and _is_away(*middle) else None
