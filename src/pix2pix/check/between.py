@@ -11,6 +11,8 @@ from pix2pix.data.folders import SPLITS
 _SAYS_NOTHING = 8  # pictures with a range of grey up to this may equal each other by chance
 _FEWEST = 8  # pairs that a usual way round can be told from
 _TELLING = 3  # by how many spreads one trait at least must tell input from target
+_PALETTE = 24  # rough colours, beside the commonest, that label maps may have
+_FEW_COLOURS = 0.55  # the share of these in what is not of the commonest: facades' JPEG labels 0.65, photographs 0.35
 _SURE = 0.4  # of the usual score: below less this a pair is the wrong way round, in between it is neither
 
 
@@ -85,3 +87,12 @@ def swapped(pairs: Sequence[Seen]) -> list[Seen]:
     if unclear.mean() > 0.05 or wrong.mean() > 0.4:
         return []
     return [pair for pair, is_wrong in zip(pairs, wrong, strict=True) if is_wrong]
+
+
+def few_colours(looks: Sequence[Look]) -> bool:
+    """Whether pictures are drawn in a few colours that they share, as label maps and edges are."""
+    if not looks:
+        return False
+    codes, parts = np.concatenate([look.common for look in looks], axis=1)
+    shares = np.sort(np.bincount(codes, parts))[::-1] / (10_000 * len(looks))
+    return shares[1 : 1 + _PALETTE].sum() >= _FEW_COLOURS * (1 - shares[0])

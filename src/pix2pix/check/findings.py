@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pix2pix.check.between import duplicates, leaks, near_leaks, swapped
+from pix2pix.check.between import duplicates, few_colours, leaks, near_leaks, swapped
 from pix2pix.check.look import Look, Seen
 from pix2pix.check.registration import common_offset
 from pix2pix.config import DataConfig
@@ -261,9 +261,9 @@ def _values(pairs: Sequence[Seen]) -> Iterator[Finding]:
 
 def _blended(pairs: Sequence[Seen]) -> Iterator[Finding]:
     for side in ("input", "target"):
-        looks = [(pair, getattr(pair, side)) for pair in pairs]
-        blended = [pair for pair, look in looks if look.flat and look.colours > _MANY_COLOURS]
-        if blended and sum(look.flat for _, look in looks) > len(looks) / 2:
+        looks = [getattr(pair, side) for pair in pairs]
+        blended = [pair for pair, look in zip(pairs, looks, strict=True) if look.colours > _MANY_COLOURS]
+        if blended and few_colours(looks):
             yield finding(
                 "blended-labels",
                 f"{_count(len(blended), side)} of a few flat colours with blended ones between, as JPEG or resizing "

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-_HASHED, _KEPT = 32, 8  # side of what is transformed, and of its low frequencies that are kept
+from pix2pix.check.registration import SIDE
+
+_KEPT = 8  # low frequencies each way
 _THUMB = 16
 _BITS = _KEPT * _KEPT
 _HASH_DISTANCE = 10  # of 64 bits: JPEG, a resize or a change of brightness turns at most as many
 _SAME, _PARTNER = 0.975, 0.85  # correlations of thumbnails; of 606 facades no two are above 0.96
 _BLOCK = 4096  # pictures compared at once
 
-_k = np.arange(_HASHED)
-_DCT = np.cos(np.pi * (2 * _k + 1) * np.arange(_KEPT)[:, None] / (2 * _HASHED)).astype(np.float32)  # DCT-II
+_frequencies, _places = np.mgrid[0:_KEPT, 0:SIDE]
+_DCT = np.cos(np.pi * (2 * _places + 1) * _frequencies / (2 * SIDE)).astype(np.float32)  # [8, SIDE], DCT-II
+_MEANS = np.kron(np.eye(_THUMB), np.full(SIDE // _THUMB, _THUMB / SIDE)).astype(np.float32)  # [16, SIDE]
 
 
 class Likeness(NamedTuple):
@@ -26,17 +28,16 @@ class Likeness(NamedTuple):
     thumb: bytes  # 16 x 16 grey
 
 
-def likeness(pixels: np.ndarray, grey: Image.Image) -> Likeness:
-    """Of a picture, contiguous [H, W, C], and a reduced grey copy of it.
+def likeness(pixels: np.ndarray, grey: np.ndarray) -> Likeness:
+    """Of a picture, contiguous [H, W, C], and its reduced grey copy, float32 [SIDE, SIDE] in 0..255.
 
-    The hash is pHash's: the signs of a small grey copy's lowest frequencies against their median (C. Zauner,
+    The hash is pHash's: the signs of the lowest frequencies of a small grey copy against their median (C. Zauner,
     Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1).
     """
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(pixels)
-    small = grey.resize((_HASHED, _HASHED), Image.Resampling.BOX)
-    waves = (_DCT @ np.asarray(small, np.float32) @ _DCT.T).ravel()
-    thumb = small.resize((_THUMB, _THUMB), Image.Resampling.BOX)
+    waves = (_DCT @ grey @ _DCT.T).ravel()
+    thumb = (_MEANS @ grey @ _MEANS.T).round().astype(np.uint8)
     return Likeness(digest.digest()[:16], np.packbits(waves > np.median(waves[1:])).tobytes(), thumb.tobytes())
 
 

@@ -13,8 +13,9 @@ from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
 _SAMPLED = 64  # rows and columns that colours are counted in
-_LEVELS = 16  # a channel, when colours are told apart roughly
+_ROUGH = 16  # values a channel that are one, when colours are told apart roughly
 _STILL = 2  # neighbours that differ by no more are of one flat colour
+_COMMON = 16  # rough colours kept
 
 
 class Look(NamedTuple):
@@ -26,8 +27,8 @@ class Look(NamedTuple):
     high: int
     one_colour: bool
     top: int  # its highest value, where `high` is so low that this matters; else 255
-    flat: bool  # mostly flat areas of a few colours
-    colours: int  # exact ones in a sample of its pixels, where it is flat
+    colours: int  # different ones in a sample of its pixels
+    common: np.ndarray  # int32 [2, n]: its commonest rough colours, and the parts in 10,000 that each has
     traits: np.ndarray  # float32 [8]
 
 
@@ -59,23 +60,25 @@ def look_at(pair: Pair, split: str) -> Seen:
 
 
 def _look(pixels: np.ndarray) -> tuple[Look, np.ndarray]:
-    """Of uint8 [H, W, 3]; and its reduced grey copy, uint8 [SIDE, SIDE]."""
+    """Of uint8 [H, W, 3]; and its reduced grey copy, float32 [SIDE, SIDE] in 0..255."""
     pixels = np.ascontiguousarray(pixels)
     small = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     low, high = small.getextrema()
-    grey = np.asarray(small)
-    sample = _sample(pixels)
-    flat, shares, still = _flatness(pixels, sample)
+    grey = np.asarray(small, np.float32)
+    red, green, blue = sample = _sample(pixels)
+    exact = np.sort(red << 16 | green << 8 | blue)
+    rough = np.bincount(red // _ROUGH << 8 | green // _ROUGH << 4 | blue // _ROUGH, minlength=_COMMON)
+    common = np.argpartition(rough, -_COMMON)[-_COMMON:]
     look = Look(
         pixels.shape[:2],
-        likeness(pixels, small),
+        likeness(pixels, grey),
         low,
         high,
         high - low <= 1 and bool((pixels == pixels[0, 0]).all()),
         int(pixels.max()) if high < 32 else 255,
-        flat,
-        _exact_colours(sample) if flat else 0,
-        _traits(sample, shares, still, grey),
+        1 + np.count_nonzero(exact[1:] != exact[:-1]),
+        np.array([common, rough[common] * 10_000 // len(exact)], np.int32),
+        _traits(sample, rough[rough > 0] / len(exact), _stillness(pixels), grey),
     )
     return look, grey
 
@@ -85,24 +88,16 @@ def _steps(pixels: np.ndarray) -> tuple[int, int]:
 
 
 def _sample(pixels: np.ndarray) -> np.ndarray:
-    """Pixels on a grid, int32 [n, 3]."""
+    """Pixels on a grid, int32 [3, n]."""
     down, right = _steps(pixels)
-    return pixels[::down, ::right].reshape(-1, 3).astype(np.int32)
+    return np.ascontiguousarray(pixels[::down, ::right].reshape(-1, 3).T, np.int32)
 
 
-def _flatness(pixels: np.ndarray, sample: np.ndarray) -> tuple[bool, np.ndarray, float]:
-    """Whether a picture is mostly flat areas of a few colours; the share of each rough colour, and of flat places."""
-    code = (sample * _LEVELS // 256) @ np.array([_LEVELS**2, _LEVELS, 1])
-    counts = np.bincount(code)
-    shares = np.sort(counts[counts > 0])[::-1] / len(sample)
+def _stillness(pixels: np.ndarray) -> float:
+    """The share of places whose right neighbour is as green, or nearly."""
     down, right = _steps(pixels)
-    here, beside = pixels[::down, :-1:right].astype(np.int16), pixels[::down, 1::right]
-    still = float((np.abs(here - beside).max(-1) <= _STILL).mean()) if here.size else 1.0
-    return still >= 0.6 and shares[:24].sum() >= 0.85, shares, still
-
-
-def _exact_colours(sample: np.ndarray) -> int:
-    return len(np.unique(sample @ np.array([65536, 256, 1])))
+    here, beside = pixels[::down, :-1:right, 1].astype(np.int16), pixels[::down, 1::right, 1]
+    return float((np.abs(here - beside) <= _STILL).mean()) if here.size else 1.0
 
 
 def _traits(sample: np.ndarray, shares: np.ndarray, still: float, grey: np.ndarray) -> np.ndarray:
@@ -111,15 +106,16 @@ def _traits(sample: np.ndarray, shares: np.ndarray, still: float, grey: np.ndarr
     Entropy of its colours, the share of the eight commonest, how much of it is flat, mean gradient, mean saturation,
     and mean red, green and blue.
     """
-    across = np.abs(np.diff(grey.astype(np.int16))).mean()
+    red, green, blue = sample
+    saturation = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     return np.array(
         [
             -(shares * np.log2(shares)).sum(),
-            shares[:8].sum(),
+            np.sort(shares)[-8:].sum(),
             still,
-            np.log1p(across),
-            (sample.max(1) - sample.min(1)).mean() / 64,
-            *(sample.mean(0) / 64),
+            np.log1p(np.abs(grey[:, 1:] - grey[:, :-1]).mean()),
+            saturation.mean() / 64,
+            *(sample.mean(1) / 64),
         ],
         np.float32,
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 SIDE = 96  # of the reduced grey copies
 _REACH = SIDE * 3 // 16  # offsets beyond this are not looked for
+_NEAR = np.arange(-_REACH, _REACH + 1)
 _CLEAR = 6.5  # standard deviations above the mean that a peak must have
 _LEAD = 2.5  # and above what there is at no offset
 _AWAY = 2.5  # cells of SIDE: 7 pixels of 256
@@ -41,16 +42,18 @@ def _is_away(down: float, right: float) -> bool:
 def edges(grey: np.ndarray) -> np.ndarray:
     """The spectrum, complex64 [SIDE, SIDE], of a grey copy's edges: the strength and, doubled, the angle of each.
 
-    Twice the angle makes light on dark and dark on light the same edge (A. Fitch, A. Kadyrov, W. Christmas,
-    J. Kittler, Orientation Correlation, BMVC 2002): strength alone is led astray by rows of windows.
+    `grey`: float32 [SIDE, SIDE]. Twice the angle makes light on dark and dark on light the same edge (A. Fitch,
+    A. Kadyrov, W. Christmas, J. Kittler, Orientation Correlation, BMVC 2002): strength alone is led astray by rows of
+    windows.
     """
-    grey = grey.astype(np.float32)
-    field = np.zeros(grey.shape, np.complex64)
-    field.real[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
-    field.imag[1:-1] = grey[2:] - grey[:-2]
-    strength = np.abs(field)
-    field *= field / (strength * np.sqrt(strength) + 1e-3)  # its root, so that a few hard edges do not decide alone
-    return np.fft.fft2(field - field.mean()).astype(np.complex64)
+    across, down = np.zeros((2, *grey.shape), np.float32)
+    across[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
+    down[1:-1] = grey[2:] - grey[:-2]
+    strength = np.sqrt(across * across + down * down)
+    weight = 1 / (strength * np.sqrt(strength) + 1e-3)  # leaves its root, so that a few hard edges do not decide alone
+    field = np.empty(grey.shape, np.complex64)
+    field.real, field.imag = (across * across - down * down) * weight, 2 * across * down * weight
+    return np.fft.fft2(field - field.mean()).astype(np.complex64, copy=False)
 
 
 def offset(input: np.ndarray, target: np.ndarray) -> Offset:
@@ -60,10 +63,9 @@ def offset(input: np.ndarray, target: np.ndarray) -> Offset:
     kinds share few frequencies, and the others are noise.
     """
     cross = input * target.conj()
-    cross /= np.sqrt(np.abs(cross)) + 1e-6
-    surface = np.fft.fftshift(np.fft.ifft2(cross).real)
-    near = slice(SIDE // 2 - _REACH, SIDE // 2 + _REACH + 1)
-    surface = surface[near, near]
+    strength = np.sqrt(cross.real * cross.real + cross.imag * cross.imag)
+    surface = np.fft.ifft2(cross / (np.sqrt(strength) + 1e-6)).real
+    surface = surface[_NEAR][:, _NEAR]  # no offset in the middle
     row, column = divmod(int(surface.argmax()), surface.shape[1])
     top, spread = surface[row, column], max(float(surface.std()), 1e-9)
     still = surface[_REACH - 1 : _REACH + 2, _REACH - 1 : _REACH + 2].max()
