@@ -18,6 +18,8 @@ from pix2pix.errors import DataError
 
 __all__ = ["Report", "check"]
 
+_AT_ONCE = 8  # pairs that a thread looks at together
+
 
 def check(config: Config, preview: str | Path | None = None) -> Report:
     """Looks at every pair of every split that a config names; the networks are only measured.
@@ -48,14 +50,13 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
 
 def _look_at_all(pairs: dict[str, Sequence[Pair]]) -> list[Seen]:
     places = [(split, pair) for split, some in pairs.items() for pair in some]
-    seen: list[Seen | None] = [None] * len(places)
+    seen: list[list[Seen]] = [[] for _ in range(0, len(places), _AT_ONCE)]
 
-    def one(index: int) -> None:
-        split, pair = places[index]
-        seen[index] = look_at(pair, split)
+    def some(number: int) -> None:
+        seen[number] = look_at(places[number * _AT_ONCE : (number + 1) * _AT_ONCE])
 
-    for_each(one, range(len(places)), "looking at pairs")
-    return seen
+    for_each(some, range(len(seen)), f"looking at pairs, {_AT_ONCE} at a time")
+    return [one for group in seen for one in group]
 
 
 def _split(seen: Sequence[Seen]) -> Split:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pix2pix.check.likeness import Likeness, near_duplicates
-from pix2pix.check.look import Look, Seen
+from pix2pix.check.look import SAMPLED, Look, Seen
 from pix2pix.data.folders import SPLITS
 
 _SAYS_NOTHING = 8  # pictures with a range of grey up to this may equal each other by chance
@@ -18,10 +18,10 @@ _SURE = 0.4  # of the usual score: below less this a pair is the wrong way round
 
 def duplicates(pairs: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
     """(first, again) where both pictures equal those of an earlier pair of the same split."""
-    first: dict[tuple[str, bytes, bytes], Seen] = {}
+    first: dict[tuple[str, Likeness, Likeness], Seen] = {}
     found = []
     for pair in pairs:
-        key = (pair.split, pair.input.likeness.digest, pair.target.likeness.digest)
+        key = (pair.split, pair.input.likeness, pair.target.likeness)
         if first.setdefault(key, pair) is not pair:
             found.append((first[key], pair))
     return found
@@ -29,13 +29,13 @@ def duplicates(pairs: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
 
 def leaks(pairs: Sequence[Seen]) -> list[tuple[Seen, Seen, str]]:
     """(pair, pair of an earlier split, `input`, `target` or `pair`) where they share a picture."""
-    first: dict[tuple[str, bytes], Seen] = {}
+    first: dict[tuple[str, Likeness], Seen] = {}
     found = []
     for pair in sorted(pairs, key=lambda pair: SPLITS.index(pair.split)):
         shared: dict[str, Seen] = {}
         for side in ("input", "target"):
             look = getattr(pair, side)
-            other = first.setdefault((side, look.likeness.digest), pair)
+            other = first.setdefault((side, look.likeness), pair)
             if other.split != pair.split and _tells(look):
                 shared[side] = other
         if shared:
@@ -93,6 +93,6 @@ def few_colours(looks: Sequence[Look]) -> bool:
     """Whether pictures are drawn in a few colours that they share, as label maps and edges are."""
     if not looks:
         return False
-    codes, parts = np.concatenate([look.common for look in looks], axis=1)
-    shares = np.sort(np.bincount(codes, parts))[::-1] / (10_000 * len(looks))
+    codes, counts = np.concatenate([look.common for look in looks], axis=1)
+    shares = np.sort(np.bincount(codes, counts))[::-1] / (SAMPLED**2 * len(looks))
     return shares[1 : 1 + _PALETTE].sum() >= _FEW_COLOURS * (1 - shares[0])

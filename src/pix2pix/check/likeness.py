@@ -1,6 +1,6 @@
 """Whether two pictures are the same, or nearly: exact digests, perceptual hashes, and thumbnails as a second look."""
 
-import hashlib
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -21,24 +21,32 @@ _MEANS = np.kron(np.eye(_THUMB), np.full(SIDE // _THUMB, _THUMB / SIDE)).astype(
 
 
 class Likeness(NamedTuple):
-    """What is kept of a picture to compare it with others, in a few hundred bytes."""
+    """What is kept of a picture to compare it with others, in a few hundred bytes. Equal ones are of equal pictures."""
 
-    digest: bytes  # 16, of its pixels and size
+    digest: int
     hash: bytes  # 8: 64 bits
     thumb: bytes  # 16 x 16 grey
 
 
-def likeness(pixels: np.ndarray, grey: np.ndarray) -> Likeness:
-    """Of a picture, contiguous [H, W, C], and its reduced grey copy, float32 [SIDE, SIDE] in 0..255.
+def digest(pixels: np.ndarray) -> int:
+    """A checksum of a picture, contiguous [H, W, C]; with hash and thumbnail enough to tell it from all others."""
+    return zlib.crc32(pixels, zlib.crc32(repr(pixels.shape).encode()))
 
-    The hash is pHash's: the signs of the lowest frequencies of a small grey copy against their median (C. Zauner,
-    Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1).
+
+def hashes(greys: np.ndarray) -> list[bytes]:
+    """64 bits of each of several reduced grey copies, float32 [n, SIDE, SIDE]: near where pictures are alike.
+
+    pHash's: the signs of the lowest frequencies of a small grey copy against their median (C. Zauner, Implementation
+    and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1).
     """
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(pixels)
-    waves = (_DCT @ grey @ _DCT.T).ravel()
-    thumb = (_MEANS @ grey @ _MEANS.T).round().astype(np.uint8)
-    return Likeness(digest.digest()[:16], np.packbits(waves > np.median(waves[1:])).tobytes(), thumb.tobytes())
+    waves = (_DCT @ greys @ _DCT.T).reshape(len(greys), _BITS)
+    bits = np.packbits(waves > np.median(waves[:, 1:], axis=1, keepdims=True), axis=1)
+    return [one.tobytes() for one in bits]
+
+
+def thumbs(greys: np.ndarray) -> list[bytes]:
+    """Thumbnails, 16 x 16, of reduced grey copies, float32 [n, SIDE, SIDE] in 0..255."""
+    return [one.tobytes() for one in (_MEANS @ greys @ _MEANS.T).round().astype(np.uint8)]
 
 
 def _signs(hashes: Sequence[bytes]) -> np.ndarray:

@@ -1,21 +1,30 @@
-"""What is kept of a pair after one look at it: numbers, hashes and a tiny thumbnail, not its pixels."""
+"""What is kept of a pair after one look at it: numbers, hashes and a tiny thumbnail, not its pixels.
 
+A look has two parts: what takes long for one picture, and what numpy does for several pictures in one call, so that
+threads do not wait for each other's Python.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from pix2pix.check.likeness import Likeness, likeness
-from pix2pix.check.registration import SIDE, Offset, edges, offset
+from pix2pix.check.likeness import Likeness, digest, hashes, thumbs
+from pix2pix.check.registration import SIDE, Offset, edges, offsets
 from pix2pix.data.images import read_image
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
-_SAMPLED = 64  # rows and columns that colours are counted in
+SAMPLED = 64  # rows and columns that colours are counted in
 _ROUGH = 16  # values a channel that are one, when colours are told apart roughly
-_STILL = 2  # neighbours that differ by no more are of one flat colour
+_ROUGH_COLOURS = (256 // _ROUGH) ** 3
 _COMMON = 16  # rough colours kept
+_STILL = 2  # neighbours that differ by no more are of one flat colour
+
+_counts = np.arange(SAMPLED**2 + 1)
+_ENTROPY = -np.log2(np.maximum(_counts, 1) / SAMPLED**2) * _counts / SAMPLED**2  # of a colour, by how often it is seen
 
 
 class Look(NamedTuple):
@@ -28,7 +37,7 @@ class Look(NamedTuple):
     one_colour: bool
     top: int  # its highest value, where `high` is so low that this matters; else 255
     colours: int  # different ones in a sample of its pixels
-    common: np.ndarray  # int32 [2, n]: its commonest rough colours, and the parts in 10,000 that each has
+    common: np.ndarray  # int32 [2, n]: its commonest rough colours, and how often each is seen in the sample
     traits: np.ndarray  # float32 [8]
 
 
@@ -45,80 +54,106 @@ class Seen:
     offset: Offset | None = None
 
 
-def look_at(pair: Pair, split: str) -> Seen:
-    """Reads a pair. Never raises DataError: what is wrong with its files is in `problems`."""
-    seen = Seen(split, pair.name, tuple(map(str, pair.files)))
-    try:
-        input, target = pair.read()
-    except DataError as error:
-        seen.problems = _problems(pair, str(error))
-        return seen
-    seen.input, grey = _look(input)
-    seen.target, other = _look(target)
-    seen.offset = offset(edges(grey), edges(other))
+class _Glimpse(NamedTuple):
+    """The first part of a look."""
+
+    size: tuple[int, int]
+    digest: int
+    grey: np.ndarray  # uint8 [SIDE, SIDE]
+    sample: np.ndarray  # uint8 [64, 2, 64, 3]: pixels on a grid, and their right neighbours
+    one_colour: bool
+    top: int
+
+
+def look_at(pairs: Sequence[tuple[str, Pair]]) -> list[Seen]:
+    """Reads pairs of (split, pair). Never raises DataError: what is wrong with their files is in `problems`."""
+    seen, glimpses = [], []
+    for split, pair in pairs:
+        one = Seen(split, pair.name, tuple(map(str, pair.files)))
+        try:
+            glimpses += map(_glimpse, pair.read())
+        except DataError as error:
+            one.problems = _problems(pair, str(error))
+        seen.append(one)
+    good = [one for one in seen if not one.problems]
+    if good:
+        greys = np.array([glimpse.grey for glimpse in glimpses], np.float32)
+        spectra, looks = edges(greys), _looks(glimpses, greys)
+        for place, (one, moved) in enumerate(zip(good, offsets(spectra[::2], spectra[1::2]), strict=True)):
+            one.input, one.target, one.offset = looks[2 * place], looks[2 * place + 1], moved
     return seen
 
 
-def _look(pixels: np.ndarray) -> tuple[Look, np.ndarray]:
-    """Of uint8 [H, W, 3]; and its reduced grey copy, float32 [SIDE, SIDE] in 0..255."""
+def _glimpse(pixels: np.ndarray) -> _Glimpse:
+    """Of uint8 [H, W, 3]."""
     pixels = np.ascontiguousarray(pixels)
-    small = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    low, high = small.getextrema()
-    grey = np.asarray(small, np.float32)
-    red, green, blue = sample = _sample(pixels)
-    exact = np.sort(red << 16 | green << 8 | blue)
-    rough = np.bincount(red // _ROUGH << 8 | green // _ROUGH << 4 | blue // _ROUGH, minlength=_COMMON)
-    common = np.argpartition(rough, -_COMMON)[-_COMMON:]
-    look = Look(
-        pixels.shape[:2],
-        likeness(pixels, grey),
-        low,
-        high,
+    height, width = pixels.shape[:2]
+    grey = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    low, high = grey.getextrema()
+    rows, columns = (np.arange(SAMPLED) * side // SAMPLED for side in (height, width))
+    columns = np.concatenate([columns, np.minimum(columns + 1, width - 1)])
+    return _Glimpse(
+        (height, width),
+        digest(pixels),
+        np.asarray(grey),
+        pixels[rows[:, None], columns].reshape(SAMPLED, 2, SAMPLED, 3),
         high - low <= 1 and bool((pixels == pixels[0, 0]).all()),
         int(pixels.max()) if high < 32 else 255,
-        1 + np.count_nonzero(exact[1:] != exact[:-1]),
-        np.array([common, rough[common] * 10_000 // len(exact)], np.int32),
-        _traits(sample, rough[rough > 0] / len(exact), _stillness(pixels), grey),
     )
-    return look, grey
 
 
-def _steps(pixels: np.ndarray) -> tuple[int, int]:
-    return tuple(max(1, side // _SAMPLED) for side in pixels.shape[:2])
+def _looks(glimpses: Sequence[_Glimpse], greys: np.ndarray) -> list[Look]:
+    """The second part, of several pictures at once; `greys`: their grey copies, float32 [n, SIDE, SIDE] in 0..255."""
+    count = len(glimpses)
+    samples = np.array([glimpse.sample for glimpse in glimpses]).transpose(2, 4, 0, 1, 3).astype(np.int32, order="C")
+    red, green, blue = sample = samples[0].reshape(3, count, -1)  # each [n, 4096]
+    exact = np.sort(red << 16 | green << 8 | blue)
+    colours = 1 + np.count_nonzero(exact[:, 1:] != exact[:, :-1], axis=1)
+    levels = 256 // _ROUGH
+    codes = (red // _ROUGH * levels + green // _ROUGH) * levels + blue // _ROUGH
+    codes += _ROUGH_COLOURS * np.arange(count, dtype=np.int32)[:, None]
+    rough = np.bincount(codes.ravel(), minlength=_ROUGH_COLOURS * count).reshape(count, -1).astype(np.int32)
+    # Count and colour as one number: what partitions numbers is many times as fast as what partitions indices.
+    both = np.partition(rough * _ROUGH_COLOURS + np.arange(_ROUGH_COLOURS, dtype=np.int32), -_COMMON)[:, -_COMMON:]
+    common = np.stack([both % _ROUGH_COLOURS, both // _ROUGH_COLOURS], axis=1)  # [n, 2, 16]
+    still = (np.abs(samples[0, 1] - samples[1, 1]) <= _STILL).mean((1, 2))
+    traits = _traits(sample, rough, common, still, greys)
+    lows, highs = greys.min((1, 2)), greys.max((1, 2))
+    return [
+        Look(
+            glimpse.size,
+            Likeness(glimpse.digest, bits, thumb),
+            int(lows[place]),
+            int(highs[place]),
+            glimpse.one_colour,
+            glimpse.top,
+            int(colours[place]),
+            common[place],
+            traits[place],
+        )
+        for place, (glimpse, bits, thumb) in enumerate(zip(glimpses, hashes(greys), thumbs(greys), strict=True))
+    ]
 
 
-def _sample(pixels: np.ndarray) -> np.ndarray:
-    """Pixels on a grid, int32 [3, n]."""
-    down, right = _steps(pixels)
-    return np.ascontiguousarray(pixels[::down, ::right].reshape(-1, 3).T, np.int32)
-
-
-def _stillness(pixels: np.ndarray) -> float:
-    """The share of places whose right neighbour is as green, or nearly."""
-    down, right = _steps(pixels)
-    here, beside = pixels[::down, :-1:right, 1].astype(np.int16), pixels[::down, 1::right, 1]
-    return float((np.abs(here - beside) <= _STILL).mean()) if here.size else 1.0
-
-
-def _traits(sample: np.ndarray, shares: np.ndarray, still: float, grey: np.ndarray) -> np.ndarray:
-    """What tells a photograph from a drawing, one time from another: float32 [8], each of the order of 1.
+def _traits(
+    sample: np.ndarray, rough: np.ndarray, common: np.ndarray, still: np.ndarray, greys: np.ndarray
+) -> np.ndarray:
+    """What tells a photograph from a drawing, one time from another: float32 [n, 8], each of the order of 1.
 
     Entropy of its colours, the share of the eight commonest, how much of it is flat, mean gradient, mean saturation,
     and mean red, green and blue.
     """
     red, green, blue = sample
     saturation = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    return np.array(
-        [
-            -(shares * np.log2(shares)).sum(),
-            np.sort(shares)[-8:].sum(),
-            still,
-            np.log1p(np.abs(grey[:, 1:] - grey[:, :-1]).mean()),
-            saturation.mean() / 64,
-            *(sample.mean(1) / 64),
-        ],
-        np.float32,
-    )
+    traits = [
+        _ENTROPY[rough].sum(1),
+        np.sort(common[:, 1])[:, -8:].sum(1) / SAMPLED**2,
+        still,
+        np.log1p(np.abs(greys[:, :, 1:] - greys[:, :, :-1]).mean((1, 2))),
+        saturation.mean(1) / 64,
+        *(sample.mean(2) / 64),
+    ]
+    return np.stack(traits, axis=1).astype(np.float32)
 
 
 def _problems(pair: Pair, message: str) -> tuple[tuple[str, str, str], ...]:
