@@ -152,13 +152,8 @@ def _device(text: str) -> str:
 
 
 def _add_config(verb: argparse.ArgumentParser, required: bool) -> None:
-    verb.add_argument(
-        "--config",
-        required=required,
-        type=_not_empty,
-        metavar="FILE|NAME",
-        help="a YAML file or a shipped config's name",
-    )
+    words = "a YAML file or a shipped config's name"
+    verb.add_argument("--config", required=required, type=_not_empty, metavar="FILE|NAME", help=words)
     verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. data.flip=true")
     verb.add_argument("--data", type=_not_empty, metavar="ROOT", help="the folder or the manifest of pairs (data.root)")
 

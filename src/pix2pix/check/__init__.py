@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pix2pix.check.findings import beside_findings, in_order, layout_finding, pair_findings
+from pix2pix.check.findings import Finding, finding, in_order
+from pix2pix.check.judge import beside_findings, layout_finding, pair_findings
 from pix2pix.check.look import Look, Seen, look_at
 from pix2pix.check.needs import find_needs
 from pix2pix.check.report import Report, Split
 from pix2pix.check.sheet import write_sheet
-from pix2pix.config import Config
+from pix2pix.config import Config, DataConfig
 from pix2pix.data.dataset import validation_split
 from pix2pix.data.folders import Beside
 from pix2pix.data.layouts import whereabouts
-from pix2pix.data.pairs import Pair, available_splits, find_pairs
+from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
 from pix2pix.data.parallel import for_each
 from pix2pix.errors import DataError
 
@@ -28,16 +29,9 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     DataError only where there is no data set, and CheckpointError where the sheet cannot be written.
     """
     data = config.data
-    splits = available_splits(data)
+    splits = available_splits(data, Beside())
     used = ["train", *filter(None, [validation_split(splits)])]
-    findings, pairs, beside, layout = [], {}, {}, data.layout
-    for split in dict.fromkeys(["train", *splits]):
-        beside[split] = Beside()
-        try:
-            layout, pairs[split] = find_pairs(data, split, data.load or data.crop, beside[split])
-        except DataError as error:
-            findings.append(layout_finding(error, "error" if split in used else "warning"))
-    findings += beside_findings(beside, used)
+    layout, pairs, findings = _find(data, splits, used)
     seen = _look_at_all(pairs)
     findings += pair_findings(data, seen, used)
     if preview is not None:
@@ -46,6 +40,26 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     table = {split: _split([one for one in seen if one.split == split]) for split in pairs}
     needs = find_needs(config, _cache_bytes(config, [one for one in seen if one.split in used]))
     return Report(where, layout, table, in_order(findings), needs)
+
+
+def _find(
+    data: DataConfig, splits: Sequence[str], used: Sequence[str]
+) -> tuple[str, dict[str, Sequence[Pair]], list[Finding]]:
+    """The layout in words, the pairs of each split, and what is wrong with how they lie."""
+    layout, pairs, findings = data.layout, {}, []
+    beside = {split: Beside() for split in dict.fromkeys(["train", *splits])}
+    for split, others in beside.items():
+        try:
+            layout, pairs[split] = find_pairs(data, split, data.load or data.crop, others)
+            if data.layout != "synthetic":
+                layout += f", {describe_layout(data, split)}"
+        except DataError as error:
+            findings.append(layout_finding(error, "error" if split in used else "warning"))
+    if len(used) == 1:
+        findings.append(
+            finding("no-validation", "neither a val nor a test split to validate on", "move some pairs to a split val")
+        )
+    return layout, pairs, [*findings, *beside_findings(beside, used)]
 
 
 def _look_at_all(pairs: dict[str, Sequence[Pair]]) -> list[Seen]:

@@ -119,10 +119,10 @@ def _listing(root: str | None) -> Iterator[None]:
         raise DataError(f"{error.filename or root}: cannot be looked into ({error.strerror}); mend data.root") from None
 
 
-def available_splits(data: DataConfig) -> list[str]:
+def available_splits(data: DataConfig, beside: Beside | None = None) -> list[str]:
     """Which of train, val and test a data set has: on disk, else as `val_fraction` picks them by name.
 
-    Raises DataError where there is no such data set.
+    Raises DataError where there is no such data set; `beside` as for `find_pairs`.
     """
     if data.layout == "synthetic":
         return list(SPLITS)
@@ -130,7 +130,7 @@ def available_splits(data: DataConfig) -> list[str]:
         found = find_layout(data)
         if not found.hashed or found.is_empty:
             return found.splits
-        picked = {_split_of(key, data) for key in found.listing("train").keys.values()}
+        picked = {_split_of(key, data) for key in found.listing("train", beside).keys.values()}
         return [split for split in SPLITS if split in picked]
 
 

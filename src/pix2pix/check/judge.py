@@ -1,0 +1,249 @@
+"""From what was seen of each pair to what is said about the data set."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
+
+from pix2pix.check.between import duplicates, few_colours, leaks, near_leaks, swapped
+from pix2pix.check.findings import SEVERITIES, Finding, Item, finding
+from pix2pix.check.look import Look, Seen
+from pix2pix.check.registration import common_offset
+from pix2pix.config import DataConfig
+from pix2pix.data.folders import Beside
+
+_MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
+_DARK = 31  # the highest value in a picture that comes out black
+_FAINT = 8  # the range of grey in a picture that is almost of one colour
+_ODD_SIZE = 3  # times as long or as short as is usual
+_FEW = 0.05
+
+
+def layout_finding(error: Exception, severity: str = "error") -> Finding:
+    """What keeps a split from being found, as its DataError says it."""
+    message, _, remedy = str(error).rpartition("; ")
+    return finding("layout", message or remedy, remedy if message else "", severity=severity)
+
+
+def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[Finding]:
+    """Of the pictures that are in no pair of each split."""
+    worst = {split: _severity([split], used) for split in beside}
+    lonely = {path: worst[split] for split, found in beside.items() for path in found.lonely}
+    if lonely:
+        yield finding(
+            "unmatched",
+            f"{_count(len(lonely), 'picture')} without a partner of the same name",
+            "add the partners, or remove the pictures",
+            [Item((str(path),)) for path in lonely],
+            min(lonely.values(), key=SEVERITIES.index),
+        )
+    doubles = {couple: worst[split] for split, found in beside.items() for couple in found.doubles}
+    if doubles:
+        yield finding(
+            "same-name",
+            f"{_count(len(doubles), 'picture')} with the name of another, so that a partner cannot be told",
+            "rename or remove one of each",
+            [Item(tuple(map(str, couple))) for couple in doubles],
+            min(doubles.values(), key=SEVERITIES.index),
+        )
+
+
+def pair_findings(data: DataConfig, pairs: Sequence[Seen], used: Sequence[str]) -> list[Finding]:
+    """Of all pairs that were seen; `used` are the splits that training reads."""
+    good = [pair for pair in pairs if pair.input is not None]
+    found = [*_broken(pairs, used), *_copies(good), *_wrong_way(good), *_offsets(good)]
+    return [*found, *_values(good), *_sizes(data, good)]
+
+
+def _severity(splits: Iterable[str], used: Sequence[str]) -> str:
+    """Training fails over what it reads; the rest can wait."""
+    return "error" if set(splits) & set(used) else "warning"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def _broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
+    texts = {
+        "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
+        "unequal-size": ("pair", "of pictures that differ in size", "resize or crop one to the other, or remove both"),
+        "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),
+    }
+    for code, (what, how, remedy) in texts.items():
+        places = {(file, why): pair.split for pair in pairs for kind, file, why in pair.problems if kind == code}
+        if places:
+            items = [Item((file,), why) for file, why in places]
+            message = f"{_count(len(items), what)} {how}"
+            yield finding(code, message, remedy, items, _severity(places.values(), used))
+
+
+def _names(*pairs: Seen) -> tuple[str, ...]:
+    """What a person looks for: the first file of each, or the name of a drawn pair."""
+    return tuple(pair.files[0] if pair.files else pair.name for pair in pairs)
+
+
+def _copies(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    same = duplicates(pairs)
+    if same:
+        yield finding(
+            "duplicate",
+            f"{_count(len(same), 'pair')} that equal another of the same split",
+            "remove all but one: copies count double in training",
+            [Item(_names(*couple)) for couple in same],
+        )
+    remedy = "remove it from one: results on pictures that were trained on say nothing"
+    shared = leaks(pairs)
+    if shared:
+        yield finding(
+            "leak",
+            f"{_count(len(shared), 'picture')} in two splits",
+            remedy,
+            [Item(_names(*couple), f"the same {side}") for *couple, side in shared],
+        )
+    known = {id(one) for one, _, _ in shared}
+    near = near_leaks([pair for pair in pairs if id(pair) not in known])
+    if near:
+        yield finding(
+            "near-duplicate",
+            f"{_count(len(near), 'pair')} almost equal to one of another split",
+            remedy,
+            [Item(_names(*couple)) for couple in near],
+        )
+
+
+def _wrong_way(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    found = swapped(pairs)
+    if found:
+        yield finding(
+            "swapped",
+            f"{_count(len(found), 'pair')} whose input looks like the others' targets, and whose target like inputs",
+            "swap their two sides",
+            [Item(_names(pair)) for pair in found],
+        )
+
+
+def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    if not pairs:
+        return
+    whole = common_offset([pair.offset for pair in pairs])
+    if whole is not None:
+        height, width = (median(pair.input.size[axis] for pair in pairs) for axis in (0, 1))
+        yield finding(
+            "offset",
+            f"all targets lie beside their inputs, {_shift(*whole, height, width)}",
+            "move one side back, or crop both to what they share",
+        )
+        return
+    wrong = [pair for pair in pairs if pair.offset.is_wrong]
+    if wrong:
+        yield finding(
+            "misregistered",
+            f"{_count(len(wrong), 'pair')} whose pictures do not lie on each other",
+            "move one picture back, or remove the pair",
+            [Item(_names(pair), _shift(pair.offset.down, pair.offset.right, *pair.input.size)) for pair in wrong],
+        )
+
+
+def _shift(down: float, right: float, height: float, width: float) -> str:
+    """Where a target lies, in pixels, given how far it must be moved to be right."""
+    rows, columns = round(-down * height), round(-right * width)
+    words = [f"{abs(rows)} pixels too {'low' if rows > 0 else 'high'}"] if rows else []
+    words += [f"{abs(columns)} pixels too far {'right' if columns > 0 else 'left'}"] if columns else []
+    return " and ".join(words)
+
+
+def _each(pairs: Sequence[Seen]) -> Iterator[tuple[Seen, str, Look]]:
+    for pair in pairs:
+        yield pair, "input", pair.input
+        yield pair, "target", pair.target
+
+
+def _item(pair: Seen, side: str) -> Item:
+    """One picture of a pair: its file, or its pair's with the side named."""
+    if len(pair.files) == 2:
+        return Item((pair.files[side == "target"],))
+    return Item(_names(pair), side)
+
+
+def _values(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    constant = [(pair, side) for pair, side, look in _each(pairs) if look.one_colour]
+    if constant:
+        yield finding(
+            "constant",
+            f"{_count(len(constant), 'picture')} of one colour",
+            "remove the pairs, unless an empty picture means something",
+            [_item(*place) for place in constant],
+        )
+    faint = [
+        (pair, side) for pair, side, look in _each(pairs) if look.high - look.low <= _FAINT and not look.one_colour
+    ]
+    dark = [(pair, side, look.top) for pair, side, look in _each(pairs) if look.top <= _DARK and not look.one_colour]
+    faint = [place for place in faint if place not in [(pair, side) for pair, side, _ in dark]]
+    if dark:
+        top = max(top for *_, top in dark)
+        kind = "mask" if top == 1 else "labels"
+        sides = " and ".join(dict.fromkeys(side for _, side, _ in dark))
+        yield finding(
+            "black",
+            f"{_count(len(dark), 'picture')} with no value above {top}, of 255: black to the network",
+            f"if they are {'masks' if top == 1 else 'class ids'}, set kind {kind} for the {sides}",
+            [_item(pair, side) for pair, side, _ in dark],
+        )
+    if faint:
+        yield finding(
+            "almost-constant",
+            f"{_count(len(faint), 'picture')} almost of one colour",
+            "look whether they are what they should be",
+            [_item(*place) for place in faint],
+        )
+    yield from _blended(pairs)
+
+
+def _blended(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    for side in ("input", "target"):
+        looks = [getattr(pair, side) for pair in pairs]
+        blended = [pair for pair, look in zip(pairs, looks, strict=True) if look.colours > _MANY_COLOURS]
+        if blended and few_colours(looks):
+            yield finding(
+                "blended-labels",
+                f"{_count(len(blended), side)} of a few flat colours with blended ones between, as JPEG or resizing "
+                "makes them",
+                f"fine as images; as labels, set data.{side}_format kind labels and a palette to snap to",
+                [_item(pair, side) for pair in blended],
+            )
+
+
+def _sizes(data: DataConfig, pairs: Sequence[Seen]) -> Iterator[Finding]:
+    if not pairs:
+        return
+    usual = [median(pair.input.size[axis] for pair in pairs) for axis in (0, 1)]
+    odd = [
+        pair
+        for pair in pairs
+        if any(
+            side > _ODD_SIZE * want or side * _ODD_SIZE < want
+            for side, want in zip(pair.input.size, usual, strict=True)
+        )
+    ]
+    if odd and len(odd) <= max(1, _FEW * len(pairs)) and len(pairs) > 5:
+        yield finding(
+            "odd-size",
+            f"{_count(len(odd), 'pair')} of quite another size than the rest, usually {_by(usual)}",
+            "look whether they belong there",
+            [Item(_names(pair), _by(pair.input.size)) for pair in odd],
+        )
+    need = data.load or data.crop
+    small = [pair for pair in pairs if any(have < want for have, want in zip(pair.input.size, need, strict=True))]
+    if small:
+        what = "load_size" if data.load else "image_size"
+        effect = "enlarged, and so blurred" if data.load else "continued by reflection"
+        yield finding(
+            "small",
+            f"{_count(len(small), 'pair')} smaller than {what} {_by(need)}: {effect}",
+            f"a smaller {what} loses nothing",
+            [Item(_names(pair), _by(pair.input.size)) for pair in small],
+        )
+
+
+def _by(size: Sequence[float]) -> str:
+    """Height x width, as the config has them."""
+    return "x".join(f"{side:g}" for side in size)
