@@ -13,6 +13,7 @@ _FEWEST = 8  # pairs that a usual way round can be told from
 _TELLING = 3  # by how many spreads one trait at least must tell input from target
 _PALETTE = 24  # rough colours, beside the commonest, that label maps may have
 _FEW_COLOURS = 0.55  # the share of these in what is not of the commonest: facades' JPEG labels 0.65, photographs 0.35
+_FLAT = 0.5  # of such pictures is flat: of facades' JPEG labels 0.8, photographs 0.45
 _SURE = 0.4  # of the usual score: below less this a pair is the wrong way round, in between it is neither
 
 
@@ -90,8 +91,8 @@ def swapped(pairs: Sequence[Seen]) -> list[Seen]:
 
 
 def few_colours(looks: Sequence[Look]) -> bool:
-    """Whether pictures are drawn in a few colours that they share, as label maps and edges are."""
-    if not looks:
+    """Whether pictures are drawn in a few flat colours that they share, as label maps and edges are."""
+    if not looks or np.median([look.traits[2] for look in looks]) < _FLAT:
         return False
     codes, counts = np.concatenate([look.common for look in looks], axis=1)
     shares = np.sort(np.bincount(codes, counts))[::-1] / (SAMPLED**2 * len(looks))

@@ -78,8 +78,9 @@ def look_at(pairs: Sequence[tuple[str, Pair]]) -> list[Seen]:
     good = [one for one in seen if not one.problems]
     if good:
         greys = np.array([glimpse.grey for glimpse in glimpses], np.float32)
-        spectra, looks = edges(greys), _looks(glimpses, greys)
-        for place, (one, moved) in enumerate(zip(good, offsets(spectra[::2], spectra[1::2]), strict=True)):
+        looks, (spectra, shares) = _looks(glimpses, greys), edges(greys)
+        found = offsets(spectra[::2], spectra[1::2], np.minimum(shares[::2], shares[1::2]))
+        for place, (one, moved) in enumerate(zip(good, found, strict=True)):
             one.input, one.target, one.offset = looks[2 * place], looks[2 * place + 1], moved
     return seen
 
