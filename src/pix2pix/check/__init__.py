@@ -15,7 +15,7 @@ from pix2pix.data.folders import Beside
 from pix2pix.data.layouts import whereabouts
 from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
 from pix2pix.data.parallel import for_each
-from pix2pix.errors import DataError
+from pix2pix.errors import ConfigError, DataError
 
 __all__ = ["Report", "check"]
 
@@ -26,8 +26,10 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     """Looks at every pair of every split that a config names; the networks are only measured.
 
     `preview`: where to write a sheet of pairs as the networks will see them. Whatever is wrong is in the report; raises
-    DataError only where there is no data set, and CheckpointError where the sheet cannot be written.
+    DataError only where there is no data set, and ConfigError or CheckpointError where the sheet cannot be written.
     """
+    if preview is not None and Path(preview).suffix.lower() != ".png":
+        raise ConfigError(f"{preview}: a sheet is a PNG picture; give a name that ends with .png")
     data = config.data
     splits = available_splits(data, Beside())
     used = ["train", *filter(None, [validation_split(splits)])]
@@ -50,9 +52,9 @@ def _find(
     beside = {split: Beside() for split in dict.fromkeys(["train", *splits])}
     for split, others in beside.items():
         try:
-            layout, pairs[split] = find_pairs(data, split, data.load or data.crop, others)
-            if data.layout != "synthetic":
-                layout += f", {describe_layout(data, split)}"
+            found, pairs[split] = find_pairs(data, split, data.load or data.crop, others)
+            if len(pairs) == 1:
+                layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split)}"
         except DataError as error:
             findings.append(layout_finding(error, "error" if split in used else "warning"))
     if len(used) == 1:
