@@ -28,15 +28,17 @@ MAY_IMPORT = {
     "checkpoint": {"errors", "runtime"},
     "tracking": {"errors", "runtime"},
     "networks": {"config", "errors", "models"},
-    "weights": {"", "config", "errors", "networks", "runtime"},
+    "weights": {"", "config", "data", "errors", "networks", "runtime"},
     "grids": {"data"},
     "run_folder": {"checkpoint", "config", "errors", "runtime"},
     "check": {"config", "data", "errors", "grids", "models", "networks", "runtime"},
     "plan": {"", "config", "data", "models", "run_folder", "runtime", "tracking"},
     "translate": {"config", "data", "errors", "grids", "models", "runtime", "weights"},
+    "keeping": {"checkpoint", "run_folder", "weights"},
+    "validation": {"data", "grids", "losses", "runtime"},
     "trainer": {
-        *("checkpoint", "config", "data", "errors", "grids", "losses", "models", "networks", "plan"),
-        *("run_folder", "runtime", "tracking", "weights"),
+        *("config", "data", "keeping", "losses", "models", "networks", "plan", "run_folder", "runtime", "tracking"),
+        "validation",
     },
     "cli": {"", "check", "config", "data", "errors", "runtime", "trainer", "translate"},
     "__main__": {"cli"},
@@ -154,6 +156,7 @@ def state():
     return dict(os.environ), os.listdir(), handlers, random.getstate(), threading.active_count()
 def loaded(*names):
     return sorted(set(names) & set(sys.modules))
+extras = "matplotlib", "tensorboard", "wandb", "onnx", "tifffile", "imagecodecs"
 for name in ("pix2pix", "pix2pix.config", "pix2pix.data", "pix2pix.data.pairs", "pix2pix.runtime.files"):
     import_module(name)
 print(loaded("torch"))
@@ -163,7 +166,7 @@ settings = lambda: (torch.get_default_dtype(), torch.get_num_threads(), torch.is
 before, earlier = state(), settings()
 for name in {sorted(f"pix2pix.{module}".rstrip(".") for module in MODULES if module != "__main__")!r}:
     import_module(name)
-print(state() == before, settings() == earlier, loaded("matplotlib", "tensorboard", "wandb", "onnx"))
+print(state() == before, settings() == earlier, loaded(*extras))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "", done.stderr

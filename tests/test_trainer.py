@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pix2pix import Trainer
+from pix2pix import Trainer, keeping
 from pix2pix.checkpoint import list_checkpoints
 from pix2pix.config import config_from_dict, dump_config, load_config
 from pix2pix.data.augment import to_float
@@ -49,8 +49,8 @@ def make_config(output: Path, **sections):
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
     """Every number that training changes, optimizers included."""
     flat = {}
-    for name in trainer._parts():
-        state = getattr(trainer, name).state_dict()
+    for name, part in keeping.parts(trainer).items():
+        state = part.state_dict()
         if "state" in state:
             state = {f"{i}.{k}": v for i, values in state["state"].items() for k, v in values.items()}
         flat |= {f"{name}.{k}": v for k, v in state.items()}

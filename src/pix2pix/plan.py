@@ -53,6 +53,9 @@ def describe(
     lines = {
         "data": f"{where}: {len(train)} pairs to train on, {beside}, {reading}",
         **({} if drawn else {"layout": describe_layout(data)}),
+        "input": " + ".join(map(str, train.forms.input)),
+        "target": str(train.forms.target),
+        **({"note": "; ".join(train.forms.notes)} if train.forms.notes else {}),
         "cache": kept,
         "images": _images(data),
         "steps": f"{schedule.epochs} epochs x {each} steps of {data.batch_size} = {total}",

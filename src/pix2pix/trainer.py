@@ -6,26 +6,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pix2pix import losses
-from pix2pix.checkpoint import load_newest, save_checkpoint
+from pix2pix import keeping, losses
 from pix2pix.config import Config
-from pix2pix.data.augment import prepare, to_float, to_pixels
+from pix2pix.data.augment import prepare
 from pix2pix.data.cache import Room
 from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
-from pix2pix.data.images import write_image
+from pix2pix.data.forms import Forms
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
-from pix2pix.grids import comparison_grid
+from pix2pix.data.survey import find_forms
 from pix2pix.models import inference
 from pix2pix.networks import build_discriminator, build_generator
 from pix2pix.plan import describe, slow_run_advice, steps_an_epoch
-from pix2pix.run_folder import CHECKPOINTS, open_run
+from pix2pix.run_folder import open_run
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
-from pix2pix.runtime.files import replace_atomically
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
 from pix2pix.tracking import METRICS, Tracker, duration, plot_losses
-from pix2pix.weights import save_weights, saved_step
+from pix2pix.validation import mean_l1, write_sample_grid
 
 
 class Trainer:
@@ -36,15 +34,18 @@ class Trainer:
     averaged generator or None), `generator_optimizer`, `discriminator_optimizer`, `step` (updates done),
     `samples_seen` (pairs trained on, which drives order, randomness and schedule).
 
-    Raises ConfigError where the config cannot be carried out on this machine or on this data.
+    `forms`: what inputs and targets are; by default the config and its data are asked (see `find_forms`).
+
+    Raises ConfigError where the config cannot be carried out on this machine or on this data, DataError where there is
+    no such data.
     """
 
-    def __init__(self, config: Config, in_channels: int = 3, out_channels: int = 3):
-        self.config, self.channels = config, (in_channels, out_channels)
+    def __init__(self, config: Config, forms: Forms | None = None):
+        self.config, self.forms = config, forms or find_forms(config.data)
         self.device = pick_device(config.run.device)
         seed_torch(config.run.seed, INIT)
-        self.generator = build_generator(config, in_channels, out_channels).to(self.device)
-        self.discriminator = build_discriminator(config, in_channels, out_channels).to(self.device)
+        self.generator = build_generator(config, *self.forms.channels).to(self.device)
+        self.discriminator = build_discriminator(config, *self.forms.channels).to(self.device)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
         settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas}
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **settings)
@@ -127,7 +128,7 @@ class Trainer:
                     rate = self._set_learning_rate()
                     for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
                         epoch = self.epoch
-                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
+                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop, self.forms))
                         self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
                         self._estimate()
                         if stop() and self.samples_seen % len(self.train_data):
@@ -150,14 +151,14 @@ class Trainer:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
-        self.train_data = open_split(data, "train", data.load, room)
+        self.train_data = open_split(data, "train", data.load, room, self.forms)
         split = validation_split(available_splits(data))
-        self.val_data = open_fixed(data, split, room) if split else None
+        self.val_data = open_fixed(data, split, room, self.forms) if split else None
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
         say(plan)
         self.folder = open_run(self.config, resume, fresh)
-        window = self._restore()
+        window = keeping.restore(self)
         if self.epoch >= self.config.schedule.epochs:
             say(
                 f"this run is finished: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}; "
@@ -203,13 +204,13 @@ class Trainer:
             self._sample()
         plot_losses(self.folder / METRICS, self.folder / "loss.png")
         if _due(self.epoch, run.checkpoint_every_epochs, last):
-            self._save()
+            keeping.save(self)
         self.tracker.resume()
 
     def _leave(self) -> bool:
         self.tracker.pause()
         self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
-        self._save()
+        keeping.save(self)
         self.tracker.say(f"stopped at step {self.step}, all saved in {self.folder}; the same command goes on from here")
         return False
 
@@ -223,69 +224,24 @@ class Trainer:
         with inference(self.best_generator) as generator, self._autocast():
             return generator(x.to(self.device)).float()
 
-    @torch.no_grad()
     def validate(self, dataset: PairedDataset) -> float:
         """The mean L1 between translations and targets of a data set, in [-1, 1] units."""
-        total = 0.0
-        for pair in (dataset[i] for i in range(len(dataset))):
-            fake = self.translate(to_float(pair["input"][None]))
-            total += losses.l1(fake, to_float(pair["target"][None]).to(self.device)).item()
-        return total / len(dataset)
+        return mean_l1(self.translate, dataset)
 
     def _validate(self) -> None:
         value = self.validate(self.val_data)
-        self.tracker.write({"step": self.step, "epoch": self.epoch, "val/l1": value})
-        self.tracker.say(f"epoch {self.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")
         if value < self.best:
             self.best = value
-            self._save_weights("best.pt", "generator", self.best_generator)
+            keeping.save_best(self)
+        self.tracker.write({"step": self.step, "epoch": self.epoch, "val/l1": value})
+        self.tracker.say(f"epoch {self.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")
 
     def _sample(self) -> None:
         """The grid of fixed validation pairs, or of training pairs where there are no others."""
         data = self.config.data
-        dataset = self.val_data if self.val_data is not None else open_fixed(data, "train")
-        rows = []
-        for index in range(min(self.config.run.sample_pairs, len(dataset))):
-            pair = dataset[index]
-            fake = to_pixels(self.translate(to_float(pair["input"][None])))[0].cpu()
-            rows.append([image.permute(1, 2, 0).numpy() for image in (pair["input"], fake, pair["target"])])
-        grid = comparison_grid(rows)
+        dataset = self.val_data if self.val_data is not None else open_fixed(data, "train", forms=self.forms)
         path = self.folder / "samples" / f"epoch_{self.epoch:04d}.png"
-        replace_atomically(path, lambda temporary: write_image(temporary, grid))
-
-    # What is kept
-
-    def _save(self) -> None:
-        parts = {name: getattr(self, name).state_dict() for name in self._parts()}
-        counters = {"step": self.step, "samples_seen": self.samples_seen, "best": self.best}
-        state = parts | counters | {"window": self.tracker.window()}
-        save_checkpoint(self.folder / CHECKPOINTS, state, self.step, self.config.run.keep_checkpoints)
-        self._hand_out()
-
-    def _hand_out(self) -> None:
-        for name, kind, network in (
-            ("gen.pt", "generator", self.best_generator),
-            ("dis.pt", "discriminator", self.discriminator),
-        ):
-            if saved_step(self.folder / name) != self.step:
-                self._save_weights(name, kind, network)
-
-    def _restore(self) -> dict | None:
-        state = load_newest(self.folder / CHECKPOINTS, self.device)
-        if state is None:
-            return None
-        for name in self._parts():
-            getattr(self, name).load_state_dict(state[name])
-        self.step, self.samples_seen, self.best = state["step"], state["samples_seen"], state["best"]
-        self._hand_out()  # a crash may have come between the checkpoint and these
-        return state["window"]
-
-    def _parts(self) -> list[str]:
-        parts = ["generator", "discriminator", "generator_optimizer", "discriminator_optimizer"]
-        return parts + ["ema"] * (self.ema is not None)
-
-    def _save_weights(self, name: str, kind: str, network: nn.Module) -> None:
-        save_weights(self.folder / name, kind, network, self.config, self.channels, self.step, self.epoch)
+        write_sample_grid(path, self.translate, dataset, self.config.run.sample_pairs)
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

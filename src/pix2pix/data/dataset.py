@@ -1,11 +1,11 @@
 """The part of the data that never changes from epoch to epoch: decoded, oriented, resized, and kept."""
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from torch.utils.data import Dataset
 
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data.cache import Room, Side, cache_key, open_cache, open_native
+from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import central_crop
-from pix2pix.data.images import image_size, resize
 from pix2pix.data.pairs import Pair, find_pairs
+from pix2pix.data.pictures import resize
+from pix2pix.data.survey import find_forms
 from pix2pix.data.threads import for_each
 
 # What of a config does not change the pictures that are kept.
@@ -26,10 +28,11 @@ _NOT_KEPT = {"image_size", "load_size", "flip", "augment", "batch_size", "worker
 
 
 class PairedDataset(Dataset):
-    """Pairs of pictures as uint8 tensors, of one size or each of its own.
+    """Pairs of pictures as tensors, of one size or each of its own.
 
-    `dataset[i]` is a dict: `input` and `target`, uint8 [3, H, W] in 0..255, `name` and `index`. `load_size`: (H, W), or
-    None for each pair's own size; `central` cuts that size out of the middle instead of resizing. `cache`: `memory`
+    `dataset[i]` is a dict: `input` and `target`, [C, H, W] as `forms` says, by default uint8 [3, H, W] in 0..255 (of
+    stacked inputs the further ones are `input_2` and so on), `name` and `index`. `load_size`: (H, W), or None for each
+    pair's own size; `central` cuts that size out of the middle instead of resizing. `cache`: `memory`
     and `disk` keep every decoded pair there (of their own size, in memory only), `off` decodes anew each time, `auto`
     chooses by `room` (see `open_cache`). `cached`: whether pairs are in memory; `kept` says in words where they are.
     `family` names the files of a cache. `files(i)` names the files of a pair.
@@ -47,8 +50,10 @@ class PairedDataset(Dataset):
         central: bool = False,
         family: str | None = None,
         room: Room | None = None,
+        forms: Forms = RGB,
     ):
         self.pairs, self.load_size, self.interpolation, self.layout = pairs, load_size, interpolation, layout
+        self.forms = forms
         self.central = central
         if load_size is None:
             self._cache, self.kept = open_native(cache, len(pairs), lambda: self.bytes, room)
@@ -79,7 +84,7 @@ class PairedDataset(Dataset):
         settings |= {"direction": direction, "layout": layout, "val_fraction": val_fraction}
         data = config_from_dict({"data": settings}, "from_folder").data
         found, pairs = find_pairs(data, split, size or (256, 256))
-        return cls(pairs, size, layout=found)
+        return cls(pairs, size, layout=found, forms=find_forms(data))
 
     @property
     def bytes(self) -> int:
@@ -87,7 +92,11 @@ class PairedDataset(Dataset):
         if self.load_size is not None:
             return len(self.pairs) * sum(side.nbytes for side in self._sides)
         with ThreadPoolExecutor() as pool:
-            return sum(pool.map(_decoded_bytes, self.pairs))
+            return sum(pool.map(self._decoded_bytes, self.pairs))
+
+    def _decoded_bytes(self, pair: Pair) -> int:
+        parts = zip(self.forms.parts.values(), pair.headers(), strict=True)
+        return sum(math.prod(header.size) * form.pixel_bytes for form, header in parts)
 
     @property
     def cached(self) -> bool:
@@ -96,10 +105,11 @@ class PairedDataset(Dataset):
 
     @property
     def _sides(self) -> tuple[Side, Side]:
-        return (Side((3, *self.load_size), "uint8"),) * 2
+        return tuple(Side((form.channels, *self.load_size), form.dtype) for form in self.forms.parts.values())
 
     def _key(self) -> bytes:
-        recipe = (self.load_size, self.interpolation, self.central, self._sides, PIL.__version__, np.__version__)
+        made = self.load_size, self.interpolation, self.central, self.forms.to_dict()
+        recipe = (*made, PIL.__version__, np.__version__)
         return cache_key(self.pairs, repr(recipe))
 
     def prepare(self, progress: bool = False) -> "PairedDataset":
@@ -108,18 +118,23 @@ class PairedDataset(Dataset):
         Raises DataError, naming the file. Returns itself.
         """
         if self._cache is None:
-            for_each(len(self.pairs), lambda index: self.pairs[index].check(), progress)
+            for_each(len(self.pairs), lambda index: self.pairs[index].headers(), progress)
         else:
             self._cache.prepare(self._read, progress)
         return self
 
     def _read(self, index: int) -> list[np.ndarray]:
-        images = self.pairs[index].read()
+        images = self.pairs[index].read(self.forms)
         if self.load_size is not None:
-            fit = central_crop if self.central else partial(resize, interpolation=self.interpolation)
-            images = [fit(image, self.load_size) for image in images]
+            forms = self.forms.parts.values()
+            images = [self._fit(image, form) for image, form in zip(images, forms, strict=True)]
         # Copies: what is read-only, or a view of both halves, is not kept.
-        return [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [3, H, W]
+        return [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [C, H, W]
+
+    def _fit(self, image: np.ndarray, form: Form) -> np.ndarray:
+        if self.central:
+            return central_crop(image, self.load_size)
+        return resize(image, self.load_size, form.interpolation or self.interpolation)
 
     def files(self, index: int) -> list[str]:
         """The files of a pair, or its name where it is drawn."""
@@ -130,41 +145,48 @@ class PairedDataset(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor | str | int]:
-        if self._cache is None:
-            input, target = map(torch.from_numpy, self._read(index))
-        else:
-            input, target = self._cache.get(index, self._read)
-        return {"input": input, "target": target, "name": self.pairs[index].name, "index": index}
+        cache = self._cache
+        images = map(torch.from_numpy, self._read(index)) if cache is None else cache.get(index, self._read)
+        named = dict(zip(self.forms.parts, images, strict=True))
+        return {**named, "name": self.pairs[index].name, "index": index}
 
 
-def _decoded_bytes(pair: Pair) -> int:
-    sizes = [image_size(path) for path in pair.files] or [(pair.size[0], 2 * pair.size[1])]
-    return sum(3 * height * width for height, width in sizes)
-
-
-def open_split(data: DataConfig, split: str, size: tuple[int, int] | None, room: Room | None = None) -> PairedDataset:
+def open_split(
+    data: DataConfig,
+    split: str,
+    size: tuple[int, int] | None,
+    room: Room | None = None,
+    forms: Forms | None = None,
+) -> PairedDataset:
     """A split of the data set that a config names, resized to `size` (H, W), or each pair's own. Raises DataError.
 
-    `room`: what caches may take; to be shared by the splits of a run.
+    `room`: what caches may take; to be shared by the splits of a run. `forms`: what the pictures are, where that is
+    known already.
     """
-    return _open(data, split, size, False, room)
+    return _open(data, split, size, False, room, forms)
 
 
-def open_fixed(data: DataConfig, split: str, room: Room | None = None) -> PairedDataset:
+def open_fixed(data: DataConfig, split: str, room: Room | None = None, forms: Forms | None = None) -> PairedDataset:
     """A split as it is validated on and sampled: whole pictures resized to `image_size`; where training keeps their own
     size (`load_size: native`), the middle `image_size` of each, since resized ones would be unlike any that it saw.
 
-    `room` as for `open_split`. Raises DataError.
+    `room` and `forms` as for `open_split`. Raises DataError.
     """
-    return _open(data, split, data.crop, data.load is None, room)
+    return _open(data, split, data.crop, data.load is None, room, forms)
 
 
 def _open(
-    data: DataConfig, split: str, size: tuple[int, int] | None, central: bool, room: Room | None
+    data: DataConfig,
+    split: str,
+    size: tuple[int, int] | None,
+    central: bool,
+    room: Room | None,
+    forms: Forms | None,
 ) -> PairedDataset:
     layout, pairs = find_pairs(data, split, size or data.crop)
+    forms = forms or find_forms(data)
     family = _family(data, split, size, central)
-    return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room)
+    return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room, forms)
 
 
 def _family(data: DataConfig, split: str, size: tuple[int, int] | None, central: bool) -> str:

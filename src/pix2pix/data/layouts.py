@@ -78,7 +78,7 @@ class FolderLayout:
     def __init__(self, data: DataConfig):
         self.data, self.root = data, Folder(Path(data.root or ""))
         self.named = data.input is not None and data.target is not None
-        self.couples = ((data.input, data.target),) if self.named else COUPLES
+        self.couples = ((*data.inputs, data.target),) if self.named else COUPLES
         self.splits = [split for split in SPLITS if self._is_on_disk(split)]
         self._whole = self._without_split()
         if self.splits and self._whole:
@@ -267,7 +267,7 @@ def whereabouts(data: DataConfig) -> str:
     """The data set's place as the config names it."""
     if data.manifest is not None:
         return str(Path(data.root or "") / data.manifest)
-    return data.root or (f"{data.input} and {data.target}" if data.input else "data.root")
+    return data.root or (" and ".join([*data.inputs, str(data.target)]) if data.inputs else "data.root")
 
 
 def falls_to_val(key: str, fraction: float) -> bool:

@@ -86,7 +86,7 @@ class _Crops(Dataset):
             reflected(start - beside, want + 2 * beside, have)
             for start, beside, want, have in zip((it.top, it.left), self.margin, self.crop, load, strict=True)
         )
-        images = {key: pair[key][:, rows][:, :, columns] for key in ("input", "target")}
+        images = {key: _signed(pair[key][:, rows][:, :, columns]) for key in self.dataset.forms.parts}
         return {**images, "flip": it.flip, "index": index, **self._changes(it)}
 
     def _changes(self, it: Draw) -> dict[str, Tensor | int | bool]:
@@ -101,6 +101,11 @@ class _Crops(Dataset):
         if self.augment.recolours:
             changes["colour"] = torch.tensor(it.colour)
         return changes
+
+
+def _signed(pixels: Tensor) -> Tensor:
+    """Of 16 bits, as int32: torch can do little with its own unsigned type."""
+    return pixels.to(torch.int32) if pixels.dtype == torch.uint16 else pixels
 
 
 def _collate(items: list[dict | DataError], copy: bool = True) -> dict[str, Tensor] | DataError:
@@ -154,7 +159,8 @@ class _Order:
 class PairLoader:
     """Shuffled batches of a prepared data set, epoch by epoch.
 
-    A batch is a dict: `input` and `target`, uint8 [B, 3, h, w] of size `crop` and the margin that `augment` needs;
+    A batch is a dict: `input` (`input_2` and so on, where inputs are stacked) and `target`, [B, C, h, w] as the data
+    set's `forms` keep them (16 bits as int32), of size `crop` and the margin that `augment` needs;
     `index`, int [B], into the data set; and for `augment.prepare` to carry out, `flip`, bool [B], and where they are on
     `flip_vertical`, bool [B], `turns`, int [B], `warp` [B, 2] and `colour` [B, 4]. An epoch's last may be short.
     Pixels are to be read only: a batch may be a view of what the data set keeps.

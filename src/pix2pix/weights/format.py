@@ -10,6 +10,7 @@ from torch import nn
 
 import pix2pix
 from pix2pix.config import Config, config_from_dict
+from pix2pix.data.forms import Forms
 from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.networks import build_generator
 from pix2pix.runtime.files import save_atomically
@@ -24,16 +25,17 @@ class GeneratorFile:
 
     generator: nn.Module
     config: Config
+    forms: Forms
     step: int
     epoch: int
 
 
 def save_weights(
-    path: Path, kind: str, network: nn.Module, config: Config, channels: tuple[int, int], step: int, epoch: int
+    path: Path, kind: str, network: nn.Module, config: Config, forms: Forms, step: int, epoch: int
 ) -> None:
     """Writes `network` (`kind`: generator or discriminator) to `path`, complete or not at all.
 
-    `channels`: of the input and the target. Raises CheckpointError.
+    `forms`: what inputs and targets are. Raises CheckpointError.
     """
     content = {
         "format": FORMAT,
@@ -41,7 +43,7 @@ def save_weights(
         "library": pix2pix.__version__,
         "kind": kind,
         "config": config.model_dump(mode="json"),
-        "channels": list(channels),
+        "forms": forms.to_dict(),
         "step": step,
         "epoch": epoch,
         "state_dict": {name: value.detach().cpu() for name, value in network.state_dict().items()},
@@ -100,9 +102,10 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         raise CheckpointError(f"{path}: holds a {content.get('kind')}, not a generator; give the run's gen.pt")
     try:
         config = config_from_dict(content["config"], str(path))
-        generator = build_generator(config, *content["channels"])
+        forms = Forms.from_dict(content["forms"])
+        generator = build_generator(config, *forms.channels)
         generator.load_state_dict(content["state_dict"])
-        return GeneratorFile(generator.eval(), config, content["step"], content["epoch"])
+        return GeneratorFile(generator.eval(), config, forms, content["step"], content["epoch"])
     except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(

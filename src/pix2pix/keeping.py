@@ -1,0 +1,61 @@
+"""What a run keeps, and goes on from: its state in a checkpoint, and the weights that it hands out."""
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from pix2pix.checkpoint import load_newest, save_checkpoint
+from pix2pix.run_folder import CHECKPOINTS
+from pix2pix.weights import save_weights, saved_step
+
+if TYPE_CHECKING:
+    from pix2pix.trainer import Trainer
+
+
+def parts(trainer: "Trainer") -> dict[str, Any]:
+    """By name, everything of a trainer whose `state_dict` training changes."""
+    names = ["generator", "discriminator", "generator_optimizer", "discriminator_optimizer"]
+    return {name: getattr(trainer, name) for name in names + ["ema"] * (trainer.ema is not None)}
+
+
+def save(trainer: "Trainer") -> None:
+    """Writes a checkpoint, then the weights files. Raises CheckpointError."""
+    state = {name: part.state_dict() for name, part in parts(trainer).items()}
+    state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
+    state["window"] = trainer.tracker.window()
+    save_checkpoint(trainer.folder / CHECKPOINTS, state, trainer.step, trainer.config.run.keep_checkpoints)
+    _hand_out(trainer)
+
+
+def restore(trainer: "Trainer") -> dict | None:
+    """Puts the newest whole checkpoint into a trainer; returns what it kept of the tracker, None where there is none.
+
+    Raises CheckpointError.
+    """
+    state = load_newest(trainer.folder / CHECKPOINTS, trainer.device)
+    if state is None:
+        return None
+    for name, part in parts(trainer).items():
+        part.load_state_dict(state[name])
+    trainer.step, trainer.samples_seen, trainer.best = state["step"], state["samples_seen"], state["best"]
+    _hand_out(trainer)  # a crash may have come between the checkpoint and these
+    return state["window"]
+
+
+def save_best(trainer: "Trainer") -> None:
+    """Writes the generator with the lowest validation L1 so far."""
+    _save_weights(trainer, "best.pt", "generator", trainer.best_generator)
+
+
+def _hand_out(trainer: "Trainer") -> None:
+    for name, kind, network in (
+        ("gen.pt", "generator", trainer.best_generator),
+        ("dis.pt", "discriminator", trainer.discriminator),
+    ):
+        if saved_step(trainer.folder / name) != trainer.step:
+            _save_weights(trainer, name, kind, network)
+
+
+def _save_weights(trainer: "Trainer", name: str, kind: str, network: nn.Module) -> None:
+    path, config = trainer.folder / name, trainer.config
+    save_weights(path, kind, network, config, trainer.forms, trainer.step, trainer.epoch)

@@ -1,0 +1,94 @@
+"""300 malformed images of more than 25 kinds: each is refused by name and reason, and none takes the process down."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from making import noise, png, save
+from malformed import KINDS, NO_FILES, make_malformed
+
+from pix2pix.data.images import read_header, read_picture
+from pix2pix.errors import DataError
+
+READ_ALL = """
+import sys
+from pathlib import Path
+from pix2pix.data.images import read_picture
+from pix2pix.errors import DataError
+refused, read = 0, 0
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        read_picture(path)
+        read += 1
+    except DataError:
+        refused += 1
+print(refused, read)
+"""
+
+
+@pytest.fixture(scope="module")
+def malformed(tmp_path_factory) -> list[tuple[Path, str]]:
+    return make_malformed(tmp_path_factory.mktemp("malformed") / "images")
+
+
+def test_they_are_300_of_many_kinds_and_the_same_from_the_same_seed(malformed, tmp_path):
+    assert len(malformed) == 300 and len({kind for _, kind in malformed}) == len(KINDS) + len(NO_FILES) >= 25
+    again = make_malformed(tmp_path / "images", count=120)
+    for (path, kind), (other, same) in zip(malformed, again, strict=False):
+        assert kind == same and (kind in NO_FILES or path.read_bytes() == other.read_bytes())
+
+
+def test_each_is_refused_with_its_name_and_a_reason(malformed):
+    accepted, slow = [], []
+    for path, kind in malformed:
+        started = time.process_time()
+        try:
+            read_picture(path)
+            accepted.append(kind)
+        except DataError as error:
+            said = str(error)
+            assert said.startswith(f"{path}: ") and "\n" not in said and ";" in said, kind
+            assert "()" not in said, kind
+        try:
+            header = read_header(path)
+            assert min(header.size) > 0 and header.channels > 0, kind
+        except DataError as error:
+            assert str(error).startswith(f"{path}: "), kind
+        if time.process_time() - started > 2:
+            slow.append(kind)
+    assert (accepted, slow) == ([], [])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_no_flipped_bit_of_a_png_passes_unseen(tmp_path, dtype):
+    """Either the file is refused or its pixels are right: gradients, in which Pillow alone misses one."""
+    rows, columns = np.mgrid[0:24, 0:24].astype(dtype)
+    path = png(tmp_path / "x.png", np.stack([5 * rows, 5 * columns, rows], 2))
+    data, want = path.read_bytes(), read_picture(path).pixels
+    for bit in range(0, 8 * len(data), 1 if dtype == "uint8" else 7):
+        path.write_bytes(data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :])
+        try:
+            got = read_picture(path).pixels
+        except DataError:
+            continue
+        np.testing.assert_array_equal(got, want, f"bit {bit}", strict=True)
+
+
+def test_good_ones_among_them_are_read(malformed, tmp_path):
+    good = save(tmp_path / "good.png", noise(20, 20))
+    for path, _ in malformed[: len(KINDS) + len(NO_FILES)]:
+        with pytest.raises(DataError):
+            read_picture(path)
+        np.testing.assert_array_equal(read_picture(good).pixels, noise(20, 20))
+
+
+def test_a_process_outlives_them(malformed):
+    folder = malformed[0][0].parent
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", READ_ALL, str(folder)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["300", "0"]), done.stderr
+    assert "Traceback" not in done.stderr
