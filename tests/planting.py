@@ -12,8 +12,13 @@ from making import SHARED, save
 from PIL import Image
 
 from pix2pix.check import Report, check
-from pix2pix.config import config_from_dict
-from pix2pix.data.images import read_image
+from pix2pix.check.findings import Finding
+from pix2pix.check.judge import pair_findings
+from pix2pix.check.look import look_at
+from pix2pix.config import DataConfig, config_from_dict
+from pix2pix.data.forms import RGB
+from pix2pix.data.images import read_picture
+from pix2pix.data.pictures import Picture
 from pix2pix.data.synthetic import draw_pair
 
 Pictures = tuple[np.ndarray, np.ndarray]
@@ -28,7 +33,7 @@ def clean(source: str) -> tuple[Pictures, ...]:
         return tuple(draw_pair(index, size=(128, 128))[::-1] for index in range(COUNT))
     if not FACADES.is_dir():
         pytest.skip("needs the real facades, which only developers have")
-    both = [read_image(FACADES / "train" / f"{index}.jpg") for index in range(1, COUNT + 1)]
+    both = [read_picture(FACADES / "train" / f"{index}.jpg").pixels for index in range(1, COUNT + 1)]
     return tuple((image[:, 256:], image[:, :256]) for image in both)
 
 
@@ -41,8 +46,19 @@ class InMemory:
     target: np.ndarray
     files: tuple[Path, ...] = ()
 
-    def read(self) -> Pictures:
-        return self.input, self.target
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.name, self.name
+
+    def pictures(self) -> list[Picture]:
+        return [Picture(self.input), Picture(self.target)]
+
+
+def judge(pairs: Sequence[Pictures], size: int = 64) -> list[Finding]:
+    """What is found in pairs in memory, all of them to train on."""
+    places = [("train", InMemory(str(index), *pair)) for index, pair in enumerate(pairs)]
+    data = DataConfig(root="x", image_size=size)
+    return pair_findings(data, look_at(places, RGB), ["train"], RGB)
 
 
 def write(root: Path, pairs: Sequence[Pictures], split: str = "train", start: int = 0) -> None:

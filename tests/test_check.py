@@ -12,7 +12,7 @@ from planting import clean, look, shifted, write
 
 from pix2pix.check.findings import CODES, SEVERITIES
 from pix2pix.check.likeness import Likeness, digest, hashes, near_duplicates, thumbs
-from pix2pix.check.registration import SIDE, common_offset, edges, offsets
+from pix2pix.check.registration import SIDE, Offset, common_offset, edges, offsets
 from pix2pix.config import config_from_dict, load_config
 from pix2pix.data.augment import prepare, to_pixels
 from pix2pix.data.dataset import open_split
@@ -43,9 +43,9 @@ def test_what_is_clean_is_ready(tmp_path):
     assert result.code == 0 and result.err == ""
     assert result.out.splitlines() == [
         f"{tmp_path}: two-folders, input train/input, target train/target",
-        "  split  pairs  input                       target",
-        "  train      8  128x128, 3 channels, 8-bit  128x128, 3 channels, 8-bit",
-        "  val        2  128x128, 3 channels, 8-bit  128x128, 3 channels, 8-bit",
+        "  split  pairs  size     input                               target",
+        "  train      8  128x128  image, 3 channels, 8-bit, 0 to 255  image, 3 channels, 8-bit, 0 to 255",
+        "  val        2  128x128  image, 3 channels, 8-bit, 0 to 255  image, 3 channels, 8-bit, 0 to 255",
         "training needs a U-Net of 7 levels, 44,597,700 weights with its discriminator, about 701.7 MiB for them and "
         "their work, 960.0 KiB to keep the pictures",
         "nothing to say against it: ready to train",
@@ -154,10 +154,9 @@ def test_a_config_is_checked_with_its_settings():
     result = pix2pix("check", "--config", "demo", "--set", "data.synthetic.train=12", "--json")
     report = json.loads(result.out)
     assert result.code == 0 and report["data"] == "drawn facades" and report["findings"] == []
-    assert report["splits"]["train"] == {
-        "pairs": 12,
-        **dict.fromkeys(("input", "target"), "128x128, 3 channels, 8-bit"),
-    }
+    words = "image, 3 channels, 8-bit, 0 to 255"
+    assert report["splits"]["train"] == {"pairs": 12, "size": "128x128", "input": words, "target": words}
+
 
 
 def test_files_of_every_broken_kind_are_listed_with_their_reason_and_stop_nothing(tmp_path):
@@ -246,6 +245,20 @@ def test_an_offset_is_what_the_target_must_be_moved_by(down, right):
     assert found.is_clear and found.is_wrong == bool(down or right)
     assert common_offset([found] * 5) == (None if not (down or right) else (found.down, found.right))
     assert common_offset([found] * 4) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        (Offset(0.1, 0.0, 9.0, 4.0, 0.4), True),
+        (Offset(0.02, 0.0, 9.0, 4.0, 0.4), False),  # near
+        (Offset(0.1, 0.0, 6.0, 4.0, 0.4), False),  # faint
+        (Offset(0.1, 0.0, 9.0, 2.0, 0.4), False),  # no offset at all explains it nearly as well
+        (Offset(0.1, 0.0, 9.0, 4.0, 0.1), False),  # from too few edges
+    ],
+)
+def test_an_offset_is_wrong_only_where_all_speaks_for_it(found, wrong):
+    assert found.is_wrong == wrong
 
 
 def test_likeness_is_of_the_pixels_and_the_size():

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from making import png, save
-from planting import FACADES, InMemory, brighter, clean, jpeg, look, named, resized, shifted, write
+from making import save
+from PIL import Image
+from planting import FACADES, brighter, clean, jpeg, judge, look, named, resized, shifted, write
 
 from pix2pix.check import check
-from pix2pix.check.judge import pair_findings
-from pix2pix.check.look import look_at
-from pix2pix.config import DataConfig, config_from_dict
+from pix2pix.config import config_from_dict
 from pix2pix.data.synthetic import PALETTE
 
 PLANTED, ENOUGH = 20, 18
@@ -19,10 +18,9 @@ def _numbers(split: str, some) -> set[str]:
     return {f"{split}/{number:03}" for number in some}
 
 
-def _judge(pairs, codes: bool = True) -> set[str]:
-    """The codes of what is found in pairs in memory, but for sizes."""
-    seen = look_at([("train", InMemory(str(index), *pair)) for index, pair in enumerate(pairs)])
-    return {one.code for one in pair_findings(DataConfig(root="x", image_size=64), seen, ["train"])}
+def _judge(pairs) -> set[str]:
+    """The codes of what is found in pairs in memory."""
+    return {one.code for one in judge(pairs)}
 
 
 @SOURCES
@@ -125,8 +123,7 @@ def test_the_few_edges_of_a_mask_do_not_mislead():
 def test_where_a_target_lies_is_said_in_pixels():
     input, target = clean("drawn")[0]
     pairs = [*clean("drawn")[:10], (input, shifted(target, 8, -11)), (input, shifted(target, -8, 0))]
-    seen = look_at([("train", InMemory(str(index), *pair)) for index, pair in enumerate(pairs)])
-    (found,) = [one for one in pair_findings(DataConfig(root="x", image_size=64), seen, ["train"])]
+    (found,) = judge(pairs)
     assert [str(item) for item in found.items] == [
         "10: 8 pixels too low and 11 pixels too far left",
         "11: 8 pixels too high",
@@ -193,7 +190,7 @@ def test_masks_and_ids_that_come_out_black(tmp_path, top, kind):
     write(tmp_path, pairs)
     report = look(tmp_path)
     assert named(report, "black") == _numbers("train", range(PLANTED))
-    assert f"kind {kind} for the target" in report.findings[0].remedy
+    assert f"data.target_format kind {kind}" in report.findings[0].remedy
 
 
 def test_pairs_of_unequal_size(tmp_path):
@@ -259,8 +256,129 @@ def test_files_that_cannot_be_read(tmp_path):
     for index in range(PLANTED - 1):
         (tmp_path / "train" / ("input", "target")[index % 2] / f"{index:03}.bmp").write_bytes(broken[index % 8])
     (tmp_path / "train" / "input" / "019.bmp").unlink()
-    png(tmp_path / "train" / "input" / "019.png", np.arange(16 * 16 * 3, dtype=np.uint16).reshape(16, 16, 3))
+    (tmp_path / "train" / "input" / "019.npy").write_bytes(b"\x93NUMPY\x01\0")
     report = look(tmp_path)
     assert named(report, "unreadable") == _numbers("train", range(PLANTED)) and report.fails
     assert all(item.detail for item in report.findings[0].items)
-    assert "16-bit" in str(report.findings[0].items[-1])
+
+
+def _classes(pixels: np.ndarray) -> np.ndarray:
+    """The class of each pixel of a drawn label map: uint8 [H, W]."""
+    return (pixels[:, :, None] == PALETTE).all(-1).argmax(-1).astype(np.uint8)
+
+
+def _write_ids(root, pairs, change) -> None:
+    """Label maps as ids, of which `change(index, ids)` makes what is written, beside their photographs."""
+    for index, (labels, photograph) in enumerate(pairs):
+        save(root / "train" / "input" / f"{index:03}.png", change(index, _classes(labels)))
+        save(root / "train" / "target" / f"{index:03}.png", photograph)
+
+
+def test_ids_that_are_no_class(tmp_path):
+    def plant(index: int, ids: np.ndarray) -> np.ndarray:
+        ids = ids.copy()
+        if index < PLANTED:
+            ids[index, 3 * index] = 12 + index
+        return ids
+
+    _write_ids(tmp_path, clean("drawn")[:40], plant)
+    report = look(tmp_path, input_format={"kind": "labels", "classes": 12})
+    assert named(report, "label-ids") == _numbers("train", range(PLANTED)) and report.fails
+    assert "the id 31 at row 19, column 57" in report.findings[0].items[19].detail
+    assert report.splits["train"].input.startswith("labels of 12 classes")
+
+
+def test_masks_with_other_values(tmp_path):
+    def plant(index: int, ids: np.ndarray) -> np.ndarray:
+        mask = np.where(ids == 1, 255, 0).astype(np.uint8)
+        return jpeg(mask, 50 + index) if index < PLANTED else mask
+
+    _write_ids(tmp_path, clean("drawn")[:40], plant)
+    report = look(tmp_path, input_format={"kind": "mask"})
+    assert named(report, "mask-values") == _numbers("train", range(PLANTED)) and report.fails
+
+
+def test_empty_masks_are_a_note(tmp_path):
+    def plant(index: int, ids: np.ndarray) -> np.ndarray:
+        return np.where((ids == 1) & (index >= PLANTED), 255, 0).astype(np.uint8)
+
+    _write_ids(tmp_path, clean("drawn")[:40], plant)
+    report = look(tmp_path, input_format={"kind": "mask"})
+    assert named(report, "constant") == _numbers("train", range(PLANTED))
+    assert {one.severity for one in report.findings} == {"note"}
+
+
+def test_colours_that_are_snapped_to_a_palette_are_a_warning(tmp_path):
+    pairs = list(clean("drawn")[:40])
+    for index in range(PLANTED):
+        pairs[index] = (jpeg(pairs[index][0], 40 + 2 * index), pairs[index][1])
+    write(tmp_path, pairs)
+    palette = {"kind": "labels", "palette": PALETTE.tolist()}
+    report = look(tmp_path, input_format=palette)
+    assert named(report, "blended-labels") == _numbers("train", range(PLANTED)) and not report.fails
+    assert report.findings[0].severity == "warning"
+
+
+def test_ids_in_jpeg_are_a_warning(tmp_path):
+    for index, (labels, photograph) in enumerate(clean("drawn")[:30]):
+        suffix = "jpg" if index < PLANTED else "png"
+        ids = np.full((128, 128), index % 12, np.uint8) if index < PLANTED else _classes(labels)
+        save(tmp_path / "train" / "input" / f"{index:03}.{suffix}", ids)
+        save(tmp_path / "train" / "target" / f"{index:03}.png", photograph)
+    report = look(tmp_path, input_format={"kind": "labels", "classes": 12})
+    assert named(report, "blended-labels") == _numbers("train", range(PLANTED))
+
+
+def test_pictures_unlike_the_others(tmp_path):
+    pairs = clean("drawn")[:60]
+    for index, (labels, photograph) in enumerate(pairs):
+        if index < PLANTED:
+            photograph = [np.dstack([photograph, photograph[..., 0]]), photograph[..., 0].astype(np.uint16) * 257][
+                index % 2
+            ]
+        save(tmp_path / "train" / "input" / f"{index:03}.png", labels)
+        save(tmp_path / "train" / "target" / f"{index:03}.png", photograph)
+    report = look(tmp_path, target_format={"channels": 3})
+    assert named(report, "format") == _numbers("train", range(PLANTED)) and report.fails
+
+
+def test_pictures_that_exif_turns_on_one_side_only(tmp_path):
+    for index, (labels, photograph) in enumerate(clean("drawn")[:40]):
+        turn = {"orientation": 1 + index % 8} if index < PLANTED + 3 else {}
+        save(tmp_path / "train" / "input" / f"{index:03}.png", labels)
+        save(tmp_path / "train" / "target" / f"{index:03}.jpg", photograph, quality=95, **turn)
+    report = look(tmp_path)
+    turned = [one for one in report.findings if one.code == "turned"]
+    assert {item.files[0][-7:-4] for item in turned[0].items} == {
+        f"{index:03}" for index in range(PLANTED + 3) if index % 8
+    }
+    assert not report.fails
+
+
+def test_files_of_several_frames(tmp_path):
+    write(tmp_path, clean("drawn")[:30])
+    for index in range(PLANTED):
+        (tmp_path / "train" / "input" / f"{index:03}.bmp").unlink()
+        frames = [Image.fromarray(clean("drawn")[place][0]) for place in (index, index + 1, index + 2)]
+        suffix = ("gif", "webp", "png", "tif")[index % 4]
+        save(
+            tmp_path / "train" / "input" / f"{index:03}.{suffix}",
+            frames[0],
+            save_all=True,
+            append_images=frames[1:],
+            **({"lossless": True} if suffix == "webp" else {}),
+        )
+    assert named(look(tmp_path), "animated") == _numbers("train", range(PLANTED))
+
+
+@pytest.mark.skipif(not FACADES.is_dir(), reason="needs the real facades, which only developers have")
+def test_the_facades_labels_are_a_warning_where_they_are_taken_for_labels():
+    colours = (
+        "0,0,222 0,48,255 0,128,255 0,207,255 32,255,224 112,254,142 192,255,63 255,240,0 255,159,0 255,80,0 254,0,0"
+    )
+    palette = [[int(value) for value in colour.split(",")] for colour in f"{colours} 174,0,0".split()]
+    data = {"root": str(FACADES), "direction": "b2a", "input_format": {"kind": "labels", "palette": palette}}
+    report = check(config_from_dict({"data": data}, "test"))
+    (found,) = report.findings
+    assert (found.code, found.severity, report.fails) == ("blended-labels", "warning", False)
+    assert found.count > 590

@@ -3,22 +3,27 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pix2pix.check.findings import Finding, finding, in_order
 from pix2pix.check.judge import beside_findings, layout_finding, pair_findings
-from pix2pix.check.look import Look, Seen, look_at
+from pix2pix.check.look import Seen, look_at
 from pix2pix.check.needs import find_needs
 from pix2pix.check.report import Report, Split
 from pix2pix.check.sheet import write_sheet
 from pix2pix.config import Config, DataConfig
 from pix2pix.data.dataset import validation_split
 from pix2pix.data.folders import Beside
+from pix2pix.data.forms import RGB, Forms
 from pix2pix.data.layouts import whereabouts
 from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
 from pix2pix.data.parallel import for_each
+from pix2pix.data.survey import forms_of
 from pix2pix.errors import ConfigError, DataError
 
 __all__ = ["Report", "check"]
 
+_SAMPLE = 32  # pairs that show what pictures are
 _AT_ONCE = 8  # pairs that a thread looks at together
 
 
@@ -34,13 +39,15 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     splits = available_splits(data, Beside())
     used = ["train", *filter(None, [validation_split(splits)])]
     layout, pairs, findings = _find(data, splits, used)
-    seen = _look_at_all(pairs)
-    findings += pair_findings(data, seen, used)
+    forms, problem = _forms(data, pairs)
+    findings += [] if problem is None else [layout_finding(problem, code="format")]
+    seen = _look_at_all(pairs, forms)
+    findings += pair_findings(data, seen, used, forms)
     if preview is not None:
-        _preview(Path(preview), config, pairs, seen)
+        _preview(Path(preview), config, pairs, seen, forms)
     where = "drawn facades" if data.layout == "synthetic" else whereabouts(data)
-    table = {split: _split([one for one in seen if one.split == split]) for split in pairs}
-    needs = find_needs(config, _cache_bytes(config, [one for one in seen if one.split in used]))
+    table = {split: _split([one for one in seen if one.split == split], forms) for split in pairs}
+    needs = find_needs(config, _cache_bytes(config, [one for one in seen if one.split in used], forms), *forms.channels)
     return Report(where, layout, table, in_order(findings), needs)
 
 
@@ -64,41 +71,57 @@ def _find(
     return layout, pairs, [*findings, *beside_findings(beside, used)]
 
 
-def _look_at_all(pairs: dict[str, Sequence[Pair]]) -> list[Seen]:
+def _forms(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[Forms, DataError | None]:
+    """What the pictures are, from a sample of those that can be read; and why that cannot be told, where it cannot."""
+    some = next((some for some in pairs.values() if some), [])
+    places = np.linspace(0, len(some) - 1, min(_SAMPLE, len(some))).round().astype(int)
+    sample = [some[place] for place in places if _is_readable(some[place])]
+    inputs = len(sample[0].names) - 1 if sample else 1
+    try:
+        return (forms_of(data, sample) if sample else RGB), None
+    except DataError as error:
+        return Forms(RGB.input * inputs, RGB.target), error
+
+
+def _is_readable(pair: Pair) -> bool:
+    try:
+        pair.pictures()
+    except DataError:
+        return False
+    return True
+
+
+def _look_at_all(pairs: dict[str, Sequence[Pair]], forms: Forms) -> list[Seen]:
     places = [(split, pair) for split, some in pairs.items() for pair in some]
     seen: list[list[Seen]] = [[] for _ in range(0, len(places), _AT_ONCE)]
 
     def some(number: int) -> None:
-        seen[number] = look_at(places[number * _AT_ONCE : (number + 1) * _AT_ONCE])
+        seen[number] = look_at(places[number * _AT_ONCE : (number + 1) * _AT_ONCE], forms)
 
     for_each(some, range(len(seen)), f"looking at pairs, {_AT_ONCE} at a time")
     return [one for group in seen for one in group]
 
 
-def _split(seen: Sequence[Seen]) -> Split:
-    return Split(len(seen), *(_sides([getattr(one, side) for one in seen]) for side in ("input", "target")))
+def _split(seen: Sequence[Seen], forms: Forms) -> Split:
+    good = [one for one in seen if one.looks]
+    sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
+    ends = [f"{height}x{width}" for height, width in (*sizes[:1], *sizes[-1:])]
+    size = " to ".join(dict.fromkeys(ends)) or "none that can be read"
+    input = " and ".join(dict.fromkeys(map(str, forms.input)))
+    return Split(len(seen), size, input, str(forms.target))
 
 
-def _sides(looks: Sequence[Look | None]) -> str:
-    """The sizes (H x W) of pictures and what they are, in words."""
-    sizes = sorted({look.size for look in looks if look is not None}, key=lambda size: (size[0] * size[1], size))
-    if not sizes:
-        return "none that can be read"
-    words = [f"{height}x{width}" for height, width in (sizes[0], sizes[-1])]
-    return f"{' to '.join(dict.fromkeys(words))}, 3 channels, 8-bit"
+def _cache_bytes(config: Config, seen: Sequence[Seen], forms: Forms) -> int:
+    load, pixel = config.data.load, sum(form.pixel_bytes for form in forms.parts.values())
+    sizes = (load or one.input.size for one in seen if one.looks)
+    return sum(pixel * height * width for height, width in sizes)
 
 
-def _cache_bytes(config: Config, seen: Sequence[Seen]) -> int:
-    load = config.data.load
-    sizes = (load or look.size for one in seen for look in (one.input, one.target) if look is not None)
-    return sum(3 * height * width for height, width in sizes)
-
-
-def _preview(path: Path, config: Config, pairs: dict[str, Sequence[Pair]], seen: Sequence[Seen]) -> None:
-    good = {(one.split, one.name) for one in seen if one.input is not None}
+def _preview(path: Path, config: Config, pairs: dict[str, Sequence[Pair]], seen: Sequence[Seen], forms: Forms) -> None:
+    good = {(one.split, one.name) for one in seen if one.looks}
     for split, some in pairs.items():
         readable = [pair for pair in some if (split, pair.name) in good]
         if readable:
-            write_sheet(path, config, readable)
+            write_sheet(path, config, readable, forms)
             return
     raise DataError(f"{path}: no sheet, since no pair can be read; mend what is listed without --preview")

@@ -18,11 +18,11 @@ _SURE = 0.4  # of the usual score: below less this a pair is the wrong way round
 
 
 def duplicates(pairs: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
-    """(first, again) where both pictures equal those of an earlier pair of the same split."""
-    first: dict[tuple[str, Likeness, Likeness], Seen] = {}
+    """(first, again) where all pictures equal those of an earlier pair of the same split."""
+    first: dict[tuple, Seen] = {}
     found = []
     for pair in pairs:
-        key = (pair.split, pair.input.likeness, pair.target.likeness)
+        key = (pair.split, *(look.likeness for look in pair.looks.values()))
         if first.setdefault(key, pair) is not pair:
             found.append((first[key], pair))
     return found
@@ -34,14 +34,13 @@ def leaks(pairs: Sequence[Seen]) -> list[tuple[Seen, Seen, str]]:
     found = []
     for pair in sorted(pairs, key=lambda pair: SPLITS.index(pair.split)):
         shared: dict[str, Seen] = {}
-        for side in ("input", "target"):
-            look = getattr(pair, side)
+        for side, look in pair.looks.items():
             other = first.setdefault((side, look.likeness), pair)
             if other.split != pair.split and _tells(look):
                 shared[side] = other
         if shared:
             side = next(iter(shared))
-            found.append((pair, shared[side], "pair" if len(shared) == 2 else side))
+            found.append((pair, shared[side], "pair" if len(shared) == len(pair.looks) else side))
     return found
 
 

@@ -9,6 +9,7 @@ from pix2pix.check.look import Look, Seen
 from pix2pix.check.registration import common_offset
 from pix2pix.config import DataConfig
 from pix2pix.data.folders import Beside
+from pix2pix.data.forms import Forms
 
 _MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
 _DARK = 31  # the highest value in a picture that comes out black
@@ -17,10 +18,10 @@ _ODD_SIZE = 3  # times as long or as short as is usual
 _FEW = 0.05
 
 
-def layout_finding(error: Exception, severity: str = "error") -> Finding:
-    """What keeps a split from being found, as its DataError says it."""
+def layout_finding(error: Exception, severity: str = "error", code: str = "layout") -> Finding:
+    """What keeps a split from being found or read, as its DataError says it."""
     message, _, remedy = str(error).rpartition("; ")
-    return finding("layout", message or remedy, remedy if message else "", severity=severity)
+    return finding(code, message or remedy, remedy if message else "", severity=severity)
 
 
 def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[Finding]:
@@ -46,11 +47,11 @@ def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[
         )
 
 
-def pair_findings(data: DataConfig, pairs: Sequence[Seen], used: Sequence[str]) -> list[Finding]:
-    """Of all pairs that were seen; `used` are the splits that training reads."""
-    good = [pair for pair in pairs if pair.input is not None]
+def pair_findings(data: DataConfig, pairs: Sequence[Seen], used: Sequence[str], forms: Forms) -> list[Finding]:
+    """Of all pairs that were seen as `forms` say; `used` are the splits that training reads."""
+    good = [pair for pair in pairs if pair.looks]
     found = [*_broken(pairs, used), *_copies(good), *_wrong_way(good), *_offsets(good)]
-    return [*found, *_values(good), *_sizes(data, good)]
+    return [*found, *_values(good, forms), *_blended(good, forms), *_sizes(data, good), *_headers(good)]
 
 
 def _severity(splits: Iterable[str], used: Sequence[str]) -> str:
@@ -66,6 +67,9 @@ def _broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
     texts = {
         "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
         "unequal-size": ("pair", "of pictures that differ in size", "resize or crop one to the other, or remove both"),
+        "format": ("file", "unlike the others", "convert it to what they are, or remove it and its partner"),
+        "label-ids": ("file", "of labels with what is no class", "mend it, or say what it is in the config"),
+        "mask-values": ("file", "of a mask with what is neither 0 nor 1", "cut it at a threshold and save it as PNG"),
         "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),
     }
     for code, (what, how, remedy) in texts.items():
@@ -153,41 +157,41 @@ def _shift(down: float, right: float, height: float, width: float) -> str:
 
 def _each(pairs: Sequence[Seen]) -> Iterator[tuple[Seen, str, Look]]:
     for pair in pairs:
-        yield pair, "input", pair.input
-        yield pair, "target", pair.target
+        for key, look in pair.looks.items():
+            yield pair, key, look
 
 
-def _item(pair: Seen, side: str) -> Item:
+def _item(pair: Seen, key: str) -> Item:
     """One picture of a pair: its file, or its pair's with the side named."""
-    if len(pair.files) == 2:
-        return Item((pair.files[side == "target"],))
-    return Item(_names(pair), side)
+    if len(pair.files) > 1:
+        return Item((pair.files[list(pair.looks).index(key)],))
+    return Item(_names(pair), key)
 
 
-def _values(pairs: Sequence[Seen]) -> Iterator[Finding]:
-    constant = [(pair, side) for pair, side, look in _each(pairs) if look.one_colour]
+def _values(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
+    kinds = {key: form.kind for key, form in forms.parts.items()}
+    constant = [(pair, key) for pair, key, look in _each(pairs) if look.one_colour]
     if constant:
         yield finding(
             "constant",
             f"{_count(len(constant), 'picture')} of one colour",
             "remove the pairs, unless an empty picture means something",
             [_item(*place) for place in constant],
+            "warning" if any(kinds[key] == "image" for _, key in constant) else "note",
         )
-    faint = [
-        (pair, side) for pair, side, look in _each(pairs) if look.high - look.low <= _FAINT and not look.one_colour
-    ]
-    dark = [(pair, side, look.top) for pair, side, look in _each(pairs) if look.top <= _DARK and not look.one_colour]
-    faint = [place for place in faint if place not in [(pair, side) for pair, side, _ in dark]]
+    others = [(pair, key, look) for pair, key, look in _each(pairs) if kinds[key] == "image" and not look.one_colour]
+    dark = [(pair, key, look.top) for pair, key, look in others if look.top <= _DARK]
     if dark:
         top = max(top for *_, top in dark)
         kind = "mask" if top == 1 else "labels"
-        sides = " and ".join(dict.fromkeys(side for _, side, _ in dark))
+        sections = " and ".join(dict.fromkeys(f"data.{key.partition('_')[0]}_format" for _, key, _ in dark))
         yield finding(
             "black",
             f"{_count(len(dark), 'picture')} with no value above {top}, of 255: black to the network",
-            f"if they are {'masks' if top == 1 else 'class ids'}, set kind {kind} for the {sides}",
-            [_item(pair, side) for pair, side, _ in dark],
+            f"if they are {'masks' if top == 1 else 'class ids'}, set {sections} kind {kind}",
+            [_item(pair, key) for pair, key, _ in dark],
         )
+    faint = [(pair, key) for pair, key, look in others if look.high - look.low <= _FAINT and look.top > _DARK]
     if faint:
         yield finding(
             "almost-constant",
@@ -195,21 +199,56 @@ def _values(pairs: Sequence[Seen]) -> Iterator[Finding]:
             "look whether they are what they should be",
             [_item(*place) for place in faint],
         )
-    yield from _blended(pairs)
 
 
-def _blended(pairs: Sequence[Seen]) -> Iterator[Finding]:
-    for side in ("input", "target"):
-        looks = [getattr(pair, side) for pair in pairs]
-        blended = [pair for pair, look in zip(pairs, looks, strict=True) if look.colours > _MANY_COLOURS]
-        if blended and few_colours(looks):
+def _blended(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
+    for key, form in forms.parts.items():
+        looks, section = [pair.looks[key] for pair in pairs], f"data.{key.partition('_')[0]}_format"
+        if form.kind == "labels":
+            blended = [pair for pair in pairs if pair.looks[key].blended]
+            remedy = (
+                "each pixel counts as the nearest colour of the palette, wrong at edges; save labels as PNG"
+                if form.snap
+                else f"save labels as PNG, or give {section} a palette to snap to"
+            )
+        else:
+            many = form.kind == "image" and few_colours(looks)
+            blended = [pair for pair in pairs if many and pair.looks[key].colours > _MANY_COLOURS]
+            remedy = f"fine as images; as labels, set {section} kind labels and a palette to snap to"
+        if blended:
             yield finding(
                 "blended-labels",
-                f"{_count(len(blended), side)} of a few flat colours with blended ones between, as JPEG or resizing "
+                f"{_count(len(blended), key)} of a few flat colours with blended ones between, as JPEG or resizing "
                 "makes them",
-                f"fine as images; as labels, set data.{side}_format kind labels and a palette to snap to",
-                [_item(pair, side) for pair in blended],
+                remedy,
+                [_item(pair, key) for pair in blended],
+                "warning" if form.kind == "labels" else None,
             )
+
+
+def _headers(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    turned = [file for pair in pairs for file in pair.turned if _hides_a_turn(pair)]
+    if turned:
+        yield finding(
+            "turned",
+            f"{_count(len(turned), 'picture')} that EXIF turns while it leaves the partner",
+            "look at the sheet; where they do not fit, remove the EXIF orientation or turn the partner",
+            [Item((file,)) for file in turned],
+        )
+    moving = [file for pair in pairs for file in dict.fromkeys(pair.moving)]
+    if moving:
+        yield finding(
+            "animated",
+            f"{_count(len(moving), 'file')} of several frames, of which the first is used",
+            "save the frames that you mean as files of their own",
+            [Item((file,)) for file in moving],
+        )
+
+
+def _hides_a_turn(pair: Seen) -> bool:
+    """Whether a turn leaves no trace in the size; a quarter of any other would have been noticed."""
+    height, width = pair.input.size
+    return bool(pair.turned) and height == width
 
 
 def _sizes(data: DataConfig, pairs: Sequence[Seen]) -> Iterator[Finding]:

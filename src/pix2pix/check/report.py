@@ -1,7 +1,7 @@
 """What a check says: one screen for people, one object for programs."""
 
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pix2pix.check.findings import SEVERITIES, Finding
 from pix2pix.check.needs import Needs
@@ -14,9 +14,10 @@ _SHOWN_ELSE = 3
 
 @dataclass(frozen=True)
 class Split:
-    """One split as it was found: its pairs, and what its inputs and targets are, in words."""
+    """One split as it was found: how many pairs, their sizes (H x W), and what inputs and targets are, in words."""
 
     pairs: int
+    size: str
     input: str
     target: str
 
@@ -29,8 +30,7 @@ class Report:
     layout: str
     splits: dict[str, Split]
     findings: list[Finding]
-    needs: Needs | None
-    lines: dict[str, str] = field(default_factory=dict)
+    needs: Needs
 
     @property
     def fails(self) -> bool:
@@ -44,8 +44,8 @@ class Report:
     def to_dict(self) -> dict:
         """For `--json`: every finding with every file, in the order of the screen.
 
-        Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, input, target}}, `findings` [{code, severity, count,
-        message, remedy, items: [{files, detail}]}], `needs` {levels, parameters, cache_bytes, train_bytes} or null.
+        Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, size, input, target}}, `findings` [{code, severity,
+        count, message, remedy, items: [{files, detail}]}], `needs` {levels, parameters, cache_bytes, train_bytes}.
         """
         return {
             "data": self.data,
@@ -59,7 +59,7 @@ class Report:
                 }
                 for one in self.findings
             ],
-            "needs": None if self.needs is None else vars(self.needs),
+            "needs": vars(self.needs),
         }
 
     def __str__(self) -> str:
@@ -68,12 +68,14 @@ class Report:
         )
 
     def _table(self) -> list[str]:
-        rows = [("split", "pairs", "input", "target")]
-        rows += [(name, f"{split.pairs:,}", split.input, split.target) for name, split in self.splits.items()]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        rows = [("split", "pairs", "size", "input", "target")]
+        rows += [
+            (name, f"{split.pairs:,}", split.size, split.input, split.target) for name, split in self.splits.items()
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
         return [
-            f"  {name:<{widths[0]}}  {pairs:>{widths[1]}}  {input:<{widths[2]}}  {target}".rstrip()
-            for name, pairs, input, target in rows
+            f"  {name:<{widths[0]}}  {pairs:>{widths[1]}}  {size:<{widths[2]}}  {input:<{widths[3]}}  {target}"
+            for name, pairs, size, input, target in rows
         ]
 
     def _findings(self) -> list[str]:
@@ -91,8 +93,6 @@ class Report:
         return lines
 
     def _needs(self) -> list[str]:
-        if self.needs is None:
-            return []
         depth = f"a U-Net of {self.needs.levels} levels" if self.needs.levels else "a ResNet"
         return [
             f"training needs {depth}, {self.needs.parameters:,} weights with its discriminator, about "
