@@ -313,7 +313,10 @@ def test_a_root_that_is_a_file_or_out_of_reach(tmp_path):
         ({"input": "p", "target": "q", "layout": "side-by-side"}, "data.layout side-by-side does not go with data.in"),
         ({"manifest": "m.csv", "layout": "two-folders"}, "data.layout two-folders does not go with data.manifest"),
         ({"root": "x", "val_fraction": 1}, "data.val_fraction is 1, but must be a number of at least 0 and below 1"),
-        ({"root": "x", "input": "", "target": "q"}, "data.input is '', but must be text or null"),
+        (
+            {"root": "x", "input": "", "target": "q"},
+            "data.input is '', but must be text or a list of at least 1, each text or null",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(data, words):

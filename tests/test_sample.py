@@ -105,11 +105,11 @@ def test_sample_refuses_what_it_would_ignore_or_cannot_do(trained):
 
 
 def test_an_interrupted_sample_leaves_no_half_picture(trained, monkeypatch):
-    def interrupted(path, pixels):
+    def interrupted(path, pixels, palette):
         Path(path).write_bytes(b"half a pict")
         raise KeyboardInterrupt
 
     earlier = picture("out/a.png").read_bytes()
-    monkeypatch.setattr("pix2pix.translate.write_image", interrupted)
+    monkeypatch.setattr("pix2pix.translate.write_picture", interrupted)
     result = pix2pix("sample", "--weights", trained / "gen.pt", "--input", picture("in/a.png"), "--output", "out")
     assert result.code == 130 and contents(Path("out")) == {"a.png": earlier}

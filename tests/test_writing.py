@@ -10,7 +10,8 @@ from making import noise, smooth
 from PIL import Image
 from reading import made, same
 
-from pix2pix.data.images import holds, is_image, read_picture, resize, write_picture
+from pix2pix.data.images import holds, is_image, read_picture, write_picture
+from pix2pix.data.pictures import resize
 from pix2pix.errors import DataError
 
 RGB = noise(10, 14)

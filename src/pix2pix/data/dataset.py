@@ -20,7 +20,7 @@ from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import central_crop
 from pix2pix.data.pairs import Pair, find_pairs
 from pix2pix.data.pictures import resize
-from pix2pix.data.survey import find_forms
+from pix2pix.data.survey import forms_of
 from pix2pix.data.threads import for_each
 
 # What of a config does not change the pictures that are kept.
@@ -84,7 +84,7 @@ class PairedDataset(Dataset):
         settings |= {"direction": direction, "layout": layout, "val_fraction": val_fraction}
         data = config_from_dict({"data": settings}, "from_folder").data
         found, pairs = find_pairs(data, split, size or (256, 256))
-        return cls(pairs, size, layout=found, forms=find_forms(data))
+        return cls(pairs, size, layout=found, forms=forms_of(data, pairs))
 
     @property
     def bytes(self) -> int:
@@ -161,7 +161,7 @@ def open_split(
     """A split of the data set that a config names, resized to `size` (H, W), or each pair's own. Raises DataError.
 
     `room`: what caches may take; to be shared by the splits of a run. `forms`: what the pictures are, where that is
-    known already.
+    known already; else these pairs are asked.
     """
     return _open(data, split, size, False, room, forms)
 
@@ -184,7 +184,7 @@ def _open(
     forms: Forms | None,
 ) -> PairedDataset:
     layout, pairs = find_pairs(data, split, size or data.crop)
-    forms = forms or find_forms(data)
+    forms = forms or forms_of(data, pairs)
     family = _family(data, split, size, central)
     return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room, forms)
 

@@ -28,12 +28,13 @@ def find_forms(data: DataConfig) -> Forms:
     else:
         split = next((split for split in SPLITS if split in available_splits(data)), "train")
     _, pairs = find_pairs(data, split, data.crop)
-    places = np.linspace(0, len(pairs) - 1, min(_SAMPLE, len(pairs))).round().astype(int)
-    return forms_of(data, [pairs[place] for place in places])
+    return forms_of(data, pairs)
 
 
 def forms_of(data: DataConfig, pairs: Sequence[Pair]) -> Forms:
-    """What these pairs are, as far as a config leaves it open. Raises DataError."""
+    """`find_forms`, from these pairs. Raises DataError."""
+    places = np.linspace(0, len(pairs) - 1, min(_SAMPLE, len(pairs))).round().astype(int)
+    pairs = [pairs[place] for place in places]
     headers = list(zip(*(pair.headers() for pair in pairs), strict=True))  # [inputs and target][pair]
     wishes = [(data.input_format, kind, "input") for kind in data.input_format.kinds(len(headers) - 1)]
     wishes.append((data.target_format, *data.target_format.kinds(), "target"))
