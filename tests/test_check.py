@@ -158,7 +158,6 @@ def test_a_config_is_checked_with_its_settings():
     assert report["splits"]["train"] == {"pairs": 12, "size": "128x128", "input": words, "target": words}
 
 
-
 def test_files_of_every_broken_kind_are_listed_with_their_reason_and_stop_nothing(tmp_path):
     write(tmp_path, clean("drawn")[:30])
     good = {}
