@@ -87,7 +87,7 @@ def test_json_says_what_the_screen_says(tmp_path):
     code, report = _checked(_broken(tmp_path))
     screen = pix2pix("check", "--data", tmp_path).out
     assert code == 3 and report["fails"]
-    assert list(report) == ["data", "layout", "fails", "splits", "findings", "needs"]
+    assert list(report) == ["data", "layout", "fails", "splits", "findings", "needs", "sheet"]
     assert report["splits"]["train"]["pairs"] == 11 and report["data"] == str(tmp_path)
     places = [screen.index(f"{one['severity']} [{one['code']}] ") for one in report["findings"]]
     assert places == sorted(places) and len(places) == screen.count("] ")
@@ -205,6 +205,34 @@ def test_the_sheet_shows_pairs_as_training_draws_them(tmp_path):
                 top, left = 14 + 4 + 68 * int(batch["index"]), 4 + 68 * (2 * epoch + side)
                 pixels = to_pixels(images)[0].permute(1, 2, 0).numpy()
                 np.testing.assert_array_equal(shown[top : top + 64, left : left + 64], pixels)
+
+
+def test_without_a_pair_to_read_there_is_a_report_and_no_sheet(tmp_path):
+    write(tmp_path / "data", clean("drawn")[:2])
+    for path in (tmp_path / "data" / "train" / "input").iterdir():
+        path.write_bytes(b"")
+    code, report = _checked(tmp_path / "data", "--preview", tmp_path / "a.png")
+    assert code == 3 and report["sheet"] is None and not (tmp_path / "a.png").exists()
+    assert [one["code"] for one in report["findings"]] == ["unreadable", "no-validation"]
+    assert report["splits"]["train"]["size"] == "none that can be read"
+
+
+def test_stacked_inputs_are_looked_at_each(tmp_path):
+    for index, (labels, photograph) in enumerate(clean("drawn")[:20]):
+        save(tmp_path / "edges" / f"{index:02}.png", labels)
+        (tmp_path / "depth").mkdir(exist_ok=True)
+        np.save(tmp_path / "depth" / f"{index:02}.npy", np.full((128, 128), 0.5 if index == 7 else 0, np.float32))
+        if index != 7:
+            np.save(tmp_path / "depth" / f"{index:02}.npy", photograph[..., 0].astype(np.float32) / 255)
+        save(tmp_path / "photo" / f"{index:02}.png", photograph)
+    flags = ["--set", "data.input=[edges,depth]", "--set", "data.target=photo", "--preview", tmp_path / "sheet.png"]
+    code, report = _checked(tmp_path, *flags, "--set", "data.image_size=128")
+    (found,) = [one for one in report["findings"] if one["severity"] != "note"]
+    assert code == 0 and found["code"] == "constant"
+    assert [item["files"] for item in found["items"]] == [[str(tmp_path / "depth" / "07.npy")]]
+    assert "image, 1 channel, float, 0 to 1" in report["splits"]["train"]["input"]
+    with Image.open(report["sheet"]) as sheet:
+        assert sheet.size == (4 + 6 * 132, 14 + 4 + 6 * 132)
 
 
 def test_a_sheet_that_cannot_be_written_says_so(tmp_path):

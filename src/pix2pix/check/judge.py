@@ -14,6 +14,7 @@ from pix2pix.data.forms import Forms
 _MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
 _DARK = 31  # the highest value in a picture that comes out black
 _FAINT = 8  # the range of grey in a picture that is almost of one colour
+_SMALLEST = 48  # pixels a side that edges can be told in
 _ODD_SIZE = 3  # times as long or as short as is usual
 _FEW = 0.05
 
@@ -126,8 +127,7 @@ def _wrong_way(pairs: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
-    if not pairs:
-        return
+    pairs = [pair for pair in pairs if min(pair.input.size) >= _SMALLEST]
     whole = common_offset([pair.offset for pair in pairs])
     if whole is not None:
         height, width = (median(pair.input.size[axis] for pair in pairs) for axis in (0, 1))
@@ -150,8 +150,8 @@ def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
 def _shift(down: float, right: float, height: float, width: float) -> str:
     """Where a target lies, in pixels, given how far it must be moved to be right."""
     rows, columns = round(-down * height), round(-right * width)
-    words = [f"{abs(rows)} pixels too {'low' if rows > 0 else 'high'}"] if rows else []
-    words += [f"{abs(columns)} pixels too far {'right' if columns > 0 else 'left'}"] if columns else []
+    words = [f"{_count(abs(rows), 'pixel')} too {'low' if rows > 0 else 'high'}"] if rows else []
+    words += [f"{_count(abs(columns), 'pixel')} too far {'right' if columns > 0 else 'left'}"] if columns else []
     return " and ".join(words)
 
 

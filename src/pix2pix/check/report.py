@@ -24,13 +24,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. `findings` are worst first; `fails` says whether training would fail."""
+    """What was found. `findings` are worst first; `fails` says whether training would fail; `sheet` is its file."""
 
     data: str
     layout: str
     splits: dict[str, Split]
     findings: list[Finding]
     needs: Needs
+    sheet: str | None = None
 
     @property
     def fails(self) -> bool:
@@ -45,7 +46,7 @@ class Report:
         """For `--json`: every finding with every file, in the order of the screen.
 
         Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, size, input, target}}, `findings` [{code, severity,
-        count, message, remedy, items: [{files, detail}]}], `needs` {levels, parameters, cache_bytes, train_bytes}.
+        count, message, remedy, items: [{files, detail}]}], `needs` {levels, parameters, cache_bytes, train_bytes}, `sheet`.
         """
         return {
             "data": self.data,
@@ -60,6 +61,7 @@ class Report:
                 for one in self.findings
             ],
             "needs": vars(self.needs),
+            "sheet": self.sheet,
         }
 
     def __str__(self) -> str:
@@ -97,7 +99,8 @@ class Report:
         return [
             f"training needs {depth}, {self.needs.parameters:,} weights with its discriminator, about "
             f"{show_bytes(self.needs.train_bytes)} for them and their work, {show_bytes(self.needs.cache_bytes)} to "
-            "keep the pictures"
+            "keep the pictures",
+            *([f"pairs as the networks will see them: {self.sheet}"] if self.sheet else []),
         ]
 
     def _end(self) -> str:
