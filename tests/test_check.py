@@ -114,6 +114,54 @@ def test_every_unmatched_name_is_in_the_json_and_ten_are_on_the_screen(tmp_path)
     assert "and 20 more: --json names them" in screen
 
 
+def test_every_file_that_a_manifest_lists_and_that_is_missing_is_named(tmp_path):
+    for index, sides in enumerate(clean("drawn")[:40]):
+        for side, pixels in zip("ab", sides, strict=True):
+            save(tmp_path / f"{index:02}{side}.bmp", pixels)
+    rows = [f"{index:02}a.bmp,{index:02}b.bmp,{'train' if index < 30 else 'val'}" for index in range(40)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["input,target,split", *rows]))
+    for index in range(20, 40):
+        (tmp_path / f"{index:02}{'ab'[index % 2]}.bmp").unlink()
+    code, report = _checked(tmp_path / "pairs.csv", "--set", "data.image_size=128")
+    (found,) = [one for one in report["findings"] if one["severity"] != "note"]
+    assert (code, found["code"], found["severity"], found["count"]) == (3, "missing", "error", 20)
+    assert [Path(item["files"][0]).name for item in found["items"]] == [
+        f"{index:02}{'ab'[index % 2]}.bmp" for index in range(20, 40)
+    ]
+    assert found["items"][0]["detail"] == f"{tmp_path / 'pairs.csv'}:22"
+    assert {name: split["pairs"] for name, split in report["splits"].items()} == {"train": 20}
+    refused(pix2pix("train", *TINY, "--set", "data.direction=null", "--data", tmp_path / "pairs.csv"), 3, "20 files")
+
+
+def test_a_broken_file_does_not_decide_what_the_pictures_are(tmp_path):
+    for index, (labels, photograph) in enumerate(clean("drawn")[:12]):
+        depth = photograph.astype(np.float32) / 255
+        depth[3, 5] = np.nan if index in (0, 4) else 0
+        (tmp_path / "train" / "input").mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "train" / "input" / f"{index:02}.npy", depth)
+        save(tmp_path / "train" / "target" / f"{index:02}.png", labels)
+    (tmp_path / "train" / "target" / "02.png").write_bytes(b"")
+    code, report = _checked(tmp_path)
+    found = {one["code"]: one["items"] for one in report["findings"] if one["severity"] == "error"}
+    assert code == 3 and found.keys() == {"unreadable", "format"}
+    assert [Path(item["files"][0]).name for item in found["format"]] == ["00.npy", "04.npy"]
+    assert all("not finite at row 3, column 5" in item["detail"] for item in found["format"])
+    assert report["splits"]["train"]["input"].startswith("image, 3 channels, float")
+
+
+def test_what_cannot_be_trained_on_at_all_is_said_once(tmp_path):
+    for index, (labels, _) in enumerate(clean("drawn")[:4]):
+        (tmp_path / "train" / "input").mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "train" / "input" / f"{index:02}.npy", labels.astype(np.int32))
+        save(tmp_path / "train" / "target" / f"{index:02}.png", labels)
+    code, report = _checked(tmp_path)
+    assert code == 3 and [one["code"] for one in report["findings"]] == ["format", "no-validation"]
+    assert "int32" in report["findings"][0]["message"] and "labels" in report["findings"][0]["remedy"]
+    (tmp_path / "train" / "input" / "00.npy").write_bytes(b"")
+    _, report = _checked(tmp_path)
+    assert [one["code"] for one in report["findings"]] == ["unreadable", "format", "no-validation"]
+
+
 def test_a_lonely_picture_is_listed_once_where_no_split_is_on_disk(tmp_path):
     for index in range(30):
         picture(tmp_path / "a" / f"{index:02}.png", seed=index)

@@ -40,9 +40,13 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     used = ["train", *filter(None, [validation_split(splits)])]
     layout, pairs, findings = _find(data, splits, used)
     forms, problem = _forms(data, pairs)
-    findings += [] if problem is None else [layout_finding(problem, code="format")]
     seen = _look_at_all(pairs, forms)
-    findings += pair_findings(data, seen, used, forms)
+    found = pair_findings(data, seen, used, forms)
+    if problem is not None:  # and every file is unlike forms that were only guessed
+        if any(one.code == "format" for one in found):
+            findings.append(layout_finding(problem, code="format"))
+        found = [one for one in found if one.code != "format"]
+    findings += found
     shown = 0 if preview is None else _preview(Path(preview), config, pairs, seen, forms)
     where = "drawn facades" if data.layout == "synthetic" else whereabouts(data)
     table = {split: _split([one for one in seen if one.split == split], forms) for split in pairs}
@@ -60,7 +64,7 @@ def _find(
         try:
             found, pairs[split] = find_pairs(data, split, data.load or data.crop, others)
             if len(pairs) == 1:
-                layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split)}"
+                layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split, Beside())}"
         except DataError as error:
             findings.append(layout_finding(error, "error" if split in used else "warning"))
     if len(used) == 1:
@@ -71,23 +75,22 @@ def _find(
 
 
 def _forms(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[Forms, DataError | None]:
-    """What the pictures are, from a sample of those that can be read; and why that cannot be told, where it cannot."""
-    some = next((some for some in pairs.values() if some), [])
-    places = np.linspace(0, len(some) - 1, min(_SAMPLE, len(some))).round().astype(int)
-    sample = [some[place] for place in places if _is_readable(some[place])]
+    """What the pictures are, from a sample of the pairs; and why that cannot be told, where it cannot.
+
+    Pairs that are broken are left out of the sample: they are named when all are looked at.
+    """
+    some, first = next((some for some in pairs.values() if some), []), None
+    sample = [some[place] for place in np.linspace(0, len(some) - 1, min(_SAMPLE, len(some))).round().astype(int)]
     inputs = len(sample[0].names) - 1 if sample else 1
-    try:
-        return (forms_of(data, sample) if sample else RGB), None
-    except DataError as error:
-        return Forms(RGB.input * inputs, RGB.target), error
-
-
-def _is_readable(pair: Pair) -> bool:
-    try:
-        pair.pictures()
-    except DataError:
-        return False
-    return True
+    while sample:
+        try:
+            return forms_of(data, sample), None
+        except DataError as error:
+            first, count = first or error, len(sample)
+            sample = [pair for pair in sample if not any(str(error).startswith(str(name)) for name in pair.names)]
+            if len(sample) == count:
+                break
+    return Forms(RGB.input * inputs, RGB.target), first
 
 
 def _look_at_all(pairs: dict[str, Sequence[Pair]], forms: Forms) -> list[Seen]:

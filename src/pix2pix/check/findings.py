@@ -10,6 +10,7 @@ CODES = {
     "layout": "error",
     "unreadable": "error",
     "unmatched": "error",
+    "missing": "error",
     "same-name": "error",
     "unequal-size": "error",
     "no-halves": "error",

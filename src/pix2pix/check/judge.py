@@ -37,6 +37,15 @@ def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[
             [Item((str(path),)) for path in lonely],
             min(lonely.values(), key=SEVERITIES.index),
         )
+    missing = {place: worst[split] for split, found in beside.items() for place in found.missing}
+    if missing:
+        yield finding(
+            "missing",
+            f"{_count(len(missing), 'file')} that the manifest lists and that are not there",
+            "add the files, or remove the lines; paths are relative to the manifest's folder",
+            [Item((str(path),), place) for place, path in missing],
+            min(missing.values(), key=SEVERITIES.index),
+        )
     doubles = {couple: worst[split] for split, found in beside.items() for couple in found.doubles}
     if doubles:
         yield finding(
@@ -68,7 +77,7 @@ def _broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
     texts = {
         "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
         "unequal-size": ("pair", "of pictures that differ in size", "resize or crop one to the other, or remove both"),
-        "format": ("file", "unlike the others", "convert it to what they are, or remove it and its partner"),
+        "format": ("file", "that cannot be taken as the others are", "convert it, or remove it and its partner"),
         "label-ids": ("file", "of labels with what is no class", "mend it, or say what it is in the config"),
         "mask-values": ("file", "of a mask with what is neither 0 nor 1", "cut it at a threshold and save it as PNG"),
         "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),

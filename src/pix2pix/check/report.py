@@ -46,7 +46,8 @@ class Report:
         """For `--json`: every finding with every file, in the order of the screen.
 
         Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, size, input, target}}, `findings` [{code, severity,
-        count, message, remedy, items: [{files, detail}]}], `needs` {levels, parameters, cache_bytes, train_bytes}, `sheet`.
+        count, message, remedy, items: [{files, detail}]}], `needs` {levels, parameters, cache_bytes, train_bytes},
+        `sheet`.
         """
         return {
             "data": self.data,

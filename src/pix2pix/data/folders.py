@@ -99,10 +99,14 @@ class Folder:
 
 @dataclass
 class Beside:
-    """Pictures that are in no pair: those without a partner, and couples of one name, the second left out."""
+    """Pictures that are in no pair: those without a partner, and couples of one name, the second left out.
+
+    And those that a manifest lists and that are `missing`, with the line.
+    """
 
     lonely: list[Path] = field(default_factory=list)
     doubles: list[tuple[Path, Path]] = field(default_factory=list)
+    missing: list[tuple[str, Path]] = field(default_factory=list)
 
 
 def by_name(named: Iterable[tuple[str, Path]], beside: Beside | None = None) -> dict[str, Path]:

@@ -214,12 +214,12 @@ class ManifestLayout:
 
     is_empty, says_input = False, True
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, beside: Beside | None = None):
+        self.path, self.beside = path, beside
 
     @cached_property
     def rows(self) -> list[Row]:
-        return read_manifest(self.path)
+        return read_manifest(self.path, None if self.beside is None else self.beside.missing)
 
     @cached_property
     def splits(self) -> list[str]:
@@ -243,12 +243,15 @@ class ManifestLayout:
         return []
 
 
-def find_layout(data: DataConfig) -> FolderLayout | ManifestLayout:
-    """What lies where a config says. Raises DataError where nothing does, or OSError."""
+def find_layout(data: DataConfig, beside: Beside | None = None) -> FolderLayout | ManifestLayout:
+    """What lies where a config says. Raises DataError where nothing does, or OSError.
+
+    `beside`: where files that a manifest lists and that are not there are put, instead of raising DataError.
+    """
     if data.manifest is not None:
-        return ManifestLayout(Path(data.root or "") / data.manifest)
+        return ManifestLayout(Path(data.root or "") / data.manifest, beside)
     if data.root is not None and is_manifest(data.root) and data.layout in ("auto", "manifest"):
-        return ManifestLayout(Path(data.root))
+        return ManifestLayout(Path(data.root), beside)
     if data.layout == "manifest":
         raise DataError(f"{whereabouts(data)}: is no manifest; set data.manifest to a .csv or .jsonl file")
     named = data.input is not None and data.target is not None

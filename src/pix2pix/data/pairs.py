@@ -156,7 +156,7 @@ def available_splits(data: DataConfig, beside: Beside | None = None) -> list[str
     if data.layout == "synthetic":
         return list(SPLITS)
     with _listing(data.root):
-        found = find_layout(data)
+        found = find_layout(data, beside)
         if not found.hashed or found.is_empty:
             return found.splits
         picked = {_split_of(key, data) for key in found.listing("train", beside).keys.values()}
@@ -173,12 +173,12 @@ def find_pairs(
     """The layout in words and the pairs of a split, in the order of their names; `size` (H, W) is what drawn ones have.
 
     Raises DataError: no root, no such split, no pairs in it, pictures without a partner, two of one name, several ways
-    to read what is there. With `beside`, pictures without a partner and those of one name are put there instead.
+    to read what is there. With `beside`, pictures without a partner, of one name or listed and missing are put there.
     """
     if data.layout == "synthetic":
         return "synthetic", _drawn(data, split, size)
     with _listing(data.root):
-        found = find_layout(data)
+        found = find_layout(data, beside)
         listing = found.listing(split, beside)
         files = listing.files
         if files and found.hashed:
@@ -212,10 +212,13 @@ def _pair(name: str, paths: tuple[Path, ...], direction: str) -> Pair:
     return FilesPair(name, paths if direction == "a2b" else paths[::-1])
 
 
-def describe_layout(data: DataConfig, split: str = "train") -> str:
-    """Where the inputs and the targets of a split are, and what makes the splits where none is on disk."""
+def describe_layout(data: DataConfig, split: str = "train", beside: Beside | None = None) -> str:
+    """Where the inputs and the targets of a split are, and what makes the splits where none is on disk.
+
+    Raises DataError; `beside` as for `find_pairs`.
+    """
     with _listing(data.root):
-        found = find_layout(data)
+        found = find_layout(data, beside)
         folders, hashed = found.folders(split), found.hashed
     root = Path(data.root or "")
     sides = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in folders]
