@@ -287,7 +287,7 @@ def _sizes(data: DataConfig, pairs: Sequence[Seen]) -> Iterator[Finding]:
         yield finding(
             "small",
             f"{_count(len(small), 'pair')} smaller than {what} {_by(need)}: {effect}",
-            f"a smaller {what} loses nothing",
+            f"fine for a little, as 286 for 256 in the paper; else choose a smaller {what}",
             [Item(_names(pair), _by(pair.input.size)) for pair in small],
         )
 

@@ -13,7 +13,7 @@ _THUMB = 16
 _BITS = _KEPT * _KEPT
 _HASH_DISTANCE = 10  # of 64 bits: JPEG, a resize or a change of brightness turns at most as many
 _SAME, _PARTNER = 0.975, 0.85  # correlations of thumbnails; of 606 facades no two are above 0.96
-_BLOCK = 4096  # pictures compared at once
+_BLOCK = 2048  # pictures compared at once
 
 _frequencies, _places = np.mgrid[0:_KEPT, 0:SIDE]
 _DCT = np.cos(np.pi * (2 * _places + 1) * _frequencies / (2 * SIDE)).astype(np.float32)  # [8, SIDE], DCT-II
@@ -73,21 +73,22 @@ def near_duplicates(
     for start in range(0, len(these), _BLOCK):
         some, found = these[start : start + _BLOCK], set()
         for other in range(0, len(those), _BLOCK):
-            for i, j in _near(some, those[other : other + _BLOCK]):
+            near = _near(some, those[other : other + _BLOCK])
+            for i in np.flatnonzero(near.any(1)).tolist():
                 if i not in found:
                     found.add(i)
-                    yield start + i, other + j
+                    yield start + i, other + int(near[i].argmax())
 
 
 def _near(some: Sequence[tuple[Likeness, Likeness]], others: Sequence[tuple[Likeness, Likeness]]) -> np.ndarray:
+    """Which nearly equal which: bool [n, m]."""
     signs = [_signs([first.hash for first, _ in group]) for group in (some, others)]
-    places = np.argwhere(signs[0] @ signs[1].T >= _BITS - 2 * _HASH_DISTANCE)
+    near = signs[0] @ signs[1].T >= _BITS - 2 * _HASH_DISTANCE
     for side, least in ((0, _SAME), (1, _PARTNER)):
-        units = [_units([pair[side].thumb for pair in group]) for group in (some, others)]
-        flat = [~some.any(1) for some in units]
-        left, right = places.T
-        alike = (units[0][left] * units[1][right]).sum(1) >= least
-        # A flat partner, such as an empty mask, only equals another flat one; a flat picture is not looked for.
-        alike |= (side == 1) & flat[0][left] & flat[1][right]
-        places = places[alike]
-    return places
+        if near.any():
+            units = [_units([pair[side].thumb for pair in group]) for group in (some, others)]
+            flat = [~group.any(1) for group in units]
+            # A flat partner, such as an empty mask, only equals another flat one; a flat picture is not looked for.
+            both_flat = flat[0][:, None] & flat[1] if side else False
+            near &= (units[0] @ units[1].T >= least) | both_flat
+    return near
