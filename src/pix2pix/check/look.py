@@ -148,7 +148,7 @@ def _glimpse(pixels: np.ndarray, form: Form, picture: Picture, name: str) -> _Gl
         (height, width),
         digest(pixels),
         np.asarray(grey),
-        seen[rows[:, None], columns].reshape(SAMPLED, 2, SAMPLED, 3),
+        seen[rows].take(columns, axis=1).reshape(SAMPLED, 2, SAMPLED, 3),
         high - low <= 1 and bool((pixels == pixels[0, 0]).all()),
         int(seen.max()) if high < 32 else 255,
         form.kind == "labels" and blended_labels(picture, form, name),
