@@ -537,9 +537,12 @@ def test_workers_for_each_kind(root):
     assert counts == [0, 2, 4]
 
 
-def test_native_sizes_are_not_kept_on_disk(root):
-    data = opened(root, "disk", size=None).prepare()
-    assert data.kept.startswith("off: ") and data[0]["input"].shape == (3, 30, 20) and not files()
+def test_a_picture_that_is_not_as_its_header_says_is_no_bug_of_ours(root, monkeypatch):
+    """Such as one that was replaced in between."""
+    data = opened(root, size=None)
+    save_halves(root / "train/3.png", *[np.zeros((8, 6, 3), np.uint8)] * 2)
+    with pytest.raises(DataError, match=r"3\.png: has changed since it was first looked at; start again"):
+        data.prepare()
 
 
 def test_the_users_cache_folder(monkeypatch):

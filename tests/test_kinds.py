@@ -313,6 +313,7 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
         (RGB, {"channels": 1}, "has colours, and 1 channel is wanted here"),
         (RGB, {"kind": "labels"}, "which colour is which class is not known; list the colours in data.input_format"),
         (SEVEN, {"kind": "labels", "classes": 7}, "holds the id 7 at row 0, column 0, and there are 7 classes, 0 to 6"),
+        (RGB, {"kind": "mask"}, "has colours, and a mask is 0 and 1, or 0 and 255; cut it at a threshold"),
         (GREY, {"kind": "mask"}, "and a mask is 0 and 1, or 0 and 255; cut it at a threshold"),
         (np.array([[0, 255], [1, 0]], np.uint8), {"kind": "mask"}, "holds 3 values from 0 to 255"),
         (FIVE, {"range": [0, 4095]}, "holds values from 5000 to 5000, beyond 0 to 4095; set data.input_format.range"),

@@ -35,10 +35,12 @@ def test_commands_of_every_verb_are_found():
 
 def test_yaml_is_a_config_that_is_taken(tmp_path):
     blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    assert blocks
+    found = []
     for block in blocks:
         (tmp_path / "c.yaml").write_text(block)
-        assert load_config(tmp_path / "c.yaml", ["data.root=x"]).data.augment.rotation == 5
+        found.append(load_config(tmp_path / "c.yaml", ["data.root=x"]).data)
+    assert {data.augment.rotation for data in found} == {0, 5}
+    assert {data.input_format.kind for data in found} == {"image", "labels"}
 
 
 def test_every_shipped_config_is_named():

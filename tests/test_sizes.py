@@ -75,7 +75,7 @@ def test_a_crop_holds_the_whole_picture_where_that_is_smaller(load, seed, index)
 # --- native ---
 
 
-@pytest.mark.parametrize("cache", ["memory", "off"])
+@pytest.mark.parametrize("cache", ["memory", "disk", "off"])
 def test_native_crops_are_cut_from_the_pictures_as_they_are(root, cache):
     data = open_split(DataConfig(root=str(root), cache=cache), "train", None).prepare()
     assert data.load_size is None and data.cached == (cache == "memory")

@@ -71,30 +71,6 @@ class Arrays(ABC):
             kept[...] = array
 
 
-class ListCache:
-    """As a MemoryCache, of `count` pairs whose shapes are not known before they are read; each is on its own."""
-
-    where = "memory"
-
-    def __init__(self, count: int):
-        self.count, self.pairs = count, None
-
-    def prepare(self, read: Read, progress: bool = False) -> None:
-        """Reads every pair, unless they are here. Raises what `read` raises."""
-        if self.pairs is None:
-            pairs = [None] * self.count
-
-            def one(index: int) -> None:
-                pairs[index] = [torch.from_numpy(array) for array in read(index)]
-
-            for_each(self.count, one, progress)
-            self.pairs = pairs
-
-    def get(self, index: int, read: Read) -> list[Tensor]:
-        """The arrays of a pair."""
-        return [torch.from_numpy(array) for array in read(index)] if self.pairs is None else self.pairs[index]
-
-
 class MemoryCache(Arrays):
     """In the memory of this process; workers share it."""
 

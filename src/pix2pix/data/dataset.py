@@ -1,7 +1,6 @@
 """The part of the data that never changes from epoch to epoch: decoded, oriented, resized, and kept."""
 
 import hashlib
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -15,13 +14,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pix2pix.config import DataConfig, config_from_dict
-from pix2pix.data.cache import Room, Side, cache_key, open_cache, open_native
+from pix2pix.data.cache import Room, Side, cache_key, open_cache
 from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import central_crop
 from pix2pix.data.pairs import Pair, find_pairs
 from pix2pix.data.pictures import resize
 from pix2pix.data.survey import forms_of
 from pix2pix.data.threads import for_each
+from pix2pix.errors import DataError
 
 # What of a config does not change the pictures that are kept.
 _NOT_KEPT = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
@@ -33,7 +33,7 @@ class PairedDataset(Dataset):
     `dataset[i]` is a dict: `input` and `target`, [C, H, W] as `forms` says, by default uint8 [3, H, W] in 0..255 (of
     stacked inputs the further ones are `input_2` and so on), `name` and `index`. `load_size`: (H, W), or None for each
     pair's own size; `central` cuts that size out of the middle instead of resizing. `cache`: `memory`
-    and `disk` keep every decoded pair there (of their own size, in memory only), `off` decodes anew each time, `auto`
+    and `disk` keep every decoded pair there, `off` decodes anew each time, `auto`
     chooses by `room` (see `open_cache`). `cached`: whether pairs are in memory; `kept` says in words where they are.
     `family` names the files of a cache. `files(i)` names the files of a pair.
 
@@ -55,10 +55,8 @@ class PairedDataset(Dataset):
         self.pairs, self.load_size, self.interpolation, self.layout = pairs, load_size, interpolation, layout
         self.forms = forms
         self.central = central
-        if load_size is None:
-            self._cache, self.kept = open_native(cache, len(pairs), lambda: self.bytes, room)
-        else:
-            self._cache, self.kept = open_cache(cache, [self._sides] * len(pairs), self._key, family, room)
+        sides = [] if cache == "off" else self._sides()
+        self._cache, self.kept = open_cache(cache, sides, self._key, family, room)
 
     @classmethod
     def from_folder(
@@ -89,23 +87,24 @@ class PairedDataset(Dataset):
     @property
     def bytes(self) -> int:
         """What the cache holds, or would hold; where pairs keep their sizes, by their headers. Raises DataError."""
-        if self.load_size is not None:
-            return len(self.pairs) * sum(side.nbytes for side in self._sides)
-        with ThreadPoolExecutor() as pool:
-            return sum(pool.map(self._decoded_bytes, self.pairs))
-
-    def _decoded_bytes(self, pair: Pair) -> int:
-        parts = zip(self.forms.parts.values(), pair.headers(), strict=True)
-        return sum(math.prod(header.size) * form.pixel_bytes for form, header in parts)
+        return sum(side.nbytes for pair in self._sides() for side in pair)
 
     @property
     def cached(self) -> bool:
         """Whether pairs are kept in memory."""
         return self._cache is not None and self._cache.where == "memory"
 
-    @property
-    def _sides(self) -> tuple[Side, Side]:
-        return tuple(Side((form.channels, *self.load_size), form.dtype) for form in self.forms.parts.values())
+    def _sides(self) -> list[tuple[Side, ...]]:
+        """What the arrays of each pair are. Raises DataError."""
+        if self.load_size is not None:
+            return [self._sides_of([self.load_size] * len(self.forms.parts))] * len(self.pairs)
+        with ThreadPoolExecutor() as pool:
+            headers = pool.map(lambda pair: pair.headers(), self.pairs)
+            return [self._sides_of([header.size for header in some]) for some in headers]
+
+    def _sides_of(self, sizes: Sequence[tuple[int, int]]) -> tuple[Side, ...]:
+        forms = self.forms.parts.values()
+        return tuple(Side((form.channels, *size), form.dtype) for form, size in zip(forms, sizes, strict=True))
 
     def _key(self) -> bytes:
         made = self.load_size, self.interpolation, self.central, self.forms.to_dict()
@@ -129,7 +128,10 @@ class PairedDataset(Dataset):
             forms = self.forms.parts.values()
             images = [self._fit(image, form) for image, form in zip(images, forms, strict=True)]
         # Copies: what is read-only, or a view of both halves, is not kept.
-        return [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [C, H, W]
+        arrays = [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [C, H, W]
+        if self._cache is not None and [array.shape for array in arrays] != [s.shape for s in self._cache.sides[index]]:
+            raise DataError(f"{', '.join(self.files(index))}: has changed since it was first looked at; start again")
+        return arrays
 
     def _fit(self, image: np.ndarray, form: Form) -> np.ndarray:
         if self.central:

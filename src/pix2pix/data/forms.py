@@ -42,10 +42,6 @@ class Form:
         """How it must be resized and rotated, where not as a config says: ids and masks are never mixed."""
         return None if self.kind == "image" else "nearest"
 
-    @property
-    def pixel_bytes(self) -> int:
-        return self.channels * np.dtype(self.dtype).itemsize
-
     def decode(self, picture: Picture, name: object, key: str = "data.input_format") -> np.ndarray:
         """The pixels of a file, [H, W, channels] of `dtype`; only ever changed where nothing is lost.
 
@@ -125,7 +121,10 @@ def _image(form: Form, picture: Picture, name: object, key: str) -> np.ndarray:
             "keep files of one number type"
         )
     require_finite(pixels, name)
-    pixels = _with_channels(pixels, form.channels, form.range[1], name, key)
+    pixels = _fitted(pixels, form.channels, form.range[1])
+    if isinstance(pixels, str):
+        wanted = f"{form.channels} channel{'s are' if form.channels != 1 else ' is'} wanted here as in the others"
+        raise DataError(f"{name}: {pixels}, and {wanted}; convert it, or set {key}.channels")
     if form.range != _WHOLE.get(form.dtype):
         low, high = pixels.min(), pixels.max()
         if low < form.range[0] or high > form.range[1]:
@@ -143,28 +142,23 @@ def require_finite(pixels: np.ndarray, name: object) -> None:
         raise DataError(f"{name}: holds a number that is not finite at row {row}, column {column}; mend or remove it")
 
 
-def _with_channels(pixels: np.ndarray, count: int, opaque: float, name: object, key: str) -> np.ndarray:
-    """[H, W, count]: grey as three equal colours and back, transparency that hides nothing added or left out."""
+def _fitted(pixels: np.ndarray, count: int, opaque: float) -> np.ndarray | str:
+    """[H, W, count], or why not: grey as three equal colours and back, alpha that hides nothing added or left out."""
     have = pixels.shape[2]
     if have == count:
         return pixels
-    problem = f"has {have} channel{'s' * (have != 1)}"
-    if have in _COLOURS and count in _COLOURS:
-        (colours, alpha), (want, wants_alpha) = _COLOURS[have], _COLOURS[count]
-        shades, rest = pixels[..., :colours], pixels[..., colours:]
-        if alpha and not wants_alpha and (rest != opaque).any():
-            problem = "has transparent pixels"
-        elif colours > want and (shades != shades[..., :1]).any():
-            problem = "has colours"
-        else:
-            shades = np.repeat(shades[..., :1], want, axis=2) if colours != want else shades
-            if wants_alpha and not alpha:
-                rest = np.full((*pixels.shape[:2], 1), opaque, pixels.dtype)
-            return np.concatenate([shades, rest], axis=2) if wants_alpha else shades
-    raise DataError(
-        f"{name}: {problem}, and {count} channel{'s are' if count != 1 else ' is'} wanted here as in the others; "
-        f"convert it, or set {key}.channels"
-    )
+    if have not in _COLOURS or count not in _COLOURS:
+        return f"has {have} channel{'s' * (have != 1)}"
+    (colours, alpha), (want, wants_alpha) = _COLOURS[have], _COLOURS[count]
+    shades, rest = pixels[..., :colours], pixels[..., colours:]
+    if alpha and not wants_alpha and (rest != opaque).any():
+        return "has transparent pixels"
+    if colours > want and (shades != shades[..., :1]).any():
+        return "has colours"
+    shades = np.repeat(shades[..., :1], want, axis=2) if colours != want else shades
+    if wants_alpha and not alpha:
+        rest = np.full((*pixels.shape[:2], 1), opaque, pixels.dtype)
+    return np.concatenate([shades, rest], axis=2) if wants_alpha else shades
 
 
 def _labels(form: Form, picture: Picture, name: object, key: str) -> np.ndarray:
@@ -211,14 +205,17 @@ def nearest_colour(pixels: np.ndarray, palette: tuple[tuple[int, int, int], ...]
 def _mask(form: Form, picture: Picture, name: object, key: str) -> np.ndarray:
     pixels = picture.colours()
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
-    pixels = _with_channels(pixels, 1, top, name, key)
-    values = np.unique(pixels)
-    if not any(some.issuperset(values.tolist()) for some in _BINARY):
-        raise DataError(
-            f"{name}: holds {len(values)} values from {values[0]:g} to {values[-1]:g}, and a mask is 0 and 1, or 0 and "
-            f"255; cut it at a threshold and save it as PNG, or set {key}.kind to image"
-        )
-    return pixels != 0
+    pixels = _fitted(pixels, 1, top)
+    found = pixels
+    if not isinstance(pixels, str):
+        values = np.unique(pixels)
+        if any(some.issuperset(values.tolist()) for some in _BINARY):
+            return pixels != 0
+        found = f"holds {len(values)} values from {values[0]:g} to {values[-1]:g}"
+    raise DataError(
+        f"{name}: {found}, and a mask is 0 and 1, or 0 and 255; cut it at a threshold and save it as PNG, or set "
+        f"{key}.kind to image or labels"
+    )
 
 
 # To a file, and to look at
