@@ -114,7 +114,8 @@ def _split(seen: Sequence[Seen], forms: Forms) -> Split:
 
 
 def _cache_bytes(config: Config, seen: Sequence[Seen], forms: Forms) -> int:
-    load, pixel = config.data.load, sum(form.pixel_bytes for form in forms.parts.values())
+    load = config.data.load
+    pixel = sum(form.channels * np.dtype(form.dtype).itemsize for form in forms.parts.values())
     sizes = (load or one.input.size for one in seen if one.looks)
     return sum(pixel * height * width for height, width in sizes)
 
