@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "weights": {"", "config", "data", "errors", "networks", "runtime"},
     "grids": {"data"},
     "run_folder": {"checkpoint", "config", "errors", "runtime"},
+    "check": {"config", "data", "errors", "grids", "models", "networks", "runtime"},
     "plan": {"", "config", "data", "models", "run_folder", "runtime", "tracking"},
     "translate": {"config", "data", "errors", "grids", "models", "runtime", "weights"},
     "keeping": {"checkpoint", "run_folder", "weights"},
@@ -39,7 +40,7 @@ MAY_IMPORT = {
         *("config", "data", "keeping", "losses", "models", "networks", "plan", "run_folder", "runtime", "tracking"),
         "validation",
     },
-    "cli": {"", "config", "data", "errors", "runtime", "trainer", "translate"},
+    "cli": {"", "check", "config", "data", "errors", "runtime", "trainer", "translate"},
     "__main__": {"cli"},
 }
 

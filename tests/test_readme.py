@@ -30,7 +30,7 @@ def test_commands_parse(command):
 
 
 def test_commands_of_every_verb_are_found():
-    assert {command.split()[1] for command in COMMANDS} >= {"train", "sample", "download", "configs"}
+    assert {command.split()[1] for command in COMMANDS} >= {"train", "check", "sample", "download", "configs"}
 
 
 def test_yaml_is_a_config_that_is_taken(tmp_path):

@@ -86,6 +86,20 @@ def _sample_data(args: argparse.Namespace, config):
     return config, split
 
 
+def _check(args: argparse.Namespace) -> int:
+    from pix2pix.check import check
+    from pix2pix.config import config_from_dict
+    from pix2pix.errors import ConfigError, DataError
+
+    if args.config is None and args.data is None:
+        raise ConfigError("there is nothing to look at; give --data ROOT, or --config FILE|NAME")
+    given = {"data": {"root": args.data}}
+    config = _train_config(args) if args.config else config_from_dict(given, "--data", args.set)
+    report = check(config, args.preview)
+    print(json.dumps(report.to_dict(), indent=2) if args.json else report)
+    return DataError.exit_code if report.fails else 0
+
+
 def _download(args: argparse.Namespace) -> int:
     from pix2pix.data.download import download
 
@@ -137,27 +151,38 @@ def _device(text: str) -> str:
     return text
 
 
+def _add_config(verb: argparse.ArgumentParser, required: bool) -> None:
+    words = "a YAML file or a shipped config's name"
+    verb.add_argument("--config", required=required, type=_not_empty, metavar="FILE|NAME", help=words)
+    verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. data.flip=true")
+    verb.add_argument("--data", type=_not_empty, metavar="ROOT", help="the folder or the manifest of pairs (data.root)")
+
+
 def _add_train(verbs: argparse._SubParsersAction) -> None:
     train = verbs.add_parser(
         "train",
         help="train, or go on with a run",
         description="Train as a config says. The same command again goes on where the run stopped.",
     )
-    train.add_argument(
-        "--config", required=True, type=_not_empty, metavar="FILE|NAME", help="a YAML file or a shipped config's name"
-    )
-    train.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. loss.lambda_l1=50"
-    )
-    train.add_argument(
-        "--data", type=_not_empty, metavar="ROOT", help="the folder or the manifest of pairs (data.root)"
-    )
+    _add_config(train, required=True)
     train.add_argument("--output", type=_not_empty, metavar="DIR", help="the run folder (run.output)")
     train.add_argument("--device", type=_device, metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
     start = train.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="insist that there is a run to go on with")
     start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start anew")
     train.set_defaults(call=_train)
+
+
+def _add_check(verbs: argparse._SubParsersAction) -> None:
+    check = verbs.add_parser(
+        "check",
+        help="look at a data set before training",
+        description="Look at every pair of a data set and say what is wrong, worst first. Exit code 3: training fails.",
+    )
+    _add_config(check, required=False)
+    check.add_argument("--json", action="store_true", help="one JSON object instead, with every file")
+    check.add_argument("--preview", type=_not_empty, metavar="SHEET.png", help="draw pairs as the networks see them")
+    check.set_defaults(call=_check, output=None, device=None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -168,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     _add_train(verbs)
+    _add_check(verbs)
     sample = verbs.add_parser(
         "sample",
         help="translate pictures with trained weights",

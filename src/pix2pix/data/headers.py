@@ -23,6 +23,7 @@ class Header:
     dtype: str  # numpy's name of the values that reading gives
     frames: int = 1  # of an animation or of many pages, of which only the first is read; a stack is one frame
     paletted: bool = False  # its pixels are indices
+    turned: bool = False  # its EXIF orientation turns or mirrors it
 
 
 def check_size(height: int, width: int, channels: int = 1) -> None:

@@ -116,14 +116,14 @@ def read_header(path: str | Path) -> Header:
         if image.format != "PNG" or _MAY_TURN & image.info.keys() or b"eXIf" in headers.png_chunks(path):
             orientation = orientation_of(image)
         size = headers.turned_size(height, width, orientation)
-        frames = getattr(image, "n_frames", 1)
+        frames, turned = getattr(image, "n_frames", 1), orientation in range(2, 9)
         if beyond:
             deep.need_extra(path, beyond)
             channels = {2: 3, 4: 2, 6: 4}[png_header(path)[1]] + ("transparency" in image.info)
-            return Header(size, channels, "uint16", frames)
+            return Header(size, channels, "uint16", frames, turned=turned)
         if image.mode == "P":
-            return Header(size, 4 if "transparency" in image.info else 3, "uint8", frames, paletted=True)
-        return Header(size, *channels_of(image), frames)
+            return Header(size, 4 if "transparency" in image.info else 3, "uint8", frames, True, turned)
+        return Header(size, *channels_of(image), frames, turned=turned)
 
 
 def read_picture(path: str | Path) -> Picture:

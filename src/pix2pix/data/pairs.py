@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.config import DataConfig
-from pix2pix.data.folders import SPLITS
+from pix2pix.data.folders import SPLITS, Beside
 from pix2pix.data.forms import RGB, Forms
 from pix2pix.data.headers import Header
 from pix2pix.data.images import read_header, read_picture
@@ -148,18 +148,18 @@ def _listing(root: str | None) -> Iterator[None]:
         raise DataError(f"{error.filename or root}: cannot be looked into ({error.strerror}); mend data.root") from None
 
 
-def available_splits(data: DataConfig) -> list[str]:
+def available_splits(data: DataConfig, beside: Beside | None = None) -> list[str]:
     """Which of train, val and test a data set has: on disk, else as `val_fraction` picks them by name.
 
-    Raises DataError where there is no such data set.
+    Raises DataError where there is no such data set; `beside` as for `find_pairs`.
     """
     if data.layout == "synthetic":
         return list(SPLITS)
     with _listing(data.root):
-        found = find_layout(data)
+        found = find_layout(data, beside)
         if not found.hashed or found.is_empty:
             return found.splits
-        picked = {_split_of(key, data) for key in found.listing("train").keys.values()}
+        picked = {_split_of(key, data) for key in found.listing("train", beside).keys.values()}
         return [split for split in SPLITS if split in picked]
 
 
@@ -167,17 +167,19 @@ def _split_of(key: str, data: DataConfig) -> str:
     return "val" if falls_to_val(key, data.val_fraction) else "train"
 
 
-def find_pairs(data: DataConfig, split: str, size: tuple[int, int]) -> tuple[str, Sequence[Pair]]:
+def find_pairs(
+    data: DataConfig, split: str, size: tuple[int, int], beside: Beside | None = None
+) -> tuple[str, Sequence[Pair]]:
     """The layout in words and the pairs of a split, in the order of their names; `size` (H, W) is what drawn ones have.
 
     Raises DataError: no root, no such split, no pairs in it, pictures without a partner, two of one name, several ways
-    to read what is there.
+    to read what is there. With `beside`, pictures without a partner, of one name or listed and missing are put there.
     """
     if data.layout == "synthetic":
         return "synthetic", _drawn(data, split, size)
     with _listing(data.root):
-        found = find_layout(data)
-        listing = found.listing(split)
+        found = find_layout(data, beside)
+        listing = found.listing(split, beside)
         files = listing.files
         if files and found.hashed:
             files = {name: paths for name, paths in files.items() if _split_of(listing.keys[name], data) == split}
@@ -210,10 +212,13 @@ def _pair(name: str, paths: tuple[Path, ...], direction: str) -> Pair:
     return FilesPair(name, paths if direction == "a2b" else paths[::-1])
 
 
-def describe_layout(data: DataConfig, split: str = "train") -> str:
-    """Where the inputs and the targets of a split are, and what makes the splits where none is on disk."""
+def describe_layout(data: DataConfig, split: str = "train", beside: Beside | None = None) -> str:
+    """Where the inputs and the targets of a split are, and what makes the splits where none is on disk.
+
+    Raises DataError; `beside` as for `find_pairs`.
+    """
     with _listing(data.root):
-        found = find_layout(data)
+        found = find_layout(data, beside)
         folders, hashed = found.folders(split), found.hashed
     root = Path(data.root or "")
     sides = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in folders]
