@@ -1,5 +1,6 @@
 """300 malformed images of more than 25 kinds: each is refused by name and reason, and none takes the process down."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import TINY, overrides, pix2pix, refused
-from making import noise, png, save
+from making import SHARED, noise, png, save
 from malformed import KINDS, NO_FILES, make_malformed
 
 from pix2pix.data.images import read_header, read_picture
 from pix2pix.errors import DataError
 
+ODD = SHARED / "data/odd"
 READ_ALL = """
 import sys
 from pathlib import Path
@@ -106,6 +108,45 @@ def test_training_refuses_them_at_the_start_or_leaves_them_out_and_counts(malfor
     assert result.code == 0, result.err
     assert "auto" not in result.out and "4 pairs to train on" in result.out and "= 2 steps" in result.out
     assert f"{len(bad)} that cannot be read: {bad[0]}: " in result.out and f"and {len(bad) - 10} more" in result.out
+
+
+def _unreadable(*arguments: object) -> dict[str, str]:
+    """What `pix2pix check` says cannot be read: reasons by file."""
+    result = pix2pix("check", *arguments, "--json")
+    assert result.err == "" and result.code in (0, 3)
+    found = [f for f in json.loads(result.out)["findings"] if f["code"] == "unreadable"]
+    return {file: item["detail"] for finding in found for item in finding["items"] for file in item["files"]}
+
+
+def test_check_lists_each_with_path_and_reason(malformed):
+    """All that a folder lists as files: folders and dangling links of such names are partners that are missing."""
+    bad = [path for path, _ in malformed if path.is_file()]
+    assert len(bad) > 250
+    names = {}
+    for index, path in enumerate(bad):
+        names[index] = Path(f"data/train/a/{index:03}{path.suffix}")
+        names[index].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, names[index])
+        save(Path(f"data/train/b/{index:03}.png"), noise(32, 32, index))
+    for side in "ab":
+        save(Path(f"data/train/{side}/good.png"), noise(32, 32, 999))
+    reasons = _unreadable("--data", "data")
+    assert reasons.keys() == {str(path) for path in names.values()}
+    assert all(reasons.values()) and pix2pix("check", "--data", "data").code == 3
+
+
+@pytest.mark.skipif(not ODD.is_dir(), reason=f"{ODD} is not here")
+def test_check_judges_every_real_odd_file_as_its_manifest_does():
+    lines = [line.split("\t") for line in (ODD / "MANIFEST.tsv").read_text().splitlines()]
+    for index, (name, *_) in enumerate(lines):
+        for side in "ab":  # each is its own partner
+            path = Path(f"data/train/{side}/{index:02}{Path(name).suffix}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ODD / name, path)
+    bad = {index for index, line in enumerate(lines) if "FAILS" in line[2]}
+    assert len(lines) == 65 and len(bad) == 9
+    reasons = _unreadable("--data", "data", "--set", "data.layout=two-folders")
+    assert {int(Path(file).stem) for file in reasons} == bad and all(reasons.values())
 
 
 def test_a_process_outlives_them(malformed):
