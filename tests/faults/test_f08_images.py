@@ -133,6 +133,7 @@ def test_check_lists_each_with_path_and_reason(malformed):
     reasons = _unreadable("--data", "data")
     assert reasons.keys() == {str(path) for path in names.values()}
     assert all(reasons.values()) and pix2pix("check", "--data", "data").code == 3
+    assert pix2pix("check", "--data", "data", "--set", "data.skip_broken=true").code == 0  # training would do
 
 
 @pytest.mark.skipif(not ODD.is_dir(), reason=f"{ODD} is not here")

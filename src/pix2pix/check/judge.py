@@ -60,7 +60,7 @@ def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[
 def pair_findings(data: DataConfig, pairs: Sequence[Seen], used: Sequence[str], forms: Forms) -> list[Finding]:
     """Of all pairs that were seen as `forms` say; `used` are the splits that training reads."""
     good = [pair for pair in pairs if pair.looks]
-    found = [*_broken(pairs, used), *_copies(good), *_wrong_way(good), *_offsets(good)]
+    found = [*_broken(pairs, () if data.skip_broken else used), *_copies(good), *_wrong_way(good), *_offsets(good)]
     return [*found, *_values(good, forms), *_blended(good, forms), *_sizes(data, good), *_headers(good)]
 
 
