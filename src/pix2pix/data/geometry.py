@@ -65,10 +65,10 @@ def turn_and_flip(
 
 def _change(images: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> Tensor:
     """A copy of the batch with those pictures changed that `which` says; the batch itself where it says none."""
-    places = which.nonzero()[:, 0]
-    if len(places) in (0, len(images)):
-        return how(images) if len(places) else images
-    places = places.to(images.device, non_blocking=True)
+    chosen = which.tolist()
+    if all(chosen) or not any(chosen):
+        return how(images) if any(chosen) else images
+    places = which.nonzero()[:, 0].to(images.device, non_blocking=True)
     return images.index_copy(0, places, how(images.index_select(0, places)))
 
 

@@ -50,19 +50,18 @@ def draw(
     rooms = (sorted((0, have - want)) for have, want in zip(load, crop, strict=True))
     top, left = (int(rng.integers(low, high + 1)) for low, high in rooms)
     flip = bool(rng.integers(2)) and flip
-    chances = rng.random(8)
-    swings = 2 * chances[4:] - 1
+    chances = rng.random(8).tolist()
     low, high = augment.scale
     strengths = augment.brightness, augment.contrast, augment.saturation, augment.hue
-    brightness, contrast, saturation, hue = (float(by * swing) for by, swing in zip(strengths, swings, strict=True))
+    brightness, contrast, saturation, hue = (by * (2 * c - 1) for by, c in zip(strengths, chances[4:], strict=True))
     return Draw(
         top,
         left,
         flip,
-        flip_vertical=augment.flip_vertical and bool(chances[0] < 0.5),
+        flip_vertical=augment.flip_vertical and chances[0] < 0.5,
         turns=int(4 * chances[1]) if augment.quarter_turns else 0,
-        angle=augment.rotation * float(2 * chances[2] - 1),
-        scale=low + (high - low) * float(chances[3]),
+        angle=augment.rotation * (2 * chances[2] - 1),
+        scale=low + (high - low) * chances[3],
         colour=(1 + brightness, 1 + contrast, 1 + saturation, hue),
     )
 
