@@ -10,20 +10,21 @@ from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import turn_and_flip, warp
 
 _EIGHT_BIT = RGB.target
+_OFF = AugmentConfig()
 
 
 def to_float(pixels: Tensor, form: Form = _EIGHT_BIT) -> Tensor:
     """Pixels [B, C, H, W] as `form` keeps them, to float32 in [-1, 1] for the networks.
 
-    Of images, integers or floats, the range becomes -1 to 1 (of 8 bits, x / 127.5 - 1); of labels [B, 1, H, W], each
+    Of images, integers or floats, the range becomes -1 to 1 (of 8 bits, (x - 127.5) / 127.5); of labels [B, 1, H, W], each
     class becomes a channel, 1 where it is and -1 elsewhere; of masks, 0 and 1 become -1 and 1.
     """
     if form.kind == "labels":
         return one_hot(pixels[:, 0].long(), form.classes).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
     low, high = form.range
-    # One copy, then in place: on a CPU a second one costs as much as reading a cached pair.
-    floats = pixels.to(torch.float32, copy=True)
-    return (floats.sub_(low) if low else floats).div_((high - low) / 2).sub_(1)
+    # One copy, then in place: on a CPU a second one costs as much as reading a cached pair, and so does a division.
+    # From the middle outwards the ends come out as -1 and 1 to the bit, and no two values of 16 bits as one.
+    return pixels.to(torch.float32, copy=True).sub_((low + high) / 2).mul_(2 / (high - low))
 
 
 def to_pixels(images: Tensor, form: Form = _EIGHT_BIT) -> Tensor:
@@ -54,7 +55,7 @@ def prepare(
     `augment` and `crop` are the loader's. Inputs are stacked on channels. The values of labels and masks are only
     moved, never mixed or recoloured.
     """
-    return to_networks(augment_batch(batch, device, augment or AugmentConfig(), crop, forms), forms)
+    return to_networks(augment_batch(batch, device, augment or _OFF, crop, forms), forms)
 
 
 def to_networks(pictures: dict[str, Tensor], forms: Forms) -> tuple[Tensor, Tensor]:

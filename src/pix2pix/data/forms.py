@@ -1,7 +1,7 @@
 """What the pictures of a pair are: images, labels or masks, of which channels, number type and range."""
 
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
@@ -61,7 +61,8 @@ class Form:
         return f"image, {self.channels} channel{'s' * (self.channels != 1)}, {depth}, {low:g} to {high:g}"
 
 
-class Forms(NamedTuple):
+@dataclass(frozen=True)
+class Forms:
     """What the inputs of a pair are, which are stacked on channels, and what its target is.
 
     `notes`: what else was seen in the files that the forms were found from.
@@ -71,7 +72,7 @@ class Forms(NamedTuple):
     target: Form = Form()
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, Form]:
         """The form of every picture of a pair by its key in a batch: `input`, perhaps `input_2` and so on, `target`."""
         names = ["input", *(f"input_{n}" for n in range(2, len(self.input) + 1)), "target"]
