@@ -62,7 +62,7 @@ def test_a_wrong_command_is_2_and_shows_the_usage(words):
 
 
 def test_a_bug_leaves_its_traceback_in_a_file_that_is_named(monkeypatch):
-    monkeypatch.setattr(cli, "_configs", lambda args: 1 / 0)
+    monkeypatch.setitem(cli._VERBS, "configs", lambda args: 1 / 0)
     monkeypatch.setattr("tempfile.tempdir", str(Path().resolve()))
     refused(result := pix2pix("configs", "list"), 1, "ZeroDivisionError", "please report it with")
     assert "Traceback" in Path(result.err.split()[-1]).read_text(encoding="utf-8")

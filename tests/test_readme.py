@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pix2pix.cli import _parser
+from pix2pix.arguments import parser
 from pix2pix.config import load_config, shipped_configs
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ def test_the_table_of_keys_is_the_schemas():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command):
     words = shlex.split(command, comments=True)
-    args = _parser().parse_args(words[1:])
+    args = parser().parse_args(words[1:])
     if args.verb == "train" and not args.config.endswith(".yaml"):
         load_config(args.config, args.set)
 
