@@ -10,6 +10,7 @@ from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import turn_and_flip, warp
 
 _EIGHT_BIT = RGB.target
+_OFF = AugmentConfig()
 
 
 def to_float(pixels: Tensor, form: Form = _EIGHT_BIT) -> Tensor:
@@ -22,7 +23,7 @@ def to_float(pixels: Tensor, form: Form = _EIGHT_BIT) -> Tensor:
         return one_hot(pixels[:, 0].long(), form.classes).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
     low, high = form.range
     # One copy, then in place: on a CPU a second one costs as much as reading a cached pair, and so does a division.
-    # From the middle outwards the ends come out as -1 and 1 to the bit, and every 16-bit value keeps its own float.
+    # From the middle outwards the ends come out as -1 and 1 to the bit, and no two values of 16 bits as one.
     return pixels.to(torch.float32, copy=True).sub_((low + high) / 2).mul_(2 / (high - low))
 
 
@@ -54,7 +55,7 @@ def prepare(
     `augment` and `crop` are the loader's. Inputs are stacked on channels. The values of labels and masks are only
     moved, never mixed or recoloured.
     """
-    return to_networks(augment_batch(batch, device, augment or AugmentConfig(), crop, forms), forms)
+    return to_networks(augment_batch(batch, device, augment or _OFF, crop, forms), forms)
 
 
 def to_networks(pictures: dict[str, Tensor], forms: Forms) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,8 @@ import atexit
 import signal
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,13 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data.dataset import PairedDataset
-from pix2pix.data.geometry import margin, reflected, warp_numbers
+from pix2pix.data.geometry import margin, reflected, warp_numbers, window
 from pix2pix.errors import DataError
-from pix2pix.runtime.rng import AUGMENT, ORDER, counter_rng
+from pix2pix.runtime.rng import AUGMENT, ORDER, chances, counter_rng
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """What chance decides for one pair in one epoch; both of its images get the same."""
 
     top: int  # negative where the crop begins above the picture, in its reflection
@@ -46,23 +45,30 @@ def draw(
     The paper's random jitter and mirroring (appendix 6.2), then what `augment` has on. Everything has its number drawn,
     on or off, so that turning one thing on changes no other. An image smaller than the crop lies somewhere in it.
     """
-    rng, augment = counter_rng(seed, AUGMENT, epoch, index), augment or AugmentConfig()
-    rooms = (sorted((0, have - want)) for have, want in zip(load, crop, strict=True))
-    top, left = (int(rng.integers(low, high + 1)) for low, high in rooms)
-    flip = bool(rng.integers(2)) and flip
-    chances = rng.random(8).tolist()
+    augment = augment or AugmentConfig()
+    chance = chances(seed, AUGMENT, epoch, index)
     low, high = augment.scale
-    strengths = augment.brightness, augment.contrast, augment.saturation, augment.hue
-    brightness, contrast, saturation, hue = (by * (2 * c - 1) for by, c in zip(strengths, chances[4:], strict=True))
+
+    def place(chance: float, room: int) -> int:
+        return min(0, room) + int(chance * (abs(room) + 1))
+
+    def swing(by: float, chance: float) -> float:
+        return by * (2 * chance - 1)
+
     return Draw(
-        top,
-        left,
-        flip,
-        flip_vertical=augment.flip_vertical and chances[0] < 0.5,
-        turns=int(4 * chances[1]) if augment.quarter_turns else 0,
-        angle=augment.rotation * (2 * chances[2] - 1),
-        scale=low + (high - low) * chances[3],
-        colour=(1 + brightness, 1 + contrast, 1 + saturation, hue),
+        top=place(chance[0], load[0] - crop[0]),
+        left=place(chance[1], load[1] - crop[1]),
+        flip=flip and chance[2] < 0.5,
+        flip_vertical=augment.flip_vertical and chance[3] < 0.5,
+        turns=int(4 * chance[4]) if augment.quarter_turns else 0,
+        angle=swing(augment.rotation, chance[5]),
+        scale=low + (high - low) * chance[6],
+        colour=(
+            1 + swing(augment.brightness, chance[7]),
+            1 + swing(augment.contrast, chance[8]),
+            1 + swing(augment.saturation, chance[9]),
+            swing(augment.hue, chance[10]),
+        ),
     )
 
 
@@ -85,7 +91,7 @@ class _Crops(Dataset):
             reflected(start - beside, want + 2 * beside, have)
             for start, beside, want, have in zip((it.top, it.left), self.margin, self.crop, load, strict=True)
         )
-        images = {key: _signed(pair[key][:, rows][:, :, columns]) for key in self.dataset.forms.parts}
+        images = {key: _signed(window(pair[key], rows, columns)) for key in self.dataset.forms.parts}
         return {**images, "flip": it.flip, "index": index, **self._changes(it)}
 
     def _changes(self, it: Draw) -> dict[str, Tensor | int | bool]:
