@@ -16,7 +16,7 @@ _OFF = AugmentConfig()
 def to_float(pixels: Tensor, form: Form = _EIGHT_BIT) -> Tensor:
     """Pixels [B, C, H, W] as `form` keeps them, to float32 in [-1, 1] for the networks.
 
-    Of images, integers or floats, the range becomes -1 to 1 (of 8 bits, (x - 127.5) / 127.5); of labels [B, 1, H, W], each
+    Of images, integers or floats, the range becomes -1 to 1 (of 8 bits, x / 127.5 - 1); of labels [B, 1, H, W], each
     class becomes a channel, 1 where it is and -1 elsewhere; of masks, 0 and 1 become -1 and 1.
     """
     if form.kind == "labels":
