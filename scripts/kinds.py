@@ -90,6 +90,7 @@ CASES = {
         "photo -> labels of 8 classes",
         lambda p, m: {"input": p, "target": EIGHT[classes_of(m)][..., None]},
         {"target_format": {"kind": "labels"}},
+        epochs=14,
     ),
     "native": Case(
         "label map -> photo, of many sizes", lambda p, m: {"input": m, "target": p}, {"load_size": "native"}, other_size
