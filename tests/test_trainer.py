@@ -3,15 +3,15 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from runs import assert_identical, make_config, without_timing
 
-from pix2pix import Trainer, keeping
+from pix2pix import Trainer
 from pix2pix.checkpoint import list_checkpoints
-from pix2pix.config import config_from_dict, dump_config, load_config
+from pix2pix.config import dump_config, load_config
 from pix2pix.data.augment import to_float
 from pix2pix.data.images import write_image
 from pix2pix.errors import CheckpointError, ConfigError, DataError, NonFiniteError
@@ -20,52 +20,6 @@ from pix2pix.plan import slow_run_advice
 from pix2pix.runtime.acceleration import pick_device
 from pix2pix.tracking import Tracker, duration, read_metrics
 from pix2pix.weights import load_generator_file
-
-
-def make_config(output: Path, **sections):
-    """A run of seconds: six drawn facades of 32 pixels, two channels wide, dropout on."""
-    base = {
-        "data": {
-            "layout": "synthetic",
-            "direction": "b2a",
-            "image_size": 32,
-            "load_size": 36,
-            "flip": True,
-            "batch_size": 2,
-            "synthetic": {"train": 5, "val": 2, "test": 1},
-        },
-        "model": {
-            "generator": {"base_channels": 2, "norm": "instance_affine", "dropout_up": [5, 4]},
-            "discriminator": {"base_channels": 2, "n_layers": 2, "norm": "instance_affine"},
-        },
-        "schedule": {"epochs": 3, "decay_epochs": 1},
-        "run": {"output": str(output), "log_every_steps": 2, "device": "cpu"},
-    }
-    for name, values in sections.items():
-        base[name] = base[name] | values if name in base else values
-    return config_from_dict(base, "test")
-
-
-def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """Every number that training changes, optimizers included."""
-    flat = {}
-    for name, part in keeping.parts(trainer).items():
-        state = part.state_dict()
-        if "state" in state:
-            state = {f"{i}.{k}": v for i, values in state["state"].items() for k, v in values.items()}
-        flat |= {f"{name}.{k}": v for k, v in state.items()}
-    return flat
-
-
-def assert_identical(a: Trainer, b: Trainer):
-    first, second = weights_of(a), weights_of(b)
-    assert first.keys() == second.keys()
-    assert [k for k in first if not torch.equal(first[k], second[k])] == []
-
-
-def without_timing(path: Path) -> list[dict]:
-    return [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(path)]
-
 
 WORKERS = {"cache": "off", "workers": 2}
 

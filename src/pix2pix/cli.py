@@ -20,7 +20,7 @@ def _train(args: argparse.Namespace) -> int:
         path, kind = locate_config(args.config)
         say(f"config {path} ({kind})")
         trainer = Trainer(_train_config(args))
-        finished = trainer.fit(resume=args.resume, fresh=args.fresh, stop=lambda: bool(stop))
+        finished = trainer.fit(args.resume, args.fresh, args.allow_changed, stop=lambda: bool(stop))
         return 0 if finished else stop.exit_code
 
 
@@ -157,6 +157,14 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
     start = train.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="insist that there is a run to go on with")
     start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start anew")
+    train.add_argument(
+        "--allow-changed",
+        action="append",
+        default=[],
+        type=_not_empty,
+        metavar="KEY",
+        help="go on although this key or section differs from the earlier run's; `data` also allows other pairs",
+    )
     train.set_defaults(call=_train)
 
 

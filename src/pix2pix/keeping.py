@@ -1,10 +1,14 @@
 """What a run keeps, and goes on from: its state in a checkpoint, and the weights that it hands out."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from torch.optim import Optimizer
 
 from pix2pix.checkpoint import load_newest, save_checkpoint
+from pix2pix.errors import CheckpointError
+from pix2pix.identity import check_surroundings
 from pix2pix.run_folder import CHECKPOINTS
 from pix2pix.weights import save_weights, saved_step
 
@@ -22,21 +26,31 @@ def save(trainer: "Trainer") -> None:
     """Writes a checkpoint, then the weights files. Raises CheckpointError."""
     state = {name: part.state_dict() for name, part in parts(trainer).items()}
     state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
-    state["window"] = trainer.tracker.window()
+    state |= {"window": trainer.tracker.window(), "surroundings": trainer.surroundings}
     save_checkpoint(trainer.folder / CHECKPOINTS, state, trainer.step, trainer.config.run.keep_checkpoints)
     _hand_out(trainer)
 
 
-def restore(trainer: "Trainer") -> dict | None:
+def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | None:
     """Puts the newest whole checkpoint into a trainer; returns what it kept of the tracker, None where there is none.
 
-    Raises CheckpointError.
+    Raises CheckpointError, and DataError where the data are other ones and `allow_changed` does not say so.
     """
     state = load_newest(trainer.folder / CHECKPOINTS, trainer.device)
     if state is None:
         return None
-    for name, part in parts(trainer).items():
-        part.load_state_dict(state[name])
+    check_surroundings(trainer.folder, state["surroundings"], trainer.surroundings, allow_changed)
+    try:
+        for name, part in parts(trainer).items():
+            part.load_state_dict(state[name])
+            if isinstance(part, Optimizer):
+                for group in part.param_groups:
+                    group["betas"] = trainer.config.optimizer.betas  # the config's, where it was allowed to change
+    except (KeyError, ValueError, RuntimeError):
+        raise CheckpointError(
+            f"{trainer.folder / CHECKPOINTS}: step {state['step']} is of networks of another shape; choose another "
+            "--output, or begin anew with --fresh"
+        ) from None
     trainer.step, trainer.samples_seen, trainer.best = state["step"], state["samples_seen"], state["best"]
     _hand_out(trainer)  # a crash may have come between the checkpoint and these
     return state["window"]

@@ -1,22 +1,24 @@
 """The training of image-to-image translation with conditional adversarial networks (Isola et al., CVPR 2017)."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
 
 from pix2pix import keeping, losses
-from pix2pix.config import Config
+from pix2pix.config import Config, learning_rate
 from pix2pix.data.augment import prepare
 from pix2pix.data.cache import Room
 from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
+from pix2pix.data.fingerprint import fingerprint
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
+from pix2pix.identity import surroundings
 from pix2pix.models import inference
 from pix2pix.networks import build_discriminator, build_generator
-from pix2pix.plan import describe, slow_run_advice, steps_an_epoch
-from pix2pix.run_folder import open_run
+from pix2pix.plan import describe, slow_run_advice, steps_left
+from pix2pix.run_folder import keep_config, open_run
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
@@ -109,12 +111,20 @@ class Trainer:
 
     # A whole run
 
-    def fit(self, resume: bool = False, fresh: bool = False, stop: Callable[[], bool] = lambda: False) -> bool:
+    def fit(
+        self,
+        resume: bool = False,
+        fresh: bool = False,
+        allow_changed: Collection[str] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Trains to the end of the schedule; True when it got there, False when `stop()` said to stop and all is saved.
 
-        Raises DataError, CheckpointError or ConfigError, before the first step where it can.
+        `resume` insists that there is a run to go on with, `fresh` moves one aside, and `allow_changed` names the keys
+        in which an earlier run's config may differ. Raises DataError, CheckpointError or ConfigError, before the first
+        step where it can.
         """
-        if not self._open(resume, fresh):
+        if not self._open(resume, fresh, allow_changed):
             return True
         data = self.config.data
         with deterministic(self.config.run.deterministic):
@@ -142,7 +152,7 @@ class Trainer:
         """Epochs finished."""
         return self.samples_seen // len(self.train_data)
 
-    def _open(self, resume: bool, fresh: bool) -> bool:
+    def _open(self, resume: bool, fresh: bool, allow_changed: Collection[str]) -> bool:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
@@ -152,29 +162,32 @@ class Trainer:
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
         say(plan)
-        self.folder = open_run(self.config, resume, fresh)
-        window = keeping.restore(self)
+        pairs = {"train": fingerprint(self.train_data.pairs)}
+        if split:
+            pairs["val"] = fingerprint(self.val_data.pairs)
+        self.surroundings = surroundings(self.config, self.device, pairs)
+        self.folder = open_run(self.config, resume, fresh, allow_changed)
+        window = keeping.restore(self, allow_changed)
         if self.epoch >= self.config.schedule.epochs:
             say(
                 f"this run is finished: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}; "
                 "--fresh starts it anew"
             )
             return False
+        keep_config(self.config, self.folder)
         if self.step:
             say(f"continuing from step {self.step} (epoch {self.epoch + 1})")
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
                 dataset.prepare(progress=True)
         self.loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
-        total = steps_an_epoch(self.config, self.train_data) * self.config.schedule.epochs
+        total = self.step + steps_left(self.config, self.train_data, self.samples_seen)
         self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
         return True
 
     def _set_learning_rate(self) -> float:
-        """Constant, then linear to zero over the last epochs; constant within an epoch. Returns the rate."""
-        schedule, k = self.config.schedule, self.epoch + 1
-        factor = 1 - max(0, k - (schedule.epochs - schedule.decay_epochs)) / (schedule.decay_epochs + 1)
-        rate = self.config.optimizer.lr * factor
+        """Constant within an epoch. Returns the rate."""
+        rate = learning_rate(self.config, self.epoch + 1)
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = rate

@@ -227,6 +227,13 @@ def patch_map_size(discriminator: PatchGANConfig | PixelConfig, crop: tuple[int,
     return sides[0], sides[1]
 
 
+def learning_rate(config: Config, epoch: int) -> float:
+    """The rate of an epoch, counted from 1: constant, then linear to zero over the last `decay_epochs`."""
+    schedule = config.schedule
+    decayed = max(0, epoch - (schedule.epochs - schedule.decay_epochs))
+    return config.optimizer.lr * (1 - decayed / (schedule.decay_epochs + 1))
+
+
 def nested_sections(model: type[Section], key: str) -> dict[str, type[Section]]:
     """The sections that `key` of `model` can hold, by name ('' where there is one only); empty for a plain value."""
     if model is ModelConfig and key in NETWORKS:
