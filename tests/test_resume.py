@@ -34,7 +34,7 @@ def test_harmless_keys_are_keys_and_change_freely(tmp_path, capsys):
             "device": "auto" if not torch.cuda.is_available() else "cpu",
             "log_every_steps": 3,
             "checkpoint_every_epochs": 2,
-            "keep_checkpoints": 1,
+            "keep_checkpoints": 2,
             "sample_every_epochs": 0,
             "sample_pairs": 1,
             "validate_every_epochs": 0,

@@ -143,7 +143,9 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
     )
     Trainer(config).fit()
     folder = tmp_path / "run" / "checkpoints"
-    assert sorted(path.name for path in folder.iterdir()) == ["step_00000006", "step_00000009"]
+    best = torch.load(tmp_path / "run" / "best.pt", weights_only=True)["step"]
+    assert best == 3  # it stays though it is old
+    assert sorted(path.name for path in folder.iterdir()) == [f"step_0000000{step}" for step in (3, 6, 9)]
     state = folder / "step_00000009" / "state.pt"
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
@@ -154,7 +156,7 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
     assert "step_00000009: state.pt is damaged; passed over" in said
     assert "continuing from step 6 (epoch 3)" in said
     assert again.step == 9
-    assert [path.name for path in list_checkpoints(folder)] == ["step_00000009", "step_00000006"]
+    assert [path.name for path in list_checkpoints(folder)] == [f"step_0000000{step}" for step in (9, 6, 3)]
     assert (folder / "step_00000009.damaged").is_dir()
     Trainer(config).fit()
     assert "this run is finished" in capsys.readouterr().out

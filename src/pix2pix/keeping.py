@@ -3,17 +3,20 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
 from torch.optim import Optimizer
 
 from pix2pix.checkpoint import load_newest, save_checkpoint
 from pix2pix.errors import CheckpointError
 from pix2pix.identity import check_surroundings
 from pix2pix.run_folder import CHECKPOINTS
+from pix2pix.runtime import files
 from pix2pix.weights import save_weights, saved_step
 
 if TYPE_CHECKING:
     from pix2pix.trainer import Trainer
+
+_HANDED_OUT = ("gen.pt", "dis.pt")
+_A_TENSOR = 400  # bytes that a file spends on a tensor beside its numbers, at most
 
 
 def parts(trainer: "Trainer") -> dict[str, Any]:
@@ -27,8 +30,18 @@ def save(trainer: "Trainer") -> None:
     state = {name: part.state_dict() for name, part in parts(trainer).items()}
     state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
     state |= {"window": trainer.tracker.window(), "surroundings": trainer.surroundings}
-    save_checkpoint(trainer.folder / CHECKPOINTS, state, trainer.step, trainer.config.run.keep_checkpoints)
-    _hand_out(trainer)
+    state["best_step"] = trainer.best_step
+    save_checkpoint(
+        trainer.folder / CHECKPOINTS,
+        state,
+        trainer.step,
+        trainer.config.run.keep_checkpoints,
+        also=[trainer.best_step],
+        samples_seen=trainer.samples_seen,
+        surroundings=trainer.surroundings,
+    )
+    for name in _HANDED_OUT:
+        _save_weights(trainer, name)
 
 
 def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | None:
@@ -51,25 +64,31 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
             f"{trainer.folder / CHECKPOINTS}: step {state['step']} is of networks of another shape; choose another "
             "--output, or begin anew with --fresh"
         ) from None
-    trainer.step, trainer.samples_seen, trainer.best = state["step"], state["samples_seen"], state["best"]
-    _hand_out(trainer)  # a crash may have come between the checkpoint and these
+    trainer.step, trainer.samples_seen = state["step"], state["samples_seen"]
+    trainer.best, trainer.best_step = state["best"], state["best_step"]
+    for name in _HANDED_OUT:  # a crash may have come between the checkpoint and these
+        if saved_step(trainer.folder / name) != trainer.step:
+            _save_weights(trainer, name)
     return state["window"]
 
 
 def save_best(trainer: "Trainer") -> None:
     """Writes the generator with the lowest validation L1 so far."""
-    _save_weights(trainer, "best.pt", "generator", trainer.best_generator)
+    _save_weights(trainer, "best.pt")
 
 
-def _hand_out(trainer: "Trainer") -> None:
-    for name, kind, network in (
-        ("gen.pt", "generator", trainer.best_generator),
-        ("dis.pt", "discriminator", trainer.discriminator),
-    ):
-        if saved_step(trainer.folder / name) != trainer.step:
-            _save_weights(trainer, name, kind, network)
+def require_room(trainer: "Trainer") -> None:
+    """Proves, before anything is trained, that the folder can hold a checkpoint. Raises CheckpointError."""
+    tensors = [*trainer.generator.state_dict().values(), *trainer.discriminator.state_dict().values()]
+    tensors *= 3  # Adam keeps two numbers a weight
+    if trainer.ema is not None:
+        tensors += trainer.ema.state_dict().values()
+    size = sum(tensor.nbytes + _A_TENSOR for tensor in tensors)
+    files.require_room(trainer.folder / CHECKPOINTS, size)
 
 
-def _save_weights(trainer: "Trainer", name: str, kind: str, network: nn.Module) -> None:
+def _save_weights(trainer: "Trainer", name: str) -> None:
+    kind = "discriminator" if name == "dis.pt" else "generator"
+    network = trainer.discriminator if name == "dis.pt" else trainer.best_generator
     path, config = trainer.folder / name, trainer.config
     save_weights(path, kind, network, config, trainer.channels, trainer.step, trainer.epoch)

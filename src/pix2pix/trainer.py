@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,8 @@ class Trainer:
         settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas}
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **settings)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **settings)
-        self.step, self.samples_seen, self.best = 0, 0, float("inf")
+        self.step, self.samples_seen = 0, 0
+        self.best, self.best_step = float("inf"), 0  # the lowest validation L1, and when
 
     # One update
 
@@ -124,26 +126,22 @@ class Trainer:
         in which an earlier run's config may differ. Raises DataError, CheckpointError or ConfigError, before the first
         step where it can.
         """
-        if not self._open(resume, fresh, allow_changed):
-            return True
         data = self.config.data
-        with deterministic(self.config.run.deterministic):
-            try:
-                while self.epoch < self.config.schedule.epochs:
-                    rate = self._set_learning_rate()
-                    for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
-                        epoch = self.epoch
-                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
-                        self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
-                        self._estimate()
-                        if stop() and self.samples_seen % len(self.train_data):
-                            return self._leave()
-                    self._end_epoch()
-                    if stop() and self.epoch < self.config.schedule.epochs:
+        with ExitStack() as leaving, deterministic(self.config.run.deterministic):
+            if not self._open(leaving, resume, fresh, allow_changed):
+                return True
+            while self.epoch < self.config.schedule.epochs:
+                rate = self._set_learning_rate()
+                for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
+                    epoch = self.epoch
+                    report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
+                    self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
+                    self._estimate()
+                    if stop() and self.samples_seen % len(self.train_data):
                         return self._leave()
-            finally:
-                self.loader.close()
-                self.tracker.close()
+                self._end_epoch()
+                if stop() and self.epoch < self.config.schedule.epochs:
+                    return self._leave()
         say(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}")
         return True
 
@@ -152,7 +150,7 @@ class Trainer:
         """Epochs finished."""
         return self.samples_seen // len(self.train_data)
 
-    def _open(self, resume: bool, fresh: bool, allow_changed: Collection[str]) -> bool:
+    def _open(self, leaving: ExitStack, resume: bool, fresh: bool, allow_changed: Collection[str]) -> bool:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
@@ -166,7 +164,7 @@ class Trainer:
         if split:
             pairs["val"] = fingerprint(self.val_data.pairs)
         self.surroundings = surroundings(self.config, self.device, pairs)
-        self.folder = open_run(self.config, resume, fresh, allow_changed)
+        self.folder = leaving.enter_context(open_run(self.config, resume, fresh, allow_changed))
         window = keeping.restore(self, allow_changed)
         if self.epoch >= self.config.schedule.epochs:
             say(
@@ -180,9 +178,12 @@ class Trainer:
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
                 dataset.prepare(progress=True)
+        keeping.require_room(self)
         self.loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
         total = self.step + steps_left(self.config, self.train_data, self.samples_seen)
         self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
+        leaving.callback(self.tracker.close)
+        leaving.callback(self.loader.close)
         return True
 
     def _set_learning_rate(self) -> float:
@@ -239,7 +240,7 @@ class Trainer:
     def _validate(self) -> None:
         value = self.validate(self.val_data)
         if value < self.best:
-            self.best = value
+            self.best, self.best_step = value, self.step
             keeping.save_best(self)
         self.tracker.write({"step": self.step, "epoch": self.epoch, "val/l1": value})
         self.tracker.say(f"epoch {self.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")

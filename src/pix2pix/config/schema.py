@@ -172,7 +172,9 @@ class RunConfig(Section):
     sample_every_epochs: Interval = Field(1, description="Epochs between sample grids; 0 never.")
     validate_every_epochs: Interval = Field(1, description="Epochs between validations; 0 never.")
     checkpoint_every_epochs: Count = Field(1, description="Epochs between checkpoints.")
-    keep_checkpoints: Count = Field(3, description="Checkpoints kept; older ones are deleted.")
+    keep_checkpoints: Annotated[int, Field(ge=2)] = Field(
+        3, description="Checkpoints kept, the best one beside them; older ones are deleted."
+    )
     sample_pairs: Count = Field(8, description="Pairs in a sample grid.")
 
 
