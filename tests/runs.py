@@ -1,5 +1,6 @@
 """Runs of seconds for the tests, and how two of them are compared: to the bit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -52,3 +53,14 @@ def assert_identical(a: Trainer, b: Trainer):
 
 def without_timing(path: Path) -> list[dict]:
     return [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(path)]
+
+
+def after(trainer: Trainer, steps: int) -> Callable[[], bool]:
+    """A stop after so many more updates than the run had when it was first asked."""
+    start = []
+
+    def stop() -> bool:
+        start.extend([trainer.step] * (not start))
+        return trainer.step >= start[0] + steps
+
+    return stop

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import runs
 import torch
 from commands import (
     SETTINGS,
@@ -247,9 +248,9 @@ def test_a_folder_in_which_one_may_not_write(trained):
 @pytest.mark.parametrize("limit", [100_000, 1000])
 def test_a_full_disk_is_found_before_the_first_step_and_leaves_what_is_there(limit):
     command = training()
-    calls = iter(range(100))
     config = load_config("demo", [*overrides(SETTINGS)[1::2], "run.output=out"])
-    assert not Trainer(config).fit(stop=lambda: next(calls) == 3)  # after the first of two epochs
+    trainer = Trainer(config)
+    assert not trainer.fit(stop=runs.after(trainer, 3))  # the first of two epochs
     before = contents(Path("out"))
     with files_no_larger_than(limit):
         result = pix2pix(*command)

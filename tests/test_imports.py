@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "identity": {"config", "errors", "runtime"},
     "keeping": {"checkpoint", "errors", "identity", "run_folder", "runtime", "weights"},
     "validation": {"data", "grids", "losses", "runtime"},
+    "epoch_end": {"data", "keeping", "tracking", "validation"},
     "trainer": {
-        *("config", "data", "identity", "keeping", "losses", "models", "networks", "plan", "run_folder", "runtime"),
-        *("tracking", "validation"),
+        *("config", "data", "epoch_end", "identity", "keeping", "losses", "models", "networks", "plan", "run_folder"),
+        *("runtime", "tracking", "validation"),
     },
     "cli": {"", "config", "data", "errors", "runtime", "trainer", "translate"},
     "__main__": {"cli"},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import TINY, pairs, picture, pix2pix
-from runs import assert_identical, make_config, without_timing
+from runs import after, assert_identical, make_config, without_timing
 
 from pix2pix import Trainer
 from pix2pix.config import config_keys, load_config
@@ -16,7 +16,7 @@ from pix2pix.identity import HARMLESS
 def stopped(config, steps: int) -> Trainer:
     """A run that was stopped after so many steps."""
     trainer = Trainer(config)
-    assert not trainer.fit(stop=lambda: trainer.step >= steps)
+    assert not trainer.fit(stop=after(trainer, steps))
     return trainer
 
 

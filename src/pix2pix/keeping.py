@@ -40,6 +40,7 @@ def save(trainer: "Trainer") -> None:
         samples_seen=trainer.samples_seen,
         surroundings=trainer.surroundings,
     )
+    trainer.saved_step = trainer.step
     for name in _HANDED_OUT:
         _save_weights(trainer, name)
 
@@ -65,6 +66,7 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
             "--output, or begin anew with --fresh"
         ) from None
     trainer.step, trainer.samples_seen = state["step"], state["samples_seen"]
+    trainer.saved_step = trainer.step
     trainer.best, trainer.best_step = state["best"], state["best_step"]
     for name in _HANDED_OUT:  # a crash may have come between the checkpoint and these
         if saved_step(trainer.folder / name) != trainer.step:

@@ -1,13 +1,13 @@
 """The training of image-to-image translation with conditional adversarial networks (Isola et al., CVPR 2017)."""
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
-from pix2pix import keeping, losses
+from pix2pix import epoch_end, keeping, losses
 from pix2pix.config import Config, learning_rate
 from pix2pix.data.augment import prepare
 from pix2pix.data.cache import Room
@@ -23,8 +23,9 @@ from pix2pix.run_folder import keep_config, open_run
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
-from pix2pix.tracking import METRICS, Tracker, duration, plot_losses
-from pix2pix.validation import mean_l1, write_sample_grid
+from pix2pix.runtime.signals import Stopped, unless_stopped
+from pix2pix.tracking import Tracker, duration
+from pix2pix.validation import Stop, mean_l1
 
 
 class Trainer:
@@ -48,7 +49,7 @@ class Trainer:
         settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas}
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **settings)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **settings)
-        self.step, self.samples_seen = 0, 0
+        self.step, self.samples_seen, self.saved_step = 0, 0, 0
         self.best, self.best_step = float("inf"), 0  # the lowest validation L1, and when
 
     # One update
@@ -118,7 +119,7 @@ class Trainer:
         resume: bool = False,
         fresh: bool = False,
         allow_changed: Collection[str] = (),
-        stop: Callable[[], bool] = lambda: False,
+        stop: Stop = lambda: False,
     ) -> bool:
         """Trains to the end of the schedule; True when it got there, False when `stop()` said to stop and all is saved.
 
@@ -128,20 +129,20 @@ class Trainer:
         """
         data = self.config.data
         with ExitStack() as leaving, deterministic(self.config.run.deterministic):
-            if not self._open(leaving, resume, fresh, allow_changed):
-                return True
-            while self.epoch < self.config.schedule.epochs:
-                rate = self._set_learning_rate()
-                for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
-                    epoch = self.epoch
-                    report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
-                    self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
-                    self._estimate()
-                    if stop() and self.samples_seen % len(self.train_data):
-                        return self._leave()
-                self._end_epoch()
-                if stop() and self.epoch < self.config.schedule.epochs:
-                    return self._leave()
+            try:
+                if not self._open(leaving, stop, resume, fresh, allow_changed):
+                    return True
+                epoch_end.make_up_for(self, stop)
+                while self.epoch < self.config.schedule.epochs:
+                    rate, epoch = self._set_learning_rate(), self.epoch
+                    start = self.samples_seen % len(self.train_data)
+                    for batch in unless_stopped(self.loader.epoch(epoch, start), stop):
+                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
+                        self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
+                        self._estimate()
+                    epoch_end.end(self, stop)
+            except Stopped:
+                return self._leave()
         say(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}")
         return True
 
@@ -150,7 +151,7 @@ class Trainer:
         """Epochs finished."""
         return self.samples_seen // len(self.train_data)
 
-    def _open(self, leaving: ExitStack, resume: bool, fresh: bool, allow_changed: Collection[str]) -> bool:
+    def _open(self, leaving: ExitStack, stop: Stop, resume: bool, fresh: bool, allow_changed: Collection[str]) -> bool:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
@@ -166,7 +167,7 @@ class Trainer:
         self.surroundings = surroundings(self.config, self.device, pairs)
         self.folder = leaving.enter_context(open_run(self.config, resume, fresh, allow_changed))
         window = keeping.restore(self, allow_changed)
-        if self.epoch >= self.config.schedule.epochs:
+        if self.epoch >= self.config.schedule.epochs and not epoch_end.left_over(self):
             say(
                 f"this run is finished: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}; "
                 "--fresh starts it anew"
@@ -177,7 +178,7 @@ class Trainer:
             say(f"continuing from step {self.step} (epoch {self.epoch + 1})")
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
-                dataset.prepare(progress=True)
+                dataset.prepare(progress=True, stop=stop)
         keeping.require_room(self)
         self.loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
         total = self.step + steps_left(self.config, self.train_data, self.samples_seen)
@@ -202,25 +203,13 @@ class Trainer:
             if advice := slow_run_advice(self.config, self.folder, total):
                 self.tracker.say(advice)
 
-    def _end_epoch(self) -> None:
-        """What is due after an epoch: validation, the sample grid, the checkpoint; all after the last one."""
-        self.tracker.pause()
-        self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
-        run, last = self.config.run, self.epoch == self.config.schedule.epochs
-        if self.val_data is not None and _due(self.epoch, run.validate_every_epochs, last):
-            self._validate()
-        if _due(self.epoch, run.sample_every_epochs, last):
-            self._sample()
-        plot_losses(self.folder / METRICS, self.folder / "loss.png")
-        if _due(self.epoch, run.checkpoint_every_epochs, last):
-            keeping.save(self)
-        self.tracker.resume()
-
     def _leave(self) -> bool:
-        self.tracker.pause()
-        self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
-        keeping.save(self)
-        self.tracker.say(f"stopped at step {self.step}, all saved in {self.folder}; the same command goes on from here")
+        if self.step != self.saved_step:
+            self.tracker.pause()
+            self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
+            keeping.save(self)
+        what = f"all saved in {self.folder}" if self.step else "with nothing to save"
+        say(f"stopped at step {self.step}, {what}; the same command goes on from here")
         return False
 
     @property
@@ -233,31 +222,12 @@ class Trainer:
         with inference(self.best_generator) as generator, self._autocast():
             return generator(x.to(self.device)).float()
 
-    def validate(self, dataset: PairedDataset) -> float:
+    def validate(self, dataset: PairedDataset, stop: Stop = lambda: False) -> float:
         """The mean L1 between translations and targets of a data set, in [-1, 1] units."""
-        return mean_l1(self.translate, dataset)
-
-    def _validate(self) -> None:
-        value = self.validate(self.val_data)
-        if value < self.best:
-            self.best, self.best_step = value, self.step
-            keeping.save_best(self)
-        self.tracker.write({"step": self.step, "epoch": self.epoch, "val/l1": value})
-        self.tracker.say(f"epoch {self.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")
-
-    def _sample(self) -> None:
-        """The grid of fixed validation pairs, or of training pairs where there are no others."""
-        data = self.config.data
-        dataset = self.val_data if self.val_data is not None else open_fixed(data, "train")
-        path = self.folder / "samples" / f"epoch_{self.epoch:04d}.png"
-        write_sample_grid(path, self.translate, dataset, self.config.run.sample_pairs)
+        return mean_l1(self.translate, dataset, stop)
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
-
-
-def _due(epoch: int, every: int, last: bool) -> bool:
-    return every > 0 and (last or epoch % every == 0)

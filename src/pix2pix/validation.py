@@ -12,24 +12,31 @@ from pix2pix.data.dataset import PairedDataset
 from pix2pix.data.images import write_image
 from pix2pix.grids import comparison_grid
 from pix2pix.runtime.files import replace_atomically
+from pix2pix.runtime.signals import unless_stopped
 
 Translate = Callable[[Tensor], Tensor]  # [B, C, H, W] in [-1, 1] to the same, on any device
+Stop = Callable[[], bool]
 
 
 @torch.no_grad()
-def mean_l1(translate: Translate, dataset: PairedDataset) -> float:
-    """The mean L1 between translations and targets of a data set, in [-1, 1] units."""
+def mean_l1(translate: Translate, dataset: PairedDataset, stop: Stop = lambda: False) -> float:
+    """The mean L1 between translations and targets of a data set, in [-1, 1] units. May raise Stopped."""
     total = 0.0
-    for pair in (dataset[i] for i in range(len(dataset))):
+    for pair in (dataset[i] for i in unless_stopped(range(len(dataset)), stop)):
         fake = translate(to_float(pair["input"][None]))
         total += losses.l1(fake, to_float(pair["target"][None]).to(fake.device)).item()
     return total / len(dataset)
 
 
-def write_sample_grid(path: Path, translate: Translate, dataset: PairedDataset, count: int) -> None:
-    """Writes a comparison of the first `count` pairs' translations with their targets. Raises CheckpointError."""
+def write_sample_grid(
+    path: Path, translate: Translate, dataset: PairedDataset, count: int, stop: Stop = lambda: False
+) -> None:
+    """Writes a comparison of the first `count` pairs' translations with their targets.
+
+    Raises CheckpointError, and Stopped once `stop()` is true.
+    """
     rows = []
-    for index in range(min(count, len(dataset))):
+    for index in unless_stopped(range(min(count, len(dataset))), stop):
         pair = dataset[index]
         fake = to_pixels(translate(to_float(pair["input"][None])))[0].cpu()
         rows.append([image.permute(1, 2, 0).numpy() for image in (pair["input"], fake, pair["target"])])

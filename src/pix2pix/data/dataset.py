@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from pix2pix.data.geometry import central_crop
 from pix2pix.data.images import image_size, resize
 from pix2pix.data.pairs import Pair, find_pairs
 from pix2pix.data.threads import for_each
+from pix2pix.runtime.signals import Stopped
 
 # What of a config does not change the pictures that are kept.
 _NOT_KEPT = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
@@ -102,15 +103,21 @@ class PairedDataset(Dataset):
         recipe = (self.load_size, self.interpolation, self.central, self._sides, PIL.__version__, np.__version__)
         return cache_key(self.pairs, repr(recipe))
 
-    def prepare(self, progress: bool = False) -> "PairedDataset":
+    def prepare(self, progress: bool = False, stop: Callable[[], bool] = lambda: False) -> "PairedDataset":
         """Fills the cache, or reads every header where there is none: what is broken is found before training starts.
 
-        Raises DataError, naming the file. Returns itself.
+        Raises DataError, naming the file, and Stopped once `stop()` is true. Returns itself.
         """
+
+        def unless_stopped(index: int) -> list[np.ndarray] | None:
+            if stop():
+                raise Stopped
+            return self.pairs[index].check() if self._cache is None else self._read(index)
+
         if self._cache is None:
-            for_each(len(self.pairs), lambda index: self.pairs[index].check(), progress)
+            for_each(len(self.pairs), unless_stopped, progress)
         else:
-            self._cache.prepare(self._read, progress)
+            self._cache.prepare(unless_stopped, progress)
         return self
 
     def _read(self, index: int) -> list[np.ndarray]:
