@@ -37,7 +37,7 @@ def make_up_for(trainer: "Trainer", stop: Stop) -> None:
 
 def _do(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
     trainer.tracker.pause()
-    trainer.tracker.require_finite(generator=trainer.generator, discriminator=trainer.discriminator)
+    keeping.require_finite(trainer, weights=True)
     if validate:
         _validate(trainer, stop)
     if sample:
@@ -82,4 +82,6 @@ def _grid_path(trainer: "Trainer") -> Path:
 def _sample(trainer: "Trainer", stop: Stop) -> None:
     """The grid of fixed validation pairs, or of training pairs where there are no others."""
     dataset = trainer.val_data if trainer.val_data is not None else open_fixed(trainer.config.data, "train")
-    write_sample_grid(_grid_path(trainer), trainer.translate, dataset, trainer.config.run.sample_pairs, stop)
+    path = _grid_path(trainer)
+    if odd := write_sample_grid(path, trainer.translate, dataset, trainer.config.run.sample_pairs, stop):
+        trainer.tracker.say(f"warning: at step {trainer.step} {odd}: see {path}; a lower optimizer.lr may help")

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 from torch.optim import Optimizer
 
 from pix2pix.checkpoint import load_newest, save_checkpoint
-from pix2pix.errors import CheckpointError
+from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.identity import check_surroundings
 from pix2pix.run_folder import CHECKPOINTS
 from pix2pix.runtime import files
+from pix2pix.runtime.finite import all_finite
 from pix2pix.weights import save_weights, saved_step
 
 if TYPE_CHECKING:
     from pix2pix.trainer import Trainer
 
 _HANDED_OUT = ("gen.pt", "dis.pt")
+_NAMED = 8  # files in a message
 _A_TENSOR = 400  # bytes that a file spends on a tensor beside its numbers, at most
 
 
@@ -26,7 +28,8 @@ def parts(trainer: "Trainer") -> dict[str, Any]:
 
 
 def save(trainer: "Trainer") -> None:
-    """Writes a checkpoint, then the weights files. Raises CheckpointError."""
+    """Writes a checkpoint, then the weights files. Raises CheckpointError; NonFiniteError, and nothing is written."""
+    require_finite(trainer, weights=True)
     state = {name: part.state_dict() for name, part in parts(trainer).items()}
     state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
     state |= {"window": trainer.tracker.window(), "surroundings": trainer.surroundings}
@@ -56,10 +59,10 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
     check_surroundings(trainer.folder, state["surroundings"], trainer.surroundings, allow_changed)
     try:
         for name, part in parts(trainer).items():
+            if isinstance(part, Optimizer):  # what the config and the device say, not what they said then
+                for group in state[name]["param_groups"]:
+                    group |= {key: part.defaults[key] for key in ("betas", "fused")}
             part.load_state_dict(state[name])
-            if isinstance(part, Optimizer):
-                for group in part.param_groups:
-                    group["betas"] = trainer.config.optimizer.betas  # the config's, where it was allowed to change
     except (KeyError, ValueError, RuntimeError):
         raise CheckpointError(
             f"{trainer.folder / CHECKPOINTS}: step {state['step']} is of networks of another shape; choose another "
@@ -72,6 +75,38 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
         if saved_step(trainer.folder / name) != trainer.step:
             _save_weights(trainer, name)
     return state["window"]
+
+
+def require_finite(trainer: "Trainer", weights: bool = False) -> None:
+    """Raises NonFiniteError where a loss or a gradient was not finite since the last call; looks at weights if told."""
+    saved = trainer.saved_step
+    last = f"the last checkpoint is that of step {saved}" if saved else "there is no checkpoint yet"
+    remedy = (
+        f"nothing of it was applied or saved, and {last}; look at the data, go on with a "
+        "lower rate (--set optimizer.lr=... --allow-changed optimizer.lr), or begin anew with --fresh"
+    )
+    if found := trainer.guard.first():
+        step, names = found
+        raise NonFiniteError(
+            f"{trainer.folder}: at step {step} {', '.join(names)} became infinite or not a number"
+            f"{_blame(trainer, step)}; {remedy}"
+        )
+    trainer.batches.clear()
+    for name in ("generator", "discriminator") if weights else ():
+        if not all_finite(getattr(trainer, name)):
+            where = f"{trainer.folder}: by step {trainer.step} the {name}'s weights"
+            raise NonFiniteError(f"{where} are infinite or not a number; {remedy}")
+
+
+def _blame(trainer: "Trainer", step: int) -> str:
+    """The files of a step's batch; of those, only the ones that are not finite themselves where there are any."""
+    if step not in trainer.batches:
+        return ""
+    indices, data = trainer.batches[step].tolist(), trainer.train_data
+    broken = [i for i in indices if not all(data[i][side].isfinite().all() for side in ("input", "target"))]
+    files = [file for i in broken or indices for file in data.files(i)]
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return f", {'in' if broken else 'with'} {', '.join(files[:_NAMED])}{more}"
 
 
 def save_best(trainer: "Trainer") -> None:

@@ -22,6 +22,7 @@ from pix2pix.plan import describe, slow_run_advice, steps_left
 from pix2pix.run_folder import keep_config, open_run
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
+from pix2pix.runtime.finite import FiniteGuard
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
 from pix2pix.runtime.signals import Stopped, unless_stopped
 from pix2pix.tracking import Tracker, duration
@@ -46,10 +47,13 @@ class Trainer:
         self.generator = build_generator(config, in_channels, out_channels).to(self.device)
         self.discriminator = build_discriminator(config, in_channels, out_channels).to(self.device)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
-        settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas}
+        fused = self.device.type == "cuda" or None  # it can leave a step out without the host
+        settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas, "fused": fused}
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **settings)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **settings)
+        self.guard = FiniteGuard(self.device)
         self.step, self.samples_seen, self.saved_step = 0, 0, 0
+        self.batches: dict[int, Tensor] = {}  # of the steps whose numbers nobody has looked at: indices into the data
         self.best, self.best_step = float("inf"), 0  # the lowest validation L1, and when
 
     # One update
@@ -59,6 +63,7 @@ class Trainer:
 
         Returns the losses as scalars: `d/real`, `d/fake`, `g/gan`, `g/l1` (unweighted), and the two objectives `d/loss`
         and `g/loss`. Both updates judge the same fake; in either order, the later one meets the earlier one's network.
+        Where a loss or a gradient is not finite, this and every later update changes nothing: `guard.first()` tells.
         """
         seed_torch(self.config.run.seed, STEP, self.step)  # dropout follows from the step alone
         with self._autocast():
@@ -81,8 +86,7 @@ class Trainer:
         real_loss = loss(self._judge(x, y), True)
         fake_loss = loss(self._judge(x, fake), False)
         total = (real_loss + fake_loss) / 2
-        _descend(self.discriminator_optimizer, total)
-        return {"d/loss": total, "d/real": real_loss, "d/fake": fake_loss}
+        return self._descend(self.discriminator_optimizer, {"d/loss": total, "d/real": real_loss, "d/fake": fake_loss})
 
     def _update_generator(self, x: Tensor, y: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Fake towards 1, and close to the target (eq. 4)."""
@@ -92,8 +96,14 @@ class Trainer:
         gan = losses.generator_adversarial(self._judge(condition, fake), settings.adversarial)
         l1 = losses.l1(fake, y)
         total = settings.lambda_gan * gan + settings.lambda_l1 * l1
-        _descend(self.generator_optimizer, total)
-        return {"g/loss": total, "g/gan": gan, "g/l1": l1}
+        return self._descend(self.generator_optimizer, {"g/loss": total, "g/gan": gan, "g/l1": l1})
+
+    def _descend(self, optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Steps down the first of the terms, unless one of them or a gradient is not finite, now or before."""
+        optimizer.zero_grad(set_to_none=True)
+        next(iter(terms.values())).backward()
+        self.guard.apply(optimizer, terms, self.step + 1)
+        return terms
 
     def _judge(self, condition: Tensor, image: Tensor) -> Tensor:
         with self._autocast():
@@ -138,6 +148,9 @@ class Trainer:
                     start = self.samples_seen % len(self.train_data)
                     for batch in unless_stopped(self.loader.epoch(epoch, start), stop):
                         report = self.train_step(*prepare(batch, self.device, data.augment, data.crop))
+                        self.batches[self.step] = batch["index"]
+                        if self.tracker.is_due(self.step):
+                            keeping.require_finite(self)
                         self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
                         self._estimate()
                     epoch_end.end(self, stop)
@@ -206,7 +219,6 @@ class Trainer:
     def _leave(self) -> bool:
         if self.step != self.saved_step:
             self.tracker.pause()
-            self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
             keeping.save(self)
         what = f"all saved in {self.folder}" if self.step else "with nothing to save"
         say(f"stopped at step {self.step}, {what}; the same command goes on from here")
@@ -225,9 +237,3 @@ class Trainer:
     def validate(self, dataset: PairedDataset, stop: Stop = lambda: False) -> float:
         """The mean L1 between translations and targets of a data set, in [-1, 1] units."""
         return mean_l1(self.translate, dataset, stop)
-
-
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
