@@ -468,7 +468,8 @@ def test_a_spawned_process_shares_memory(root):
 def room(monkeypatch):
     """A run of two splits on a machine with so much free memory and disk: where each is kept."""
     monkeypatch.setattr(cache_module, "free_memory", lambda: room.memory)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=room.disk))
+    for module in (cache_module, cache_file):
+        monkeypatch.setattr(module, "free_space", lambda path: room.disk)
     room = SimpleNamespace(memory=0, disk=0)
     return room
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import EVERYTHING, noise, save_halves
 from PIL import Image
+from runs import after
 
 from pix2pix import Trainer, load_generator
 from pix2pix.config import AugmentConfig, DataConfig, config_from_dict
@@ -121,7 +122,7 @@ def test_a_native_run_trains_validates_stops_and_samples(root, tmp_path, capsys)
     assert "train in memory, " in plan
     for _ in range(20):  # stopped after every step, with other workers and no cache
         pieces = Trainer(config(tmp_path / "pieces", data | {"cache": "off", "workers": 2}))
-        if pieces.fit(stop=lambda: True):
+        if pieces.fit(stop=after(pieces, 1)):
             break
     first, second = whole.generator.state_dict(), pieces.generator.state_dict()
     assert whole.step == pieces.step == 6 and all(torch.equal(first[key], second[key]) for key in first)

@@ -14,10 +14,10 @@ import pytest
 from download_server import ARCHIVE, FILES, serving, tree
 
 from pix2pix.data import download as module
-from pix2pix.data import staging
 from pix2pix.data.download import download
 from pix2pix.data.staging import making, staged
 from pix2pix.errors import CheckpointError
+from pix2pix.runtime import claims
 
 CHILD = """
 import sys, time
@@ -104,7 +104,7 @@ def test_only_what_is_ours_is_cleared(tmp_path):
 
 
 def test_a_claim_is_whose_process_lives(tmp_path, monkeypatch):
-    folder, host, me = tmp_path / "tiny", staging._host(), psutil.Process()
+    folder, host, me = tmp_path / "tiny", claims._host(), psutil.Process()
     parent = psutil.Process(os.getppid())
     dead = [
         f"{parent.pid}-{parent.create_time() - 100:.2f}-{host}",  # its number is another's now
@@ -132,7 +132,7 @@ def test_a_claim_is_whose_process_lives(tmp_path, monkeypatch):
 def test_a_claim_of_a_process_that_is_dead_but_not_yet_buried(tmp_path):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         dying = psutil.Process(process.pid)
-        claim = tmp_path / f".tiny.claim-{process.pid}-{dying.create_time():.2f}-{staging._host()}"
+        claim = tmp_path / f".tiny.claim-{process.pid}-{dying.create_time():.2f}-{claims._host()}"
         claim.touch()
         with pytest.raises(CheckpointError, match=str(process.pid)), making(tmp_path / "tiny"):
             pass
@@ -145,7 +145,7 @@ def test_a_claim_of_a_process_that_is_dead_but_not_yet_buried(tmp_path):
 
 def test_never_two_at_once(tmp_path, monkeypatch):
     inside, most, lock, done = 0, [0], threading.Lock(), []
-    monkeypatch.setattr(staging, "_TRIES", 400)
+    monkeypatch.setattr(claims, "_TRIES", 400)
 
     def make(number):
         nonlocal inside

@@ -3,15 +3,15 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from runs import after, assert_identical, make_config, without_timing
 
-from pix2pix import Trainer, keeping
+from pix2pix import Trainer
 from pix2pix.checkpoint import list_checkpoints
-from pix2pix.config import config_from_dict, dump_config, load_config
+from pix2pix.config import dump_config, load_config
 from pix2pix.data.augment import to_float
 from pix2pix.data.forms import image_forms
 from pix2pix.data.images import write_picture
@@ -21,52 +21,6 @@ from pix2pix.plan import slow_run_advice
 from pix2pix.runtime.acceleration import pick_device
 from pix2pix.tracking import Tracker, duration, read_metrics
 from pix2pix.weights import load_generator_file
-
-
-def make_config(output: Path, **sections):
-    """A run of seconds: six drawn facades of 32 pixels, two channels wide, dropout on."""
-    base = {
-        "data": {
-            "layout": "synthetic",
-            "direction": "b2a",
-            "image_size": 32,
-            "load_size": 36,
-            "flip": True,
-            "batch_size": 2,
-            "synthetic": {"train": 5, "val": 2, "test": 1},
-        },
-        "model": {
-            "generator": {"base_channels": 2, "norm": "instance_affine", "dropout_up": [5, 4]},
-            "discriminator": {"base_channels": 2, "n_layers": 2, "norm": "instance_affine"},
-        },
-        "schedule": {"epochs": 3, "decay_epochs": 1},
-        "run": {"output": str(output), "log_every_steps": 2, "device": "cpu"},
-    }
-    for name, values in sections.items():
-        base[name] = base[name] | values if name in base else values
-    return config_from_dict(base, "test")
-
-
-def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """Every number that training changes, optimizers included."""
-    flat = {}
-    for name, part in keeping.parts(trainer).items():
-        state = part.state_dict()
-        if "state" in state:
-            state = {f"{i}.{k}": v for i, values in state["state"].items() for k, v in values.items()}
-        flat |= {f"{name}.{k}": v for k, v in state.items()}
-    return flat
-
-
-def assert_identical(a: Trainer, b: Trainer):
-    first, second = weights_of(a), weights_of(b)
-    assert first.keys() == second.keys()
-    assert [k for k in first if not torch.equal(first[k], second[k])] == []
-
-
-def without_timing(path: Path) -> list[dict]:
-    return [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(path)]
-
 
 WORKERS = {"cache": "off", "workers": 2}
 
@@ -104,7 +58,7 @@ def test_stopped_anywhere_and_continued_is_identical_to_the_bit(tmp_path, varian
     assert whole.fit() is True
     for _ in range(20):
         pieces = Trainer(config("pieces"))
-        if pieces.fit(stop=lambda: True):
+        if pieces.fit(stop=after(pieces, 1)):
             break
     else:
         pytest.fail("never finished")
@@ -190,7 +144,9 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
     )
     Trainer(config).fit()
     folder = tmp_path / "run" / "checkpoints"
-    assert sorted(path.name for path in folder.iterdir()) == ["step_00000006", "step_00000009"]
+    best = torch.load(tmp_path / "run" / "best.pt", weights_only=True)["step"]
+    assert best == 3  # it stays though it is old
+    assert sorted(path.name for path in folder.iterdir()) == [f"step_0000000{step}" for step in (3, 6, 9)]
     state = folder / "step_00000009" / "state.pt"
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
@@ -201,7 +157,7 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
     assert "step_00000009: state.pt is damaged; passed over" in said
     assert "continuing from step 6 (epoch 3)" in said
     assert again.step == 9
-    assert [path.name for path in list_checkpoints(folder)] == ["step_00000009", "step_00000006"]
+    assert [path.name for path in list_checkpoints(folder)] == [f"step_0000000{step}" for step in (9, 6, 3)]
     assert (folder / "step_00000009.damaged").is_dir()
     Trainer(config).fit()
     assert "this run is finished" in capsys.readouterr().out
@@ -261,7 +217,7 @@ def test_metrics_cut_back_drops_what_came_after_the_checkpoint(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_path):
     run = {"output": str(tmp_path / "run"), "log_every_steps": 100}
     trainer = Trainer(make_config(tmp_path / "run", run=run, optimizer={"lr": 1e30}))
-    with pytest.raises(NonFiniteError, match=r"metrics.jsonl: .*weights became infinite .* lower optimizer.lr"):
+    with pytest.raises(NonFiniteError, match=r"run: at step \d .* became infinite .* a lower rate"):
         trainer.fit()
     assert not (tmp_path / "run" / "gen.pt").exists()
     assert not (tmp_path / "run" / "checkpoints").exists()

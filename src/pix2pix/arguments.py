@@ -38,6 +38,14 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
     start = train.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="insist that there is a run to go on with")
     start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start anew")
+    train.add_argument(
+        "--allow-changed",
+        action="append",
+        default=[],
+        type=_not_empty,
+        metavar="KEY",
+        help="go on although this key or section differs from the earlier run's; `data` also allows other pairs",
+    )
 
 
 def _add_check(verbs: argparse._SubParsersAction) -> None:

@@ -1,20 +1,61 @@
 """Checkpoints: a folder that is complete or not there, its manifest written last, the newest whole one used."""
 
 import hashlib
+import io
 import json
 import os
+import pickle
 import shutil
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.serialization import config
 
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.console import say
-from pix2pix.runtime.files import save_tensors, writing
+from pix2pix.runtime.files import writing
 
 VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
+_WORTH_A_THREAD = 1 << 16  # bytes
+
+
+class _HashedFile(io.FileIO):
+    """A file that is hashed while it is written: the disk and the digest are busy at the same time."""
+
+    def __init__(self, path: Path, pool: ThreadPoolExecutor):
+        super().__init__(path, "w")
+        self.pool, self.digest, self.size = pool, hashlib.sha256(), 0
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if len(view) < _WORTH_A_THREAD:
+            self.digest.update(view)
+            self._write(view)
+        else:
+            hashed = self.pool.submit(self.digest.update, view)
+            try:
+                self._write(view)
+            finally:
+                hashed.result()  # the buffer is the caller's
+        return len(view)
+
+    def _write(self, view: memoryview) -> None:
+        self.size += len(view)
+        while view:
+            view = view[super().write(view) :]
+
+
+def _write(path: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """Writes a state and flushes it to the disk; returns its entry in the manifest."""
+    quick = config.patch({"save.compute_crc32": False})  # our digest tells more
+    with ThreadPoolExecutor(1) as pool, _HashedFile(path, pool) as file, quick:
+        torch.save(state, file)
+        os.fsync(file.fileno())
+    return {"bytes": file.size, "sha256": file.digest.hexdigest()}
 
 
 def _sha256(path: Path) -> str:
@@ -35,21 +76,23 @@ def _fsync(path: Path) -> None:
         os.close(handle)
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any], step: int, keep: int) -> Path:
-    """Writes `state` to `folder/step_<step>/` and then deletes all but the newest `keep`. Returns its path.
+def save_checkpoint(
+    folder: Path, state: dict[str, Any], step: int, keep: int, also: Collection[int] = (), **facts: Any
+) -> Path:
+    """Writes `state` to `folder/step_<step>/`, then deletes all but the newest `keep` and those of the steps `also`.
 
-    A crash at any point leaves every earlier checkpoint whole. Raises CheckpointError.
+    `facts` go into the manifest, for people. A crash at any point leaves every earlier checkpoint whole. Returns the
+    checkpoint's path. Raises CheckpointError.
     """
-    final = folder / f"step_{step:08d}"
+    final = folder / _name(step)
     temporary = folder / f"{final.name}.tmp-{os.getpid()}"
     with writing(final):
         if not final.exists():
             try:
-                temporary.mkdir(parents=True)
-                save_tensors(temporary / _STATE, state)
-                _fsync(temporary / _STATE)
-                size, digest = (temporary / _STATE).stat().st_size, _sha256(temporary / _STATE)
-                manifest = {"version": VERSION, "step": step, "files": {_STATE: {"bytes": size, "sha256": digest}}}
+                folder.mkdir(exist_ok=True)  # the run folder itself may have been taken away, and is not made anew
+                temporary.mkdir()
+                files = {_STATE: _write(temporary / _STATE, state)}
+                manifest = {"version": VERSION, "step": step, **facts, "files": files}
                 (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=1))
                 _fsync(temporary / _MANIFEST)
                 _fsync(temporary)
@@ -57,9 +100,22 @@ def save_checkpoint(folder: Path, state: dict[str, Any], step: int, keep: int) -
                 _fsync(folder)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+        kept = {_name(step) for step in also}
         for old in list_checkpoints(folder)[keep:]:
-            shutil.rmtree(old)
+            if old.name not in kept:
+                _remove(old)
     return final
+
+
+def _name(step: int) -> str:
+    return f"step_{step:08d}"
+
+
+def _remove(path: Path) -> None:
+    """Deletes a checkpoint under another name, so that one which is half gone is never taken for a damaged one."""
+    going = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    os.rename(path, going)
+    shutil.rmtree(going)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -68,11 +124,15 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def _damage(path: Path) -> str | None:
-    """Why a checkpoint cannot be used, or None."""
+    """Why a checkpoint cannot be used, or None. Raises CheckpointError where only a newer pix2pix can tell."""
     try:
-        manifest = json.loads((path / _MANIFEST).read_text())
+        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         if manifest["version"] > VERSION:
-            return "was written by a newer pix2pix"
+            raise CheckpointError(
+                f"{path}: was written by a newer pix2pix; upgrade, choose another --output, or begin anew with --fresh"
+            )
+        if _STATE not in manifest["files"]:
+            return f"{_MANIFEST} is damaged"
         for name, written in manifest["files"].items():
             file = path / name
             if file.stat().st_size != written["bytes"] or _sha256(file) != written["sha256"]:
@@ -86,7 +146,7 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
     """The state of the newest whole checkpoint, or None where there is none at all.
 
     Damaged ones that are newer are named and renamed to `<name>.damaged`, so that the run can write there again.
-    Raises CheckpointError where there are checkpoints and none is whole.
+    Raises CheckpointError where there are checkpoints and none is whole, or the newest is a newer pix2pix's.
     """
     damaged = []
     for path in list_checkpoints(folder):
@@ -94,11 +154,22 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
             say(f"{path}: {reason}; passed over")
             damaged.append(path)
             continue
+        state = _load(path / _STATE, device)
         for other in damaged:
             with writing(other):
                 shutil.rmtree(f"{other}.damaged", ignore_errors=True)
                 other.rename(f"{other}.damaged")
-        return torch.load(path / _STATE, map_location=device, weights_only=True)
+        return state
     if damaged:
         raise CheckpointError(f"{folder}: no checkpoint there can be used; start anew with --fresh")
     return None
+
+
+def _load(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError, TypeError):
+        # It is as its manifest says: it was made so.
+        raise CheckpointError(
+            f"{path}: is no checkpoint of pix2pix; choose another --output, or begin anew with --fresh"
+        ) from None

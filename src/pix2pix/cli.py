@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pix2pix.arguments import parser
@@ -11,16 +12,17 @@ from pix2pix.errors import Pix2PixError
 
 
 def _train(args: argparse.Namespace) -> int:
-    from pix2pix.config import locate_config
-    from pix2pix.runtime.console import say
     from pix2pix.runtime.signals import stop_on_signals
-    from pix2pix.trainer import Trainer
 
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop:  # before torch is imported, which takes seconds
+        from pix2pix.config import locate_config
+        from pix2pix.runtime.console import say
+        from pix2pix.trainer import Trainer
+
         path, kind = locate_config(args.config)
         say(f"config {path} ({kind})")
         trainer = Trainer(_train_config(args))
-        finished = trainer.fit(resume=args.resume, fresh=args.fresh, stop=lambda: bool(stop))
+        finished = trainer.fit(args.resume, args.fresh, args.allow_changed, stop=lambda: bool(stop))
         return 0 if finished else stop.exit_code
 
 
@@ -36,6 +38,17 @@ def _train_config(args: argparse.Namespace):
 
 
 def _sample(args: argparse.Namespace) -> int:
+    from pix2pix.runtime.signals import Stopped, stop_on_signals
+
+    with stop_on_signals() as stop:
+        try:
+            return _translate(args, lambda: bool(stop))
+        except Stopped:
+            print("stopped; every picture that was written is whole")
+            return stop.exit_code
+
+
+def _translate(args: argparse.Namespace, stop: Callable[[], bool]) -> int:
     from pix2pix.errors import ConfigError
     from pix2pix.translate import load_generator, translate_files, translate_split
 
@@ -45,10 +58,10 @@ def _sample(args: argparse.Namespace) -> int:
     output = Path(args.output or Path(args.weights).parent / "translated")
     if args.input is None:
         config, split = _sample_data(args, translator.config)
-        count, grid = translate_split(translator, config, split, output)
+        count, grid = translate_split(translator, config, split, output, stop)
         print(f"{count} translations in {output / split}, compared with their targets in {grid}")
         return 0
-    count, failed = translate_files(translator, args.input, output)
+    count, failed = translate_files(translator, args.input, output, stop)
     print(f"{count} translations in {output}")
     for error in failed:
         print(f"error: {error}", file=sys.stderr)

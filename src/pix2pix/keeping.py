@@ -1,15 +1,24 @@
 """What a run keeps, and goes on from: its state in a checkpoint, and the weights that it hands out."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch.optim import Optimizer
 
 from pix2pix.checkpoint import load_newest, save_checkpoint
+from pix2pix.errors import CheckpointError, NonFiniteError
+from pix2pix.identity import check_surroundings
 from pix2pix.run_folder import CHECKPOINTS
+from pix2pix.runtime import files
+from pix2pix.runtime.finite import all_finite
 from pix2pix.weights import save_weights, saved_step
 
 if TYPE_CHECKING:
     from pix2pix.trainer import Trainer
+
+_HANDED_OUT = ("gen.pt", "dis.pt")
+_NAMED = 8  # files in a message
+_A_TENSOR = 400  # bytes that a file spends on a tensor beside its numbers, at most
 
 
 def parts(trainer: "Trainer") -> dict[str, Any]:
@@ -19,43 +28,104 @@ def parts(trainer: "Trainer") -> dict[str, Any]:
 
 
 def save(trainer: "Trainer") -> None:
-    """Writes a checkpoint, then the weights files. Raises CheckpointError."""
+    """Writes a checkpoint, then the weights files. Raises CheckpointError; NonFiniteError, and nothing is written."""
+    require_finite(trainer, weights=True)
     state = {name: part.state_dict() for name, part in parts(trainer).items()}
     state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
-    state["window"] = trainer.tracker.window()
-    save_checkpoint(trainer.folder / CHECKPOINTS, state, trainer.step, trainer.config.run.keep_checkpoints)
-    _hand_out(trainer)
+    state |= {"window": trainer.tracker.window(), "surroundings": trainer.surroundings}
+    state["best_step"] = trainer.best_step
+    save_checkpoint(
+        trainer.folder / CHECKPOINTS,
+        state,
+        trainer.step,
+        trainer.config.run.keep_checkpoints,
+        also=[trainer.best_step],
+        samples_seen=trainer.samples_seen,
+        surroundings=trainer.surroundings,
+    )
+    trainer.saved_step = trainer.step
+    for name in _HANDED_OUT:
+        _save_weights(trainer, name)
 
 
-def restore(trainer: "Trainer") -> dict | None:
+def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | None:
     """Puts the newest whole checkpoint into a trainer; returns what it kept of the tracker, None where there is none.
 
-    Raises CheckpointError.
+    Raises CheckpointError, and DataError where the data are other ones and `allow_changed` does not say so.
     """
     state = load_newest(trainer.folder / CHECKPOINTS, trainer.device)
     if state is None:
         return None
-    for name, part in parts(trainer).items():
-        part.load_state_dict(state[name])
-    trainer.step, trainer.samples_seen, trainer.best = state["step"], state["samples_seen"], state["best"]
-    _hand_out(trainer)  # a crash may have come between the checkpoint and these
+    check_surroundings(trainer.folder, state["surroundings"], trainer.surroundings, allow_changed)
+    try:
+        for name, part in parts(trainer).items():
+            if isinstance(part, Optimizer):  # what the config and the device say, not what they said then
+                for group in state[name]["param_groups"]:
+                    group |= {key: part.defaults[key] for key in ("betas", "fused")}
+            part.load_state_dict(state[name])
+    except (KeyError, ValueError, RuntimeError):
+        raise CheckpointError(
+            f"{trainer.folder / CHECKPOINTS}: step {state['step']} is of networks of another shape; choose another "
+            "--output, or begin anew with --fresh"
+        ) from None
+    trainer.step, trainer.samples_seen = state["step"], state["samples_seen"]
+    trainer.saved_step = trainer.step
+    trainer.best, trainer.best_step = state["best"], state["best_step"]
+    for name in _HANDED_OUT:  # a crash may have come between the checkpoint and these
+        if saved_step(trainer.folder / name) != trainer.step:
+            _save_weights(trainer, name)
     return state["window"]
+
+
+def require_finite(trainer: "Trainer", weights: bool = False) -> None:
+    """Raises NonFiniteError where a loss or a gradient was not finite since the last call; looks at weights if told."""
+    saved = trainer.saved_step
+    last = f"the last checkpoint is that of step {saved}" if saved else "there is no checkpoint yet"
+    remedy = (
+        f"nothing of it was applied or saved, and {last}; look at the data, go on with a "
+        "lower rate (--set optimizer.lr=... --allow-changed optimizer.lr), or begin anew with --fresh"
+    )
+    if found := trainer.guard.first():
+        step, names = found
+        raise NonFiniteError(
+            f"{trainer.folder}: at step {step} {', '.join(names)} became infinite or not a number"
+            f"{_blame(trainer, step)}; {remedy}"
+        )
+    trainer.batches.clear()
+    for name in ("generator", "discriminator") if weights else ():
+        if not all_finite(getattr(trainer, name)):
+            where = f"{trainer.folder}: by step {trainer.step} the {name}'s weights"
+            raise NonFiniteError(f"{where} are infinite or not a number; {remedy}")
+
+
+def _blame(trainer: "Trainer", step: int) -> str:
+    """The files of a step's batch; of those, only the ones that are not finite themselves where there are any."""
+    if step not in trainer.batches:
+        return ""
+    indices, data = trainer.batches[step].tolist(), trainer.train_data
+    broken = [i for i in indices if not all(data[i][side].isfinite().all() for side in ("input", "target"))]
+    files = [file for i in broken or indices for file in data.files(i)]
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return f", {'in' if broken else 'with'} {', '.join(files[:_NAMED])}{more}"
 
 
 def save_best(trainer: "Trainer") -> None:
     """Writes the generator with the lowest validation L1 so far."""
-    _save_weights(trainer, "best.pt", "generator", trainer.best_generator)
+    _save_weights(trainer, "best.pt")
 
 
-def _hand_out(trainer: "Trainer") -> None:
-    for name, kind, network in (
-        ("gen.pt", "generator", trainer.best_generator),
-        ("dis.pt", "discriminator", trainer.discriminator),
-    ):
-        if saved_step(trainer.folder / name) != trainer.step:
-            _save_weights(trainer, name, kind, network)
+def require_room(trainer: "Trainer") -> None:
+    """Proves, before anything is trained, that the folder can hold a checkpoint. Raises CheckpointError."""
+    tensors = [*trainer.generator.state_dict().values(), *trainer.discriminator.state_dict().values()]
+    tensors *= 3  # Adam keeps two numbers a weight
+    if trainer.ema is not None:
+        tensors += trainer.ema.state_dict().values()
+    size = sum(tensor.nbytes + _A_TENSOR for tensor in tensors)
+    files.require_room(trainer.folder / CHECKPOINTS, size)
 
 
-def _save_weights(trainer: "Trainer", name: str, kind: str, network: nn.Module) -> None:
+def _save_weights(trainer: "Trainer", name: str) -> None:
+    kind = "discriminator" if name == "dis.pt" else "generator"
+    network = trainer.discriminator if name == "dis.pt" else trainer.best_generator
     path, config = trainer.folder / name, trainer.config
     save_weights(path, kind, network, config, trainer.forms, trainer.step, trainer.epoch)

@@ -28,6 +28,13 @@ def steps_an_epoch(config: Config, train: PairedDataset) -> int:
     return -(-len(train) // config.data.batch_size)
 
 
+def steps_left(config: Config, train: PairedDataset, samples_seen: int) -> int:
+    """Updates from there to the end of the schedule."""
+    epoch, done = divmod(samples_seen, len(train))
+    rest = -(-(len(train) - done) // config.data.batch_size) if epoch < config.schedule.epochs else 0
+    return rest + max(0, config.schedule.epochs - epoch - 1) * steps_an_epoch(config, train)
+
+
 def describe(
     config: Config,
     train: PairedDataset,

@@ -1,16 +1,20 @@
 """The folder of a run: whose it is, whether it can be continued, whether it can be written."""
 
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from pix2pix.checkpoint import list_checkpoints
-from pix2pix.config import Config, config_difference, dump_config, load_config
-from pix2pix.errors import CheckpointError, ConfigError
+from pix2pix.config import Config, dump_config, load_config
+from pix2pix.errors import CheckpointError
+from pix2pix.identity import check_allowed, check_config
+from pix2pix.runtime.claims import claimed
 from pix2pix.runtime.console import say
 from pix2pix.runtime.files import prepare_folder, remove_leftovers, replace_atomically, writing
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
-_OWN_AFFAIR = {"run.output"}  # where a run lies says nothing of what it computes
+_LOCK = ".lock-"
 
 
 def run_path(config: Config) -> Path:
@@ -18,41 +22,65 @@ def run_path(config: Config) -> Path:
     return Path(config.run.output or "runs/pix2pix")
 
 
-def open_run(config: Config, resume: bool = False, fresh: bool = False) -> Path:
-    """Makes or enters the run folder of a config and writes the resolved config there.
+@contextmanager
+def open_run(
+    config: Config, resume: bool = False, fresh: bool = False, allow_changed: Collection[str] = ()
+) -> Iterator[Path]:
+    """Makes or enters the run folder of a config, and keeps other processes from training in it.
 
     `fresh` moves an earlier run, and nothing that is none, to `<output>.old-N` first. Raises ConfigError where the
-    folder holds a run of another config, naming the differences; CheckpointError where it cannot be written, holds
-    something else, or `resume` asks for a run that is not there.
+    folder holds a run of another config, naming the differences, unless `allow_changed` names them; CheckpointError
+    where it cannot be written, holds something else, another process trains there, or `resume` asks for a run that is
+    not there.
     """
+    check_allowed(config, allow_changed)
     folder = run_path(config)
     with writing(folder):
         if fresh and (folder / CONFIG).exists():
-            _move_aside(folder)
+            with _sole_trainer(folder) as lock:
+                aside = _move_aside(folder)
+                (aside / lock.name).unlink()  # it went along
         if resume and not list_checkpoints(folder / CHECKPOINTS):
             raise CheckpointError(
                 f"{folder}: has no checkpoint to resume from; leave --resume out to start a run there"
             )
     prepare_folder(folder)
-    remove_leftovers(folder)
-    checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
     with writing(folder):
-        strange = not (folder / CONFIG).exists() and any(folder.iterdir())
+        strange = not (folder / CONFIG).exists() and any(not path.name.startswith(_LOCK) for path in folder.iterdir())
     if strange:
         raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
-    if checkpoints or weights:
-        _require_same(config, folder)
+    with ExitStack() as lock:
+        with writing(folder):
+            lock.enter_context(_sole_trainer(folder))
+        _check(config, folder, allow_changed)
+        yield folder
+
+
+def _sole_trainer(folder: Path) -> AbstractContextManager[Path]:
+    return claimed(folder, folder / _LOCK, "training in it")
+
+
+def _check(config: Config, folder: Path, allow_changed: Collection[str]) -> None:
+    """Raises where the run in the folder cannot be gone on with."""
+    remove_leftovers(folder)
+    checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
+    if checkpoints or weights:  # a run that saved nothing, for broken data perhaps, may begin with any other config
+        check_config(folder, load_config(folder / CONFIG), config, allow_changed)
     if weights and not checkpoints:
         raise CheckpointError(
             f"{folder}: holds trained weights, but its checkpoints are gone or cannot be read; "
             "choose another --output, or --fresh to move it aside"
         )
-    if not checkpoints:  # a run that saved nothing, for broken data perhaps, may begin with another config
-        replace_atomically(folder / CONFIG, lambda path: path.write_text(dump_config(config), encoding="utf-8"))
-    return folder
 
 
-def _move_aside(folder: Path) -> None:
+def keep_config(config: Config, folder: Path) -> None:
+    """Writes the resolved config into its run's folder. Raises CheckpointError."""
+    path, text = folder / CONFIG, dump_config(config)
+    if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
+        replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _move_aside(folder: Path) -> Path:
     folder, number = folder.resolve(), 1
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
@@ -63,15 +91,4 @@ def _move_aside(folder: Path) -> None:
             f"{folder}: cannot be moved to {aside} ({error.strerror}); choose another --output"
         ) from None
     say(f"moved the earlier run to {aside}")
-
-
-def _require_same(config: Config, folder: Path) -> None:
-    changed = [
-        change for change in config_difference(load_config(folder / CONFIG), config) if change[0] not in _OWN_AFFAIR
-    ]
-    if changed:
-        lines = [f"  {key}: was {old!r}, now {new!r}" for key, old, new in changed]
-        raise ConfigError(
-            f"{folder}: holds a run of another config; choose another --output, or --fresh to move it aside\n"
-            + "\n".join(lines)
-        )
+    return aside

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from pix2pix.errors import CheckpointError, NonFiniteError
@@ -94,25 +94,14 @@ class Tracker:
         self._count += 1
         self._images += images
         self.bar.update()
-        if step % self.log_every == 0 or step == self.total_steps:
+        if self.is_due(step):
             self._record(step, **facts)
 
-    def require_finite(self, **networks: nn.Module) -> None:
-        """Raises NonFiniteError where a loss since the last record, or a weight, is not finite: before it is kept."""
-        bad = [name for name, value in self._sums.items() if not math.isfinite(value)]
-        bad += [
-            f"the {name}'s weights"
-            for name, network in networks.items()
-            if not all(value.isfinite().all() for value in network.parameters())
-        ]
-        if bad:
-            raise NonFiniteError(
-                f"{self.path}: {', '.join(bad)} became infinite or not a number in the last {self._count} steps; "
-                "nothing of them was saved; look at the data or lower optimizer.lr, and begin anew with --fresh"
-            )
+    def is_due(self, step: int) -> bool:
+        """Whether a record is."""
+        return step % self.log_every == 0 or step == self.total_steps
 
     def _record(self, step: int, **facts: float) -> None:
-        self.require_finite()
         means = {name: float(value) / self._count for name, value in self._sums.items()}
         self.pause()
         rate = self._images / max(self._seconds, 1e-9)

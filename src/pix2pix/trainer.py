@@ -1,29 +1,34 @@
 """The training of image-to-image translation with conditional adversarial networks (Isola et al., CVPR 2017)."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Collection
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
-from pix2pix import keeping, losses
-from pix2pix.config import Config
+from pix2pix import epoch_end, keeping, losses
+from pix2pix.config import Config, learning_rate
 from pix2pix.data.augment import prepare
 from pix2pix.data.cache import Room
 from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
+from pix2pix.data.fingerprint import fingerprint
 from pix2pix.data.forms import Forms
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
 from pix2pix.data.survey import find_forms
+from pix2pix.identity import surroundings
 from pix2pix.models import inference
 from pix2pix.networks import build_discriminator, build_generator
-from pix2pix.plan import describe, slow_run_advice, steps_an_epoch
-from pix2pix.run_folder import open_run
+from pix2pix.plan import describe, slow_run_advice, steps_left
+from pix2pix.run_folder import keep_config, open_run
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
+from pix2pix.runtime.finite import FiniteGuard
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
-from pix2pix.tracking import METRICS, Tracker, duration, plot_losses
-from pix2pix.validation import mean_l1, write_sample_grid
+from pix2pix.runtime.signals import Stopped, unless_stopped
+from pix2pix.tracking import Tracker, duration
+from pix2pix.validation import Stop, mean_l1
 
 
 class Trainer:
@@ -47,10 +52,14 @@ class Trainer:
         self.generator = build_generator(config, *self.forms.channels).to(self.device)
         self.discriminator = build_discriminator(config, *self.forms.channels).to(self.device)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
-        settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas}
+        fused = self.device.type == "cuda" or None  # it can leave a step out without the host
+        settings = {"lr": config.optimizer.lr, "betas": config.optimizer.betas, "fused": fused}
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **settings)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **settings)
-        self.step, self.samples_seen, self.best = 0, 0, float("inf")
+        self.guard = FiniteGuard(self.device)
+        self.step, self.samples_seen, self.saved_step = 0, 0, 0
+        self.batches: dict[int, Tensor] = {}  # of the steps whose numbers nobody has looked at: indices into the data
+        self.best, self.best_step = float("inf"), 0  # the lowest validation L1, and when
 
     # One update
 
@@ -59,6 +68,7 @@ class Trainer:
 
         Returns the losses as scalars: `d/real`, `d/fake`, `g/gan`, `g/l1` (unweighted), and the two objectives `d/loss`
         and `g/loss`. Both updates judge the same fake; in either order, the later one meets the earlier one's network.
+        Where a loss or a gradient is not finite, this and every later update changes nothing: `guard.first()` tells.
         """
         seed_torch(self.config.run.seed, STEP, self.step)  # dropout follows from the step alone
         with self._autocast():
@@ -81,8 +91,7 @@ class Trainer:
         real_loss = loss(self._judge(x, y), True)
         fake_loss = loss(self._judge(x, fake), False)
         total = (real_loss + fake_loss) / 2
-        _descend(self.discriminator_optimizer, total)
-        return {"d/loss": total, "d/real": real_loss, "d/fake": fake_loss}
+        return self._descend(self.discriminator_optimizer, {"d/loss": total, "d/real": real_loss, "d/fake": fake_loss})
 
     def _update_generator(self, x: Tensor, y: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Fake towards 1, and close to the target (eq. 4)."""
@@ -92,8 +101,14 @@ class Trainer:
         gan = losses.generator_adversarial(self._judge(condition, fake), settings.adversarial)
         l1 = losses.l1(fake, y)
         total = settings.lambda_gan * gan + settings.lambda_l1 * l1
-        _descend(self.generator_optimizer, total)
-        return {"g/loss": total, "g/gan": gan, "g/l1": l1}
+        return self._descend(self.generator_optimizer, {"g/loss": total, "g/gan": gan, "g/l1": l1})
+
+    def _descend(self, optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Steps down the first of the terms, unless one of them or a gradient is not finite, now or before."""
+        optimizer.zero_grad(set_to_none=True)
+        next(iter(terms.values())).backward()
+        self.guard.apply(optimizer, terms, self.step + 1)
+        return terms
 
     def _judge(self, condition: Tensor, image: Tensor) -> Tensor:
         with self._autocast():
@@ -114,31 +129,38 @@ class Trainer:
 
     # A whole run
 
-    def fit(self, resume: bool = False, fresh: bool = False, stop: Callable[[], bool] = lambda: False) -> bool:
+    def fit(
+        self,
+        resume: bool = False,
+        fresh: bool = False,
+        allow_changed: Collection[str] = (),
+        stop: Stop = lambda: False,
+    ) -> bool:
         """Trains to the end of the schedule; True when it got there, False when `stop()` said to stop and all is saved.
 
-        Raises DataError, CheckpointError or ConfigError, before the first step where it can.
+        `resume` insists that there is a run to go on with, `fresh` moves one aside, and `allow_changed` names the keys
+        in which an earlier run's config may differ. Raises DataError, CheckpointError or ConfigError, before the first
+        step where it can.
         """
-        if not self._open(resume, fresh):
-            return True
         data = self.config.data
-        with deterministic(self.config.run.deterministic):
+        with ExitStack() as leaving, deterministic(self.config.run.deterministic):
             try:
+                if not self._open(leaving, stop, resume, fresh, allow_changed):
+                    return True
+                epoch_end.make_up_for(self, stop)
                 while self.epoch < self.config.schedule.epochs:
-                    rate = self._set_learning_rate()
-                    for batch in self.loader.epoch(self.epoch, start=self.samples_seen % len(self.train_data)):
-                        epoch = self.epoch
+                    rate, epoch = self._set_learning_rate(), self.epoch
+                    start = self.samples_seen % len(self.train_data)
+                    for batch in unless_stopped(self.loader.epoch(epoch, start), stop):
                         report = self.train_step(*prepare(batch, self.device, data.augment, data.crop, self.forms))
+                        self.batches[self.step] = batch["index"]
+                        if self.tracker.is_due(self.step):
+                            keeping.require_finite(self)
                         self.tracker.step(self.step, report, len(batch["index"]), epoch=epoch + 1, lr=rate)
                         self._estimate()
-                        if stop() and self.samples_seen % len(self.train_data):
-                            return self._leave()
-                    self._end_epoch()
-                    if stop() and self.epoch < self.config.schedule.epochs:
-                        return self._leave()
-            finally:
-                self.loader.close()
-                self.tracker.close()
+                    epoch_end.end(self, stop)
+            except Stopped:
+                return self._leave()
         say(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}")
         return True
 
@@ -147,7 +169,7 @@ class Trainer:
         """Epochs finished."""
         return self.samples_seen // len(self.train_data)
 
-    def _open(self, resume: bool, fresh: bool) -> bool:
+    def _open(self, leaving: ExitStack, stop: Stop, resume: bool, fresh: bool, allow_changed: Collection[str]) -> bool:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
@@ -157,29 +179,35 @@ class Trainer:
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
         say(plan)
-        self.folder = open_run(self.config, resume, fresh)
-        window = keeping.restore(self)
-        if self.epoch >= self.config.schedule.epochs:
+        pairs = {"train": fingerprint(self.train_data.pairs)}
+        if split:
+            pairs["val"] = fingerprint(self.val_data.pairs)
+        self.surroundings = surroundings(self.config, self.device, pairs)
+        self.folder = leaving.enter_context(open_run(self.config, resume, fresh, allow_changed))
+        window = keeping.restore(self, allow_changed)
+        if self.epoch >= self.config.schedule.epochs and not epoch_end.left_over(self):
             say(
                 f"this run is finished: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}; "
                 "--fresh starts it anew"
             )
             return False
+        keep_config(self.config, self.folder)
         if self.step:
             say(f"continuing from step {self.step} (epoch {self.epoch + 1})")
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
-                dataset.prepare(progress=True)
+                dataset.prepare(progress=True, stop=stop)
+        keeping.require_room(self)
         self.loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
-        total = steps_an_epoch(self.config, self.train_data) * self.config.schedule.epochs
+        total = self.step + steps_left(self.config, self.train_data, self.samples_seen)
         self.tracker = Tracker(self.folder, total, self.config.run.log_every_steps, self.step, window)
+        leaving.callback(self.tracker.close)
+        leaving.callback(self.loader.close)
         return True
 
     def _set_learning_rate(self) -> float:
-        """Constant, then linear to zero over the last epochs; constant within an epoch. Returns the rate."""
-        schedule, k = self.config.schedule, self.epoch + 1
-        factor = 1 - max(0, k - (schedule.epochs - schedule.decay_epochs)) / (schedule.decay_epochs + 1)
-        rate = self.config.optimizer.lr * factor
+        """Constant within an epoch. Returns the rate."""
+        rate = learning_rate(self.config, self.epoch + 1)
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -193,25 +221,12 @@ class Trainer:
             if advice := slow_run_advice(self.config, self.folder, total):
                 self.tracker.say(advice)
 
-    def _end_epoch(self) -> None:
-        """What is due after an epoch: validation, the sample grid, the checkpoint; all after the last one."""
-        self.tracker.pause()
-        self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
-        run, last = self.config.run, self.epoch == self.config.schedule.epochs
-        if self.val_data is not None and _due(self.epoch, run.validate_every_epochs, last):
-            self._validate()
-        if _due(self.epoch, run.sample_every_epochs, last):
-            self._sample()
-        plot_losses(self.folder / METRICS, self.folder / "loss.png")
-        if _due(self.epoch, run.checkpoint_every_epochs, last):
-            keeping.save(self)
-        self.tracker.resume()
-
     def _leave(self) -> bool:
-        self.tracker.pause()
-        self.tracker.require_finite(generator=self.generator, discriminator=self.discriminator)
-        keeping.save(self)
-        self.tracker.say(f"stopped at step {self.step}, all saved in {self.folder}; the same command goes on from here")
+        if self.step != self.saved_step:
+            self.tracker.pause()
+            keeping.save(self)
+        what = f"all saved in {self.folder}" if self.step else "with nothing to save"
+        say(f"stopped at step {self.step}, {what}; the same command goes on from here")
         return False
 
     @property
@@ -224,31 +239,6 @@ class Trainer:
         with inference(self.best_generator) as generator, self._autocast():
             return generator(x.to(self.device)).float()
 
-    def validate(self, dataset: PairedDataset) -> float:
+    def validate(self, dataset: PairedDataset, stop: Stop = lambda: False) -> float:
         """The mean L1 between translations and targets of a data set, in [-1, 1] units."""
-        return mean_l1(self.translate, dataset)
-
-    def _validate(self) -> None:
-        value = self.validate(self.val_data)
-        if value < self.best:
-            self.best = value
-            keeping.save_best(self)
-        self.tracker.write({"step": self.step, "epoch": self.epoch, "val/l1": value})
-        self.tracker.say(f"epoch {self.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")
-
-    def _sample(self) -> None:
-        """The grid of fixed validation pairs, or of training pairs where there are no others."""
-        data = self.config.data
-        dataset = self.val_data if self.val_data is not None else open_fixed(data, "train", forms=self.forms)
-        path = self.folder / "samples" / f"epoch_{self.epoch:04d}.png"
-        write_sample_grid(path, self.translate, dataset, self.config.run.sample_pairs)
-
-
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-
-
-def _due(epoch: int, every: int, last: bool) -> bool:
-    return every > 0 and (last or epoch % every == 0)
+        return mean_l1(self.translate, dataset, stop)

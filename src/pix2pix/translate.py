@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from pix2pix.grids import comparison_grid, titles
 from pix2pix.models import inference
 from pix2pix.runtime.acceleration import pick_device
 from pix2pix.runtime.files import prepare_folder, replace_atomically
+from pix2pix.runtime.signals import unless_stopped
 from pix2pix.weights import load_generator_file
 
 GRID_PAIRS = 16
@@ -155,17 +156,19 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
     return outputs
 
 
-def translate_files(translator: Translator, source: str, output: Path) -> tuple[int, list[DataError]]:
+def translate_files(
+    translator: Translator, source: str, output: Path, stop: Callable[[], bool] = lambda: False
+) -> tuple[int, list[DataError]]:
     """Translates every image that `source` names into `output`. Returns how many, and the errors of those that failed.
 
     Raises DataError where there are no images, ConfigError where an input would be overwritten, CheckpointError where
-    `output` cannot be written.
+    `output` cannot be written, Stopped once `stop()` is true.
     """
     base, images = _find_inputs(translator, source)
     outputs = _outputs(base, images, output, translator.forms.target.suffix)
     prepare_folder(output)
     failed = []
-    for files, target in _progress(list(zip(images, outputs, strict=True))):
+    for files, target in _progress(list(zip(images, outputs, strict=True)), stop):
         try:
             fake = translator.translate(*translator.decode([read_picture(file) for file in files], files))
         except DataError as error:  # the others are still wanted
@@ -175,16 +178,19 @@ def translate_files(translator: Translator, source: str, output: Path) -> tuple[
     return len(images) - len(failed), failed
 
 
-def translate_split(translator: Translator, config: Config, split: str, output: Path) -> tuple[int, Path]:
+def translate_split(
+    translator: Translator, config: Config, split: str, output: Path, stop: Callable[[], bool] = lambda: False
+) -> tuple[int, Path]:
     """Translates the inputs of a split of the config's data into `output/<split>/`, at their own size.
 
-    Returns how many, and where the comparison grid of the first pairs is. Raises DataError, CheckpointError.
+    Returns how many, and where the comparison grid of the first pairs is. Raises DataError, CheckpointError;
+    Stopped once `stop()` is true.
     """
     data, forms = config.data.model_copy(update={"cache": "off"}), translator.forms  # each is read once
     dataset = open_split(data, split, None, forms=forms)
     prepare_folder(output)
     rows = []
-    for index in _progress(range(len(dataset))):
+    for index in _progress(range(len(dataset)), stop):
         pair = dataset[index]
         *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in forms.parts)
         fake = translator.translate(*inputs)
@@ -202,5 +208,5 @@ def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) ->
     replace_atomically(path, lambda temporary: write_picture(temporary, pixels, palette))
 
 
-def _progress(items: Sequence) -> Iterator:
-    return tqdm(items, desc="translating", unit="image", disable=None, leave=False)
+def _progress(items: Sequence, stop: Callable[[], bool]) -> Iterator:
+    return unless_stopped(tqdm(items, desc="translating", unit="image", disable=None, leave=False), stop)

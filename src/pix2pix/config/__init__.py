@@ -4,6 +4,7 @@ from pix2pix.config.data import AugmentConfig, DataConfig, PictureFormat, Synthe
 from pix2pix.config.reading import (
     config_difference,
     config_from_dict,
+    config_keys,
     config_schema,
     dump_config,
     load_config,
@@ -24,6 +25,7 @@ from pix2pix.config.schema import (
     RunConfig,
     ScheduleConfig,
     UNetConfig,
+    learning_rate,
     patch_map_size,
     unet_depth,
 )
@@ -48,8 +50,10 @@ __all__ = [
     "UNetConfig",
     "config_difference",
     "config_from_dict",
+    "config_keys",
     "config_schema",
     "dump_config",
+    "learning_rate",
     "load_config",
     "locate_config",
     "patch_map_size",

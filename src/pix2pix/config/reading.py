@@ -129,6 +129,11 @@ def config_difference(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
     return [(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
 
 
+def config_keys(config: Config) -> list[str]:
+    """Every dotted key of a config."""
+    return list(_flatten(config.model_dump()))
+
+
 def config_schema() -> dict[str, Any]:
     """The JSON schema of a config, for editors."""
     return Config.model_json_schema()

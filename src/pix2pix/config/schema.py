@@ -172,7 +172,9 @@ class RunConfig(Section):
     sample_every_epochs: Interval = Field(1, description="Epochs between sample grids; 0 never.")
     validate_every_epochs: Interval = Field(1, description="Epochs between validations; 0 never.")
     checkpoint_every_epochs: Count = Field(1, description="Epochs between checkpoints.")
-    keep_checkpoints: Count = Field(3, description="Checkpoints kept; older ones are deleted.")
+    keep_checkpoints: Annotated[int, Field(ge=2)] = Field(
+        3, description="Checkpoints kept, the best one beside them; older ones are deleted."
+    )
     sample_pairs: Count = Field(8, description="Pairs in a sample grid.")
 
 
@@ -225,6 +227,13 @@ def patch_map_size(discriminator: PatchGANConfig | PixelConfig, crop: tuple[int,
     for _ in range(1 + discriminator.stride1_layer):
         sides = [side - shrink for side in sides]
     return sides[0], sides[1]
+
+
+def learning_rate(config: Config, epoch: int) -> float:
+    """The rate of an epoch, counted from 1: constant, then linear to zero over the last `decay_epochs`."""
+    schedule = config.schedule
+    decayed = max(0, epoch - (schedule.epochs - schedule.decay_epochs))
+    return config.optimizer.lr * (1 - decayed / (schedule.decay_epochs + 1))
 
 
 def nested_sections(model: type[Section], key: str) -> dict[str, type[Section]]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import psutil
 
 from pix2pix.data.arrays import Arrays, MemoryCache, Side
-from pix2pix.data.cache_file import FORMAT, DiskCache, free_space
+from pix2pix.data.cache_file import FORMAT, DiskCache
 from pix2pix.errors import DataError
+from pix2pix.runtime.files import free_space
 
 if TYPE_CHECKING:
     from pix2pix.data.pairs import Pair

@@ -13,7 +13,6 @@ so that the next run builds it anew. What changes after a process has read it is
 import errno
 import glob
 import os
-import shutil
 import struct
 import sys
 import threading
@@ -30,6 +29,7 @@ from torch import Tensor
 from pix2pix.data.arrays import HEAD, Arrays, Read, Side
 from pix2pix.data.parallel import for_each
 from pix2pix.errors import CheckpointError
+from pix2pix.runtime.files import FULL, free_space
 
 try:
     import fcntl
@@ -40,7 +40,6 @@ FORMAT = 1
 _HEADER = struct.Struct("<8sIxxxxQQ32s")
 assert _HEADER.size == HEAD
 _CRC = np.dtype("<u4")
-_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class DiskCache(Arrays):
@@ -179,18 +178,12 @@ class DiskCache(Arrays):
 
     def _error(self, error: OSError) -> CheckpointError:
         remedy = "mend its permissions"
-        if error.errno in _FULL:
+        if error.errno in FULL:
             remedy = f"it takes {self.size:,} bytes, and {free_space(self.path):,} are free there; free some"
         return CheckpointError(
             f"{self.path}: cannot be used as a cache ({error.strerror or error}); {remedy}, set PIX2PIX_CACHE to "
             "another folder, or set data.cache=off"
         )
-
-
-def free_space(path: Path) -> int:
-    """Bytes free where a file would be written, 0 where none can be; its folder need not be there yet."""
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    return shutil.disk_usage(folder).free if folder.is_dir() and os.access(folder, os.W_OK) else 0
 
 
 def _temporary(path: Path) -> Path:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pix2pix.data.parallel import for_each
 from pix2pix.data.pictures import resize
 from pix2pix.data.survey import forms_of
 from pix2pix.errors import DataError
+from pix2pix.runtime.signals import Stopped
 
 # What of a config does not change the pictures that are kept.
 _NOT_KEPT = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
@@ -113,15 +114,21 @@ class PairedDataset(Dataset):
         recipe = (*made, PIL.__version__, np.__version__)
         return cache_key(self.pairs, repr(recipe))
 
-    def prepare(self, progress: bool = False) -> "PairedDataset":
+    def prepare(self, progress: bool = False, stop: Callable[[], bool] = lambda: False) -> "PairedDataset":
         """Fills the cache, or reads every header where there is none: what is broken is found before training starts.
 
-        Raises DataError, naming the file. Returns itself.
+        Raises DataError, naming the file, and Stopped once `stop()` is true. Returns itself.
         """
+
+        def unless_stopped(index: int) -> list:
+            if stop():
+                raise Stopped
+            return self.pairs[index].headers() if self._cache is None else self._read(index)
+
         if self._cache is None:
-            for_each(lambda pair: pair.headers(), self.pairs, progress=progress)
+            for_each(unless_stopped, range(len(self.pairs)), progress=progress)
         else:
-            self._cache.prepare(self._read, progress)
+            self._cache.prepare(unless_stopped, progress)
         return self
 
     def _read(self, index: int) -> list[np.ndarray]:

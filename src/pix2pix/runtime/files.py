@@ -1,5 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
+import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,6 +10,8 @@ from pathlib import Path
 
 from pix2pix.errors import CheckpointError
 
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -15,17 +19,43 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise CheckpointError(
-            f"{path}: cannot be written ({reason}); free space, mend its permissions or choose another --output"
-        ) from None
+        raise _unwritten(path, error.strerror or str(error), error.errno in FULL) from None
     except RuntimeError as error:
         # A write that fails in the middle of torch.save ends as a RuntimeError of its zip writer.
         if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
             raise
-        raise CheckpointError(
-            f"{path}: cannot be written (the disk may be full); free space and run the same command again"
-        ) from None
+        raise _unwritten(path, "the disk may be full", True) from None
+
+
+def _unwritten(path: Path, reason: str, full: bool) -> CheckpointError:
+    room = f", {free_space(path):,} bytes are free" if full else ""
+    remedy = "free space" if full else "free space, mend its permissions"
+    return CheckpointError(
+        f"{path}: cannot be written ({reason}{room}); {remedy} or choose another --output; what was saved before is "
+        "whole, and the same command goes on from it"
+    )
+
+
+def free_space(path: Path) -> int:
+    """Bytes free where a file would be written, 0 where none can be; its folder need not be there yet."""
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    return shutil.disk_usage(folder).free if folder.is_dir() and os.access(folder, os.W_OK) else 0
+
+
+def require_room(path: Path, size: int) -> None:
+    """Proves that a file of `size` bytes can be written at `path`, and takes it away again. Raises CheckpointError."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with writing(path), open(temporary, "wb") as file:
+            if free_space(path) < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if hasattr(os, "posix_fallocate"):  # also meets quotas and limits of file size; not on macOS and Windows
+                os.posix_fallocate(file.fileno(), 0, size)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error} (it takes {size:,} bytes)") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:

@@ -1,8 +1,33 @@
-"""Stopping politely: SIGINT and SIGTERM set a flag that the loop reads between steps. Only the CLI installs it."""
+"""Stopping politely: SIGINT, SIGTERM and SIGUSR1 set a flag that is read between steps. Only the CLI installs it."""
 
+import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
+
+from pix2pix.runtime.console import say
+
+T = TypeVar("T")
+_FORWARDED = 1.0  # seconds within which torchrun sends its workers anew what a terminal has sent to all of them
+
+
+class Stopped(Exception):  # noqa: N818: it is no error
+    """Raised where work ends because a stop was asked for."""
+
+
+def unless_stopped(items: Iterable[T], stop: Callable[[], bool]) -> Iterator[T]:
+    """The items; raises Stopped, before it asks for the next one, once `stop()` is true."""
+    items, end = iter(items), object()
+    while True:
+        if stop():
+            raise Stopped
+        if (item := next(items, end)) is end:
+            return
+        yield item
 
 
 class StopFlag:
@@ -22,20 +47,51 @@ class StopFlag:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """Within it the first signal sets the flag; a second one leaves at once, as it would have without."""
-    stop, names = StopFlag(), ("SIGINT", "SIGTERM", "SIGUSR1")  # Windows has no SIGUSR1
-    before = {getattr(signal, name): None for name in names if hasattr(signal, name)}
+    """Within it the first signal sets the flag, and a second one leaves at once, in the midst of whatever goes on.
 
-    def on_signal(number: int, frame: object) -> None:
-        stop.signal = number
-        for each, handler in before.items():
-            signal.signal(each, handler if each != getattr(signal, "SIGUSR1", None) else signal.SIG_IGN)
-        print("\nstopping after this step; once more to leave at once", flush=True)
-
-    for each in before:
-        before[each] = signal.signal(each, on_signal)
+    A thread hears of signals: Python's own handlers wait until the main one is back from torch, which may take long.
+    """
+    names = ("SIGINT", "SIGTERM", "SIGUSR1")  # Windows has no SIGUSR1
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    stop, (reading, writing) = StopFlag(), os.pipe()
+    os.set_blocking(writing, False)
+    _keep_children_out()
+    before = {number: signal.signal(number, _heard) for number in numbers}
+    waking = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    listener = threading.Thread(target=_listen, args=(reading, stop, numbers), daemon=True)
+    listener.start()
     try:
         yield stop
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        signal.set_wakeup_fd(waking)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writing)  # ends the listener
+        listener.join()
+        os.close(reading)
+
+
+def _heard(number: int, frame: object) -> None:
+    """Only a signal that has a handler of Python's wakes the listener."""
+
+
+def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
+    patience = _FORWARDED if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
+    first = 0.0
+    while heard := os.read(reading, 1):
+        number = heard[0]
+        if number not in numbers:
+            continue
+        if not stop:
+            stop.signal, first = number, time.monotonic()
+            say("\nstopping after this step; once more to leave at once")
+        elif time.monotonic() - first >= patience:
+            say("left at once; the last checkpoint is whole, and the same command goes on from it")
+            os._exit(130 if number == signal.SIGINT else 143)
+
+
+@cache
+def _keep_children_out() -> None:
+    """A forked child has the pipe too, and what it is sent would count as sent to its parent."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))

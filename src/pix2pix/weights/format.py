@@ -14,6 +14,7 @@ from pix2pix.data.forms import Forms
 from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.networks import build_generator
 from pix2pix.runtime.files import save_atomically
+from pix2pix.runtime.finite import all_finite
 
 FORMAT = "pix2pix weights"
 VERSION = 1
@@ -105,6 +106,8 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         forms = Forms.from_dict(content["forms"])
         generator = build_generator(config, *forms.channels)
         generator.load_state_dict(content["state_dict"])
+        if not all_finite(generator):
+            raise CheckpointError(f"{path}: holds weights that are infinite or not a number; give another copy")
         return GeneratorFile(generator.eval(), config, forms, content["step"], content["epoch"])
     except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

@@ -1,0 +1,48 @@
+"""Numbers that are not finite: kept from being applied without waiting for the device, and named when it is asked."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+
+class FiniteGuard:
+    """A flag on the device that the first loss or gradient that is not finite sets for good.
+
+    From that update on, `apply` changes nothing, as a gradient scaler's `found_inf` has it; only `first` waits for the
+    device, and says when it was and what.
+    """
+
+    def __init__(self, device: torch.device):
+        self._found = torch.zeros((), device=device)  # a float: what fused optimizers take
+        self._first: dict[tuple[str, ...], Tensor] = {}  # by names: when each was not finite, or 0
+
+    def apply(self, optimizer: Optimizer, terms: dict[str, Tensor], step: int) -> None:
+        """Makes the optimizer's step, which is the `step`-th, if `terms`, scalars, and its gradients are finite."""
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        largest = get_total_norm(gradients, math.inf)
+        bad = ~torch.stack([*(term.detach() for term in terms.values()), largest]).isfinite()
+        names = (*terms, f"{next(iter(terms)).split('/')[0]}/gradient")
+        before = self._first.get(names, torch.zeros_like(bad, dtype=torch.long))
+        self._first[names] = torch.where(self._found > 0, before, bad * step)
+        self._found = torch.maximum(self._found, bad.any().float())
+        if optimizer.defaults["fused"]:
+            optimizer.found_inf = self._found
+            optimizer.step()
+        elif not self._found:
+            optimizer.step()
+
+    def first(self) -> tuple[int, list[str]] | None:
+        """The update, from 1, at which something was not finite, and what; None where all was."""
+        if not self._found:
+            return None
+        found = [pair for names, steps in self._first.items() for pair in zip(steps.tolist(), names, strict=True)]
+        step = min(at for at, _ in found if at)
+        return step, [name for at, name in found if at == step]
+
+
+def all_finite(network: nn.Module) -> bool:
+    """Whether every weight and statistic of a network is."""
+    return all(value.isfinite().all() for value in network.state_dict().values())

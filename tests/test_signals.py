@@ -1,0 +1,148 @@
+"""Stopping: by a signal at any point, everything saved, and the same end as without; a second one leaves at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from commands import TINY, pix2pix
+from runs import assert_identical, make_config, without_timing
+
+from pix2pix import Trainer
+from pix2pix.runtime.signals import Stopped, stop_on_signals, unless_stopped
+
+
+def test_polled_before_anything_is_asked_for():
+    asked = []
+    items = (asked.append(i) or i for i in range(9))
+    with pytest.raises(Stopped):
+        list(unless_stopped(items, lambda: len(asked) == 3))
+    assert asked == [0, 1, 2]
+    assert list(unless_stopped(range(3), lambda: False)) == [0, 1, 2]
+
+
+def test_stopped_at_every_poll_in_turn_it_ends_the_same(tmp_path):
+    """In preparation, between steps, in validation and in sample grids: wherever `stop` is asked, once each."""
+    whole = Trainer(make_config(tmp_path / "whole"))
+    whole.fit()
+    config, polls = make_config(tmp_path / "run"), 0
+    for limit in range(1000):
+        trainer, asked = Trainer(config), 0
+
+        def stop(limit=limit) -> bool:
+            nonlocal asked
+            asked += 1
+            return asked > limit
+
+        if trainer.fit(stop=stop):
+            break
+        polls += 1
+        assert (tmp_path / "run" / "checkpoints").exists() == (trainer.step > 0)
+    assert polls >= 15
+    assert_identical(whole, trainer)
+    assert without_timing(tmp_path / "whole" / "metrics.jsonl") == without_timing(tmp_path / "run" / "metrics.jsonl")
+    for name in ("gen.pt", "dis.pt", "best.pt"):
+        a, b = (torch.load(tmp_path / run / name, weights_only=True) for run in ("whole", "run"))
+        assert a["step"] == b["step"]
+        assert all(torch.equal(a["state_dict"][k], b["state_dict"][k]) for k in a["state_dict"])
+    for epoch in (1, 2, 3):
+        a, b = (tmp_path / run / "samples" / f"epoch_000{epoch}.png" for run in ("whole", "run"))
+        assert a.read_bytes() == b.read_bytes()
+
+
+WAITING = """
+import sys, time
+from pix2pix import cli, {module} as module
+def wait(*args, **options):
+    print("here", flush=True)
+    while True: time.sleep(0.01)
+module.{name} = wait
+sys.exit(cli.main(sys.argv[1:]))
+"""
+PLACES = {
+    "before anything": ("trainer", "Trainer"),
+    "in a step": ("losses", "l1"),
+    "in validation": ("epoch_end", "_validate"),
+    "in a save": ("keeping", "save_checkpoint"),
+}
+
+
+@pytest.mark.parametrize(("place", "number"), [*((place, signal.SIGTERM) for place in PLACES), ("in a step", 2)])
+def test_a_second_signal_leaves_at_once(place, number):
+    code = WAITING.format(module=PLACES[place][0], name=PLACES[place][1])
+    command = [sys.executable, "-c", code, "train", *TINY, "--output", "out"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert any(line == "here\n" for line in run.stdout)
+        run.send_signal(number)
+        assert any(line.startswith("stopping after this step") for line in run.stdout)
+        start = time.monotonic()
+        run.send_signal(number)
+        assert run.wait(10) == (130 if number == signal.SIGINT else 143)
+        assert time.monotonic() - start < 2
+    assert pix2pix("train", *TINY, "--output", "out").code == 0  # what it left is no obstacle
+
+
+def test_a_signal_while_torch_computes_is_heard_at_once():
+    """In the midst of one long operation, where Python's own handlers are not called."""
+    code = (
+        "import torch\nfrom pix2pix.runtime.signals import stop_on_signals\n"
+        "with stop_on_signals() as stop:\n print('here', flush=True)\n x = torch.rand(6000, 6000)\n"
+        " for _ in range(99): torch.linalg.svdvals(x)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline() == "here\n"
+        time.sleep(2)
+        start = time.monotonic()
+        run.send_signal(signal.SIGTERM)
+        assert run.stdout.readline() == "\n" and run.stdout.readline().startswith("stopping after this step")
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(10) == 143 and time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_signal_before_the_first_step_leaves_nothing_half_done(name):
+    first = f"import os, signal; signal.signal(signal.{name}, signal.SIG_DFL)"
+    code = f"{first}\nimport sys\nfrom pix2pix import cli\nfrom pix2pix.data.dataset import PairedDataset\n"
+    code += f"before = PairedDataset.prepare\ndef prepare(*a, **k):\n os.kill(os.getpid(), signal.{name})\n"
+    code += " import time; time.sleep(0.2); return before(*a, **k)\nPairedDataset.prepare = prepare\n"
+    code += "sys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "train", *TINY, "--output", "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 143 and done.stderr == "", done
+    assert "stopped at step 0, with nothing to save; the same command goes on from here" in done.stdout
+    assert not Path("out/checkpoints").exists() and not list(Path("out").glob(".lock*"))
+    assert pix2pix("train", *TINY, "--output", "out").code == 0
+
+
+def test_sampling_stops_between_pictures(trained):
+    code = "import sys, time\nfrom pix2pix import cli, translate\nbefore = translate._write\n"
+    code += "translate._write = lambda *a: (before(*a), print('here', flush=True), time.sleep(1))\n"
+    code += "sys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "sample", "--weights", trained / "gen.pt", "--split", "test"]
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert any(line == "here\n" for line in run.stdout)
+        run.send_signal(signal.SIGTERM)
+        rest, errors = run.communicate(timeout=60)
+    assert run.returncode == 143 and "every picture that was written is whole" in rest and errors == "", errors
+    assert len(list((trained / "translated").rglob("*.png"))) == 1
+
+
+def test_handlers_are_put_back_and_children_hear_nothing():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    with stop_on_signals() as stop:
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        os.waitpid(child, 0)
+        time.sleep(0.1)
+        assert not stop
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0.1)
+        assert stop and stop.exit_code == 143
+    assert {number: signal.getsignal(number) for number in before} == before
+    assert signal.set_wakeup_fd(-1) == -1
