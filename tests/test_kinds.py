@@ -252,6 +252,12 @@ def test_stacked_inputs_from_their_folders_to_the_file(tmp_path):
     np.testing.assert_array_equal(np.asarray(given), want)
     with pytest.raises(DataError, match="takes 2 stacked inputs, and 1 were given"):
         translator(photo)
+    save(tmp_path / "other/edges/a.png", np.zeros((8, 9), np.uint8))
+    save(tmp_path / "other/depth/a.png", np.zeros((8, 8), np.uint16))
+    refused(
+        pix2pix("sample", "--weights", weights, "--input", tmp_path / "other", "--output", tmp_path / "out"),
+        3, f"{tmp_path / 'other/depth/a.png'} is 8x8 but {tmp_path / 'other/edges/a.png'} is 9x8; stacked inputs need",
+    )  # fmt: skip
     (tmp_path / "val/depth/b.png").unlink()
     refused(
         pix2pix("sample", "--weights", weights, "--input", tmp_path / "val", "--output", tmp_path / "out"),

@@ -58,11 +58,11 @@ def _translate(args: argparse.Namespace, stop: Callable[[], bool]) -> int:
     output = Path(args.output or Path(args.weights).parent / "translated")
     if args.input is None:
         config, split = _sample_data(args, translator.config)
-        count, grid = translate_split(translator, config, split, output, stop)
+        count, grid, failed = translate_split(translator, config, split, output, stop)
         print(f"{count} translations in {output / split}, compared with their targets in {grid}")
-        return 0
-    count, failed = translate_files(translator, args.input, output, stop)
-    print(f"{count} translations in {output}")
+    else:
+        count, failed = translate_files(translator, args.input, output, stop)
+        print(f"{count} translations in {output}")
     for error in failed:
         print(f"error: {error}", file=sys.stderr)
     return failed[0].exit_code if failed else 0

@@ -196,7 +196,7 @@ class Trainer:
             say(f"continuing from step {self.step} (epoch {self.epoch + 1})")
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
-                dataset.prepare(progress=True, stop=stop)
+                dataset.prepare(progress=True, stop=stop, known=self.step > 0)
         keeping.require_room(self)
         self.loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
         total = self.step + steps_left(self.config, self.train_data, self.samples_seen)

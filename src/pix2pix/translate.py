@@ -32,10 +32,10 @@ GRID_PAIRS = 16
 class Translator:
     """A trained generator as a function of pictures.
 
-    `translator(image)` takes a PIL image, or an array [H, W, C], of any size and returns the translation as a PIL image
-    of that size; a generator of stacked inputs takes several. Always the one inference mode: no dropout, and no picture
-    depends on another. `resize=True` resizes each picture to the training size instead of padding it, and the
-    translation has that size. `forms`: what inputs and targets are.
+    `translator(image)` takes a PIL image, an array [H, W, C] or a file's path, of any size, and returns the translation
+    as a PIL image of that size; a generator of stacked inputs takes several. Always the one inference mode: no dropout,
+    and no picture depends on another. `resize=True` resizes each picture to the training size instead of padding it,
+    and the translation has that size. `forms`: what inputs and targets are.
     """
 
     def __init__(
@@ -44,9 +44,14 @@ class Translator:
         self.device, self.config, self.forms, self.resize = pick_device(device), config, forms, resize
         self.generator = generator.to(self.device)
 
-    def __call__(self, *images: Image.Image | np.ndarray) -> Image.Image:
+    def __call__(self, *images: Image.Image | np.ndarray | str | Path) -> Image.Image:
         """Raises DataError where they are not what the generator was trained on, or the translation is no PIL image."""
-        pixels = self.translate(*self.decode([picture_of(image) for image in images], ["the picture"] * len(images)))
+        from_files = [isinstance(image, str | Path) for image in images]
+        names = [image if file else "the picture" for image, file in zip(images, from_files, strict=True)]
+        pictures = [
+            read_picture(image) if file else picture_of(image) for image, file in zip(images, from_files, strict=True)
+        ]
+        pixels = self.translate(*self.decode(pictures, names))
         return as_pil(*written(pixels, self.forms.target, self.forms.target.suffix))
 
     def decode(self, pictures: Sequence[Picture], names: Sequence[object]) -> list[np.ndarray]:
@@ -54,6 +59,12 @@ class Translator:
         forms = self.forms.input
         if len(pictures) != len(forms):
             raise DataError(f"the generator takes {len(forms)} stacked inputs, and {len(pictures)} were given")
+        sizes = [f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}" for picture in pictures]
+        for name, size in zip(names, sizes, strict=True):
+            if size != sizes[0]:
+                raise DataError(
+                    f"{name} is {size} but {names[0]} is {sizes[0]}; stacked inputs need one size: resize one"
+                )
         return [form.decode(*named) for form, *named in zip(forms, pictures, names, strict=True)]
 
     def translate(self, *inputs: np.ndarray) -> np.ndarray:
@@ -180,18 +191,22 @@ def translate_files(
 
 def translate_split(
     translator: Translator, config: Config, split: str, output: Path, stop: Callable[[], bool] = lambda: False
-) -> tuple[int, Path]:
+) -> tuple[int, Path, list[DataError]]:
     """Translates the inputs of a split of the config's data into `output/<split>/`, at their own size.
 
-    Returns how many, and where the comparison grid of the first pairs is. Raises DataError, CheckpointError;
-    Stopped once `stop()` is true.
+    Returns how many, where the comparison grid of the first of them is, and the errors of those that failed. Raises
+    DataError where there are none, or none can be read; CheckpointError; Stopped once `stop()` is true.
     """
     data, forms = config.data.model_copy(update={"cache": "off"}), translator.forms  # each is read once
     dataset = open_split(data, split, None, forms=forms)
     prepare_folder(output)
-    rows = []
+    rows, failed = [], list(dataset.skipped)
     for index in _progress(range(len(dataset)), stop):
-        pair = dataset[index]
+        try:
+            pair = dataset[index]
+        except DataError as error:  # the others are still wanted
+            failed.append(error)
+            continue
         *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in forms.parts)
         fake = translator.translate(*inputs)
         path = output / split / f"{pair['name']}{forms.target.suffix}"
@@ -199,9 +214,11 @@ def translate_split(
         if len(rows) < GRID_PAIRS:
             pictures = zip([*inputs, fake, target], [*forms.input, forms.target, forms.target], strict=True)
             rows.append([preview(*picture) for picture in pictures])
+    if not rows:
+        raise failed[0]
     grid = output / f"{split}_comparison.png"
     _write(grid, comparison_grid(rows, titles(len(forms.input))))
-    return len(dataset), grid
+    return len(dataset) + len(dataset.skipped) - len(failed), grid, failed
 
 
 def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:

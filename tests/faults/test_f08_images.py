@@ -102,7 +102,8 @@ def test_training_refuses_them_at_the_start_or_leaves_them_out_and_counts(malfor
             save(Path(f"data/train/{side}/good{index}.png"), noise(32, 32, index))
     settings = {"data.layout": "auto", "data.direction": None, "data.root": "data", "schedule.epochs": 1}
     command = ("train", *TINY, *overrides(settings), "--output", "run")
-    refused(pix2pix(*command), 3, "data/train/a/bad")
+    for cache in ("auto", "off"):
+        refused(pix2pix(*command, "--set", f"data.cache={cache}"), 3, "data/train/a/bad")
     assert not Path("run/gen.pt").exists()
     result = pix2pix(*command, "--set", "data.skip_broken=true")
     assert result.code == 0, result.err

@@ -114,16 +114,19 @@ class PairedDataset(Dataset):
         recipe = (*made, PIL.__version__, np.__version__)
         return cache_key(self.pairs, repr(recipe))
 
-    def prepare(self, progress: bool = False, stop: Callable[[], bool] = lambda: False) -> "PairedDataset":
-        """Fills the cache, or reads every header where there is none: what is broken is found before training starts.
+    def prepare(
+        self, progress: bool = False, stop: Callable[[], bool] = lambda: False, known: bool = False
+    ) -> "PairedDataset":
+        """Fills the cache; where there is none, reads every pair once: what is broken is found before training starts.
 
-        Raises DataError, naming the file, and Stopped once `stop()` is true. Returns itself.
+        Where they are `known` to be whole, as to a run that goes on, headers are enough without a cache. Raises
+        DataError, naming the file, and Stopped once `stop()` is true. Returns itself.
         """
 
         def unless_stopped(index: int) -> list:
             if stop():
                 raise Stopped
-            return self.pairs[index].headers() if self._cache is None else self._read(index)
+            return self.pairs[index].headers() if self._cache is None and known else self._read(index)
 
         if self._cache is None:
             for_each(unless_stopped, range(len(self.pairs)), progress=progress)
