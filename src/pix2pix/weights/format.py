@@ -11,6 +11,7 @@ from torch import nn
 import pix2pix
 from pix2pix.config import Config, config_from_dict
 from pix2pix.errors import CheckpointError, ConfigError
+from pix2pix.models import has_per_image_norm, set_per_image_norm
 from pix2pix.networks import build_generator
 from pix2pix.runtime.files import save_atomically
 from pix2pix.runtime.finite import all_finite
@@ -43,6 +44,7 @@ def save_weights(
         "kind": kind,
         "config": config.model_dump(mode="json"),
         "channels": list(channels),
+        "per_image_norm": has_per_image_norm(network),  # the config does not tell where several ranks have trained
         "step": step,
         "epoch": epoch,
         "state_dict": {name: value.detach().cpu() for name, value in network.state_dict().items()},
@@ -103,6 +105,7 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         config = config_from_dict(content["config"], str(path))
         generator = build_generator(config, *content["channels"])
         generator.load_state_dict(content["state_dict"])
+        set_per_image_norm(generator, content.get("per_image_norm", config.data.batch_size == 1))
         if not all_finite(generator):
             raise CheckpointError(f"{path}: holds weights that are infinite or not a number; give another copy")
         return GeneratorFile(generator.eval(), config, content["step"], content["epoch"])
