@@ -2,8 +2,11 @@
 
 import hashlib
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections import Counter
 from types import SimpleNamespace
@@ -13,7 +16,9 @@ import pytest
 import torch
 from making import coordinates, noise, save_halves
 from PIL import Image
+from runs import make_config
 
+from pix2pix import Trainer
 from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment import prepare, to_float, to_pixels
@@ -341,3 +346,23 @@ def test_a_closed_loader_has_no_workers_and_can_start_anew(dataset):
     assert not multiprocessing.active_children()
     assert all(map(torch.equal, first, [batch["input"] for batch in loader.epoch(0)]))
     loader.close()
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
+def test_a_worker_that_is_killed_or_hangs_is_said_in_time(tmp_path, monkeypatch, number):
+    monkeypatch.setattr("pix2pix.data.loader.PATIENCE", 3)
+    data = {"workers": 2, "cache": "off", "synthetic": {"train": 300, "val": 2, "test": 1}}
+    trainer, hit = Trainer(make_config(tmp_path / "run", data=data)), []
+
+    def stop() -> bool:
+        if trainer.step == 3 and not hit:
+            hit.extend(trainer.loader._loader._iterator._workers)
+            for worker in hit[: 1 if number == "SIGKILL" else 2]:
+                os.kill(worker.pid, getattr(signal, number))
+        return False
+
+    start = time.monotonic()
+    with pytest.raises(DataError, match=r"a process that reads data was killed, or gave nothing for 3 seconds; lower"):
+        trainer.fit(stop=stop)
+    assert time.monotonic() - start < 30
+    assert not any(worker.is_alive() for worker in hit)

@@ -17,12 +17,14 @@ def _train(args: argparse.Namespace) -> int:
     with stop_on_signals() as stop:  # before torch is imported, which takes seconds
         from pix2pix.config import locate_config
         from pix2pix.runtime.console import say
+        from pix2pix.runtime.distributed import joined
         from pix2pix.trainer import Trainer
 
         path, kind = locate_config(args.config)
         say(f"config {path} ({kind})")
-        trainer = Trainer(_train_config(args))
-        finished = trainer.fit(args.resume, args.fresh, args.allow_changed, stop=lambda: bool(stop))
+        with joined():
+            trainer = Trainer(_train_config(args))
+            finished = trainer.fit(args.resume, args.fresh, args.allow_changed, stop=lambda: bool(stop))
         return 0 if finished else stop.exit_code
 
 

@@ -28,6 +28,12 @@ class CheckpointError(Pix2PixError):
     exit_code = 4
 
 
+class LostRankError(Pix2PixError):
+    """Another process of the same distributed run has ended."""
+
+    exit_code = 6
+
+
 class NonFiniteError(Pix2PixError):
     """Training diverged: a loss or a gradient is not finite."""
 

@@ -9,7 +9,7 @@ from pix2pix.checkpoint import load_newest, save_checkpoint
 from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.identity import check_surroundings
 from pix2pix.run_folder import CHECKPOINTS
-from pix2pix.runtime import files
+from pix2pix.runtime import distributed, files
 from pix2pix.runtime.finite import all_finite
 from pix2pix.weights import save_weights, saved_step
 
@@ -28,8 +28,13 @@ def parts(trainer: "Trainer") -> dict[str, Any]:
 
 
 def save(trainer: "Trainer") -> None:
-    """Writes a checkpoint, then the weights files. Raises CheckpointError; NonFiniteError, and nothing is written."""
+    """Writes a checkpoint, then the weights files; the first rank does. Raises CheckpointError; NonFiniteError, and
+    nothing is written.
+    """
     require_finite(trainer, weights=True)
+    trainer.saved_step = trainer.step
+    if distributed.rank() > 0:
+        return
     state = {name: part.state_dict() for name, part in parts(trainer).items()}
     state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
     state |= {"window": trainer.tracker.window(), "surroundings": trainer.surroundings}
@@ -43,7 +48,6 @@ def save(trainer: "Trainer") -> None:
         samples_seen=trainer.samples_seen,
         surroundings=trainer.surroundings,
     )
-    trainer.saved_step = trainer.step
     for name in _HANDED_OUT:
         _save_weights(trainer, name)
 
@@ -72,7 +76,7 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
     trainer.saved_step = trainer.step
     trainer.best, trainer.best_step = state["best"], state["best_step"]
     for name in _HANDED_OUT:  # a crash may have come between the checkpoint and these
-        if saved_step(trainer.folder / name) != trainer.step:
+        if distributed.rank() == 0 and saved_step(trainer.folder / name) != trainer.step:
             _save_weights(trainer, name)
     return state["window"]
 

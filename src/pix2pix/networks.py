@@ -5,20 +5,47 @@ from torch import nn
 from pix2pix.config import Config, UNetConfig, unet_depth
 from pix2pix.errors import ConfigError
 from pix2pix.models import DISCRIMINATORS, GENERATORS, initialise, set_per_image_norm
+from pix2pix.runtime import distributed
 
 
 def build_generator(config: Config, in_channels: int = 3, out_channels: int = 3) -> nn.Module:
     """The config's generator, initialised from torch's global generator.
 
-    A `batch` norm that is trained at batch 1 is set to be per image at inference, as it was in training.
+    A `batch` norm that is trained on one image at a time is set to be per image at inference, as it was in training.
     """
     section = config.model.generator
     options = section.model_dump(exclude={"name"})
     if isinstance(section, UNetConfig):
         options["depth"] = unet_depth(section, config.data.crop)
     network = GENERATORS[section.name](in_channels, out_channels, **options)
-    set_per_image_norm(network, config.data.batch_size == 1)
+    set_per_image_norm(network, images_a_pass(config) == 1)
     return initialise(network, **config.model.init.model_dump())
+
+
+def images_a_pass(config: Config) -> int:
+    """Images that go through the networks at once, on each rank."""
+    return -(-config.data.batch_size // (config.optimizer.accumulation_steps * distributed.count()))
+
+
+def synchronise_norms(config: Config, *networks: nn.Module) -> list[nn.Module]:
+    """Makes `batch` norms take their statistics from all ranks' images, where there is more than one a rank.
+
+    With one they stay per image. Raises ConfigError on a CPU, where it cannot be done, and where the batch cannot be
+    shared out.
+    """
+    batch, ranks = config.data.batch_size, distributed.count()
+    if batch % (ranks * config.optimizer.accumulation_steps):
+        least = ranks * config.optimizer.accumulation_steps
+        raise ConfigError(f"data.batch_size {batch} cannot be shared by {ranks} ranks; make it a multiple of {least}")
+    batch_norms = any(isinstance(module, nn.BatchNorm2d) for network in networks for module in network.modules())
+    if ranks == 1 or not batch_norms or images_a_pass(config) == 1:
+        return list(networks)
+    if next(networks[0].parameters()).device.type != "cuda":
+        raise ConfigError(
+            "norm 'batch' above one image a rank takes statistics over all ranks, which only CUDA GPUs can; set "
+            "model.generator.norm and model.discriminator.norm to instance_affine"
+        )
+    return [nn.SyncBatchNorm.convert_sync_batchnorm(network) for network in networks]
 
 
 def build_discriminator(config: Config, in_channels: int = 3, out_channels: int = 3) -> nn.Module:

@@ -16,7 +16,7 @@ from pix2pix.data.pairs import describe_layout
 from pix2pix.models.layers import parameter_count
 from pix2pix.run_folder import run_path
 from pix2pix.runtime.acceleration import describe_device
-from pix2pix.tracking import duration
+from pix2pix.tracking import Tracker, duration
 
 TOO_LONG = 2 * 3600  # seconds
 _SMALL_WIDTH = 16
@@ -106,6 +106,17 @@ def _images(data: DataConfig) -> str:
         f"{', '.join(colours)} of {whose} changed": colours,
     }
     return ", ".join([load, *(step for step, on in steps.items() if on)])
+
+
+def estimate(config: Config, folder: Path, tracker: Tracker, step: int) -> None:
+    """Says how long the run takes, once that can be told, and what to do where that is too long."""
+    each = tracker.seconds_a_step(step)
+    if each is None:
+        return
+    total, left = (each * steps for steps in (tracker.total_steps, tracker.total_steps - step))
+    tracker.say(f"estimated time: {duration(total)} in total, {duration(left)} to go, validation aside")
+    if advice := slow_run_advice(config, folder, total):
+        tracker.say(advice)
 
 
 def slow_run_advice(config: Config, folder: Path, seconds: float) -> str | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pix2pix.errors import CheckpointError, NonFiniteError
+from pix2pix.runtime import distributed
 from pix2pix.runtime.console import say
 from pix2pix.runtime.files import replace_atomically, writing
 
@@ -51,7 +52,7 @@ class Tracker:
 
     `metrics.jsonl` in `folder` gets a record each `log_every` steps: means since the last one, `images_per_second`
     being wall time without validation and saving. `window` is what a checkpoint kept of the sums: it makes a
-    continued run's records equal.
+    continued run's records equal. Only the first rank writes.
     """
 
     def __init__(self, folder: Path, total_steps: int, log_every: int, step: int = 0, window: dict | None = None):
@@ -60,8 +61,10 @@ class Tracker:
         self._count = (window or {}).get("count", 0)
         self._images, self._seconds, self._resumed_at = 0, 0.0, time.perf_counter()
         self._own_seconds = 0.0
-        self._cut_back(step)
-        interactive = sys.stderr.isatty()
+        self._writes = distributed.rank() == 0
+        if self._writes:
+            self._cut_back(step)
+        interactive = self._writes and sys.stderr.isatty()
         self.bar = tqdm(total=total_steps, initial=step, unit="step", disable=not interactive, dynamic_ncols=True)
         self.interactive = interactive
 
@@ -128,6 +131,8 @@ class Tracker:
             raise NonFiniteError(
                 f"{self.path}: {', '.join(bad)} is no number; lower optimizer.lr, and begin anew with --fresh"
             )
+        if not self._writes:
+            return
         with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 

@@ -45,6 +45,12 @@ def find_conflicts(config: Config) -> list[Conflict]:
 
 def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
     data, schedule, found = config.data, config.schedule, []
+    if data.batch_size % config.optimizer.accumulation_steps:
+        message = (
+            f"data.batch_size {data.batch_size} cannot be had in {config.optimizer.accumulation_steps} equal parts "
+            "(optimizer.accumulation_steps); make the one a multiple of the other"
+        )
+        found.append(Conflict(("optimizer.accumulation_steps", "data.batch_size"), message))
     if schedule.decay_epochs > schedule.epochs:
         message = (
             f"schedule.decay_epochs ({schedule.decay_epochs}) is more than schedule.epochs ({schedule.epochs}); "

@@ -140,6 +140,9 @@ class OptimizerConfig(Section):
     """Adam, one for each network."""
 
     lr: Annotated[float, Field(gt=0)] = Field(2e-4, description="Learning rate.")
+    accumulation_steps: Count = Field(
+        1, description="Parts in which a batch goes through the networks: less memory for the same update."
+    )
     betas: Annotated[tuple[Beta, Beta], Field(strict=False)] = Field((0.5, 0.999), description="Adam's two betas.")
 
 

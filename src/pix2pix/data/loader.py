@@ -5,6 +5,7 @@ import signal
 import weakref
 from collections.abc import Iterator
 from functools import cache
+from threading import Timer
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data.dataset import PairedDataset
 from pix2pix.data.geometry import margin, reflected, warp_numbers, window
 from pix2pix.errors import DataError
+from pix2pix.runtime import distributed
 from pix2pix.runtime.rng import AUGMENT, ORDER, chances, counter_rng
 
 
@@ -134,6 +136,8 @@ def _leave_signals_to_the_parent(worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
+PATIENCE = 50  # seconds without a batch after which a worker counts as lost
+
 _open: "weakref.WeakSet[PairLoader]" = weakref.WeakSet()
 
 
@@ -151,14 +155,16 @@ def _close_at_exit() -> None:
 class _Order:
     """The batches of one epoch as lists of (epoch, index): a permutation drawn from (seed, epoch)."""
 
-    def __init__(self, count: int, batch_size: int, seed: int):
-        self.count, self.batch_size, self.seed = count, batch_size, seed
+    def __init__(self, count: int, batch_size: int, seed: int, rank: int, ranks: int):
+        self.count, self.batch_size, self.seed, self.rank, self.ranks = count, batch_size, seed, rank, ranks
         self.epoch, self.start = 0, 0
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = counter_rng(self.seed, ORDER, self.epoch).permutation(self.count).tolist()[self.start :]
         places = [(self.epoch, index) for index in order]  # a list, so that the next epoch may be asked for meanwhile
-        return iter([places[first : first + self.batch_size] for first in range(0, len(places), self.batch_size)])
+        batches = [places[first : first + self.batch_size] for first in range(0, len(places), self.batch_size)]
+        # A rank whose part of the last batch is empty reads a pair that stands in.
+        return iter([distributed.share(batch, self.rank, self.ranks) or batch[:1] for batch in batches])
 
 
 class PairLoader:
@@ -168,6 +174,7 @@ class PairLoader:
     set's `forms` keep them (16 bits as int32), of size `crop` and the margin that `augment` needs;
     `index`, int [B], into the data set; and for `augment.prepare` to carry out, `flip`, bool [B], and where they are on
     `flip_vertical`, bool [B], `turns`, int [B], `warp` [B, 2] and `colour` [B, 4]. An epoch's last may be short.
+    Of several `ranks`, each gets its part of every batch.
     Pixels are to be read only: a batch may be a view of what the data set keeps.
     """
 
@@ -181,8 +188,10 @@ class PairLoader:
         workers: int = 0,
         pin_memory: bool = False,
         augment: AugmentConfig | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ):
-        self._order = _Order(len(dataset), batch_size, seed)
+        self._order = _Order(len(dataset), batch_size, seed, rank, ranks)
         self._crops = _Crops(dataset, crop, flip, seed, augment or AugmentConfig())
         self._pin_memory = pin_memory
         self._loader = self._in_workers(workers) if workers else None
@@ -207,13 +216,56 @@ class PairLoader:
         Raises DataError where a pair that was not read before turns out to be broken.
         """
         self._order.epoch, self._order.start = epoch, start
-        return self._raising(map(self._read, iter(self._order)) if self._loader is None else iter(self._loader))
+        if self._loader is None:
+            return self._raising(map(self._read, iter(self._order)))
+        return self._raising(self._in_time(iter(self._loader)))
 
     def close(self) -> None:
         """Ends the workers, where there are any; another epoch starts new ones."""
         if self._loader is not None and self._loader._iterator is not None:
             self._loader._iterator._shutdown_workers()
             self._loader._iterator = None
+
+    def __enter__(self) -> "PairLoader":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Ends the workers; where one of them has died, which is told anywhere in the block, says so."""
+        lost = isinstance(error, RuntimeError) and "DataLoader" in str(error)
+        if lost:
+            self._kill()
+        self.close()
+        if lost:
+            raise self._worker_lost() from None
+
+    def _kill(self) -> None:
+        """Ends workers that may not be able to end themselves."""
+        if self._loader is not None and self._loader._iterator is not None:
+            for worker in self._loader._iterator._workers:
+                worker.kill()
+
+    def _worker_lost(self) -> DataError:
+        return DataError(
+            f"a process that reads data was killed, or gave nothing for {PATIENCE} seconds; lower data.workers, or see "
+            "whether the disk or the memory is the reason; the same command goes on from the last checkpoint"
+        )
+
+    def _in_time(self, batches: Iterator) -> Iterator:
+        """What workers give; one that hangs is killed: a DataLoader's own timeout misses one that holds a batch."""
+        while True:
+            late = Timer(PATIENCE, self._kill)
+            late.start()
+            try:
+                batch = next(batches, None)
+            except (OSError, EOFError, RuntimeError) as error:
+                if late.is_alive() and "DataLoader" not in str(error):
+                    raise
+                raise self._worker_lost() from None
+            finally:
+                late.cancel()
+            if batch is None:
+                return
+            yield batch
 
     def _read(self, places: list[tuple[int, int]]) -> dict[str, Tensor] | DataError:
         """A batch in this process: what a DataLoader does besides costs as much as the reading."""
@@ -240,6 +292,6 @@ def worker_count(workers: int | str, dataset: PairedDataset) -> int:
 
 
 def open_loader(data: DataConfig, dataset: PairedDataset, seed: int, pin_memory: bool = False) -> PairLoader:
-    """The batches of a data set as a config wants them."""
-    workers = worker_count(data.workers, dataset)
-    return PairLoader(dataset, data.crop, data.batch_size, data.flip, seed, workers, pin_memory, data.augment)
+    """The batches of a data set as a config wants them; of several ranks, this one's parts of them."""
+    own = (worker_count(data.workers, dataset), pin_memory, data.augment, distributed.rank(), distributed.count())
+    return PairLoader(dataset, data.crop, data.batch_size, data.flip, seed, *own)

@@ -103,6 +103,11 @@ def set_per_image_norm(network: nn.Module, per_image: bool) -> nn.Module:
     return network
 
 
+def has_per_image_norm(network: nn.Module) -> bool:
+    """Whether its `batch` norms are per image at inference."""
+    return any(isinstance(module, BatchNorm2d) and module.per_image for module in network.modules())
+
+
 def parameter_count(network: nn.Module) -> int:
     """How many trainable numbers a network has."""
     return sum(parameter.numel() for parameter in network.parameters())

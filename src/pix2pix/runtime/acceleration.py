@@ -13,6 +13,8 @@ def pick_device(name: str = "auto") -> torch.device:
     """`auto` is the first CUDA GPU, else Apple's, else the CPU. Raises ConfigError where the named one is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.is_available():  # torchrun starts a process for each GPU
+        name = f"cuda:{os.environ.get('LOCAL_RANK', torch.cuda.current_device())}"
     try:
         device = torch.device(name)
     except RuntimeError:

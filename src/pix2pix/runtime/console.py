@@ -5,7 +5,9 @@ import sys
 
 
 def say(line: str) -> None:
-    """Prints a line at once. Where nobody reads any more, as after `| head`, it and all later ones go nowhere."""
+    """Prints a line at once, on the first rank. Where nobody reads any more, as after `| head`, all go nowhere."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     try:
         print(line, flush=True)
     except BrokenPipeError:

@@ -12,6 +12,7 @@ import pix2pix
 from pix2pix.config import Config, config_from_dict
 from pix2pix.data.forms import Forms
 from pix2pix.errors import CheckpointError, ConfigError
+from pix2pix.models import has_per_image_norm, set_per_image_norm
 from pix2pix.networks import build_generator
 from pix2pix.runtime.files import save_atomically
 from pix2pix.runtime.finite import all_finite
@@ -45,6 +46,7 @@ def save_weights(
         "kind": kind,
         "config": config.model_dump(mode="json"),
         "forms": forms.to_dict(),
+        "per_image_norm": has_per_image_norm(network),  # the config does not tell where several ranks have trained
         "step": step,
         "epoch": epoch,
         "state_dict": {name: value.detach().cpu() for name, value in network.state_dict().items()},
@@ -106,6 +108,7 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         forms = Forms.from_dict(content["forms"])
         generator = build_generator(config, *forms.channels)
         generator.load_state_dict(content["state_dict"])
+        set_per_image_norm(generator, content.get("per_image_norm", config.data.batch_size == 1))
         if not all_finite(generator):
             raise CheckpointError(f"{path}: holds weights that are infinite or not a number; give another copy")
         return GeneratorFile(generator.eval(), config, forms, content["step"], content["epoch"])

@@ -1,0 +1,45 @@
+"""What each rank of a test does: python -m rank_program CONFIG OUT; run alone, it is the only rank.
+
+Takes one update and then a whole run, and writes what the first rank has then, and which pairs each rank has read.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from runs import weights_of
+
+from pix2pix import Trainer, load_config
+from pix2pix.data.augment import prepare
+from pix2pix.runtime import distributed
+
+
+def main(config: str, out: Path) -> None:
+    """The first update's gradients in gradients.pt, a whole run's numbers in weights.pt, pairs in pairs-RANK.pt."""
+    with distributed.joined():
+        rank, pairs = distributed.rank(), []
+        trainer, step = Trainer(load_config(config)), Trainer.train_step
+
+        def train_step(self, x, y, own, total):
+            report = step(self, x, y, own, total)
+            pairs.append(self.batch["index"][:own].tolist())
+            if self.step == 1 and rank == 0:
+                parts = {"g": self.generator, "d": self.discriminator}
+                gradients = {f"{n}.{k}": p.grad for n, part in parts.items() for k, p in part.named_parameters()}
+                torch.save({"gradients": gradients, "report": report}, out / "gradients.pt")
+            return report
+
+        def remember(batch, *rest):
+            trainer.batch = batch
+            return prepare(batch, *rest)
+
+        Trainer.train_step = train_step
+        sys.modules["pix2pix.trainer"].prepare = remember
+        trainer.fit()
+        torch.save(pairs, out / f"pairs-{rank}.pt")
+        if rank == 0:
+            torch.save(weights_of(trainer), out / "weights.pt")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,189 @@
+"""Several ranks do what one does: the same gradients, each pair once, the same end after a stop, and no orphans."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from commands import TINY, pix2pix
+from ranks import torchrun
+from runs import make_config, weights_of
+
+from pix2pix import Trainer
+from pix2pix.checkpoint import list_checkpoints, load_newest
+from pix2pix.config import config_from_dict, dump_config
+from pix2pix.errors import ConfigError
+from pix2pix.networks import synchronise_norms
+from pix2pix.runtime import distributed
+from pix2pix.weights import load_generator_file
+
+CPU = torch.device("cpu")
+NO_DROPOUT = {"generator": {"base_channels": 2, "norm": "instance_affine", "dropout": 0.0}} | {
+    "discriminator": {"base_channels": 2, "n_layers": 2, "norm": "instance_affine"}
+}
+
+
+def config_of(output: Path, batch: int = 4, **sections):
+    data = make_config(output).data.model_dump() | {"batch_size": batch, "synthetic": {"train": 9, "val": 2, "test": 1}}
+    return make_config(output, data=data, model=NO_DROPOUT, **sections)
+
+
+def test_a_batch_is_shared_as_equally_as_can_be():
+    for ranks in (1, 2, 3, 4):
+        for count in range(9):
+            parts = [distributed.share(range(count), rank, ranks) for rank in range(ranks)]
+            assert [item for part in parts for item in part] == list(range(count))
+            sizes = [len(part) for part in parts]
+            assert sizes == sorted(sizes, reverse=True) and sizes[0] - sizes[-1] <= 1
+
+
+def far_apart(a: dict, b: dict, tolerance: float) -> list[str]:
+    """The tensors that differ by more than that, of their largest number where it is above 1."""
+    assert a.keys() == b.keys() and len(a) > 10
+    return [k for k in a if (a[k] - b[k]).abs().max() > tolerance * max(1, a[k].abs().max())]
+
+
+def test_two_ranks_compute_what_one_does_and_read_each_pair_once(tmp_path):
+    """Nine pairs in batches of four: the last one leaves a rank without any."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.yaml").write_text(dump_config(config_of(tmp_path / name / "run")))
+    tests = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
+    alone = subprocess.run([sys.executable, "-m", "rank_program", "one.yaml", "one"], env=tests, capture_output=True)
+    assert alone.returncode == 0, alone.stderr
+    both = torchrun(2, "two.yaml", "two", module="rank_program", env={"PYTHONPATH": tests["PYTHONPATH"]})
+    out, errors = both.communicate(timeout=200)
+    assert both.returncode == 0, errors
+    assert out.count("done: 3 epochs, 9 steps") == 1  # the first rank alone speaks
+    one, two = (torch.load(tmp_path / name / "gradients.pt") for name in ("one", "two"))
+    assert far_apart(one["gradients"], two["gradients"], 1e-6) == []
+    assert all(two["report"][name].item() == pytest.approx(value.item(), 1e-5) for name, value in one["report"].items())
+    pairs = [torch.load(tmp_path / "two" / f"pairs-{rank}.pt") for rank in (0, 1)]
+    together = [a + b for a, b in zip(*pairs, strict=True)]
+    assert together == torch.load(tmp_path / "one" / "pairs-0.pt")
+    assert [len(part) for part in pairs[1]] == [2, 2, 0] * 3
+    for epoch in range(3):
+        assert sorted(index for batch in together[3 * epoch : 3 * epoch + 3] for index in batch) == [*range(9)]
+    one, two = (torch.load(tmp_path / name / "weights.pt") for name in ("one", "two"))
+    assert far_apart(one, two, 1e-3) == []  # Adam makes much of the last bit of a small gradient
+    assert load_generator_file(tmp_path / "two" / "run" / "gen.pt").step == 9
+
+
+def run(count: int, output: str, *flags: str, seconds: float = 120) -> tuple[int, str, str]:
+    process = torchrun(count, "train", *TINY, "--output", output, *flags)
+    out, errors = process.communicate(timeout=seconds)
+    return process.returncode, out, errors
+
+
+LONG = ("--set", "data.synthetic.train=60", "--set", "run.checkpoint_every_epochs=1", "--set", "schedule.epochs=4")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks") / "run"
+    assert run(2, str(folder), *LONG)[0] == 0
+    return load_newest(folder / "checkpoints", CPU)
+
+
+def same(a: dict, b: dict) -> bool:
+    """Whether two checkpoints hold the same, to the bit."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def test_a_stop_is_agreed_upon_and_gone_on_from(uninterrupted):
+    process = torchrun(2, "train", *TINY, *LONG, "--output", "out")
+    assert any(line.startswith("step 40/") for line in process.stdout)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert "all saved in out; the same command goes on from here" in out
+    step = load_newest(Path("out/checkpoints"), CPU)["step"]
+    assert 40 <= step < 120
+    code, out, errors = run(2, "out", *LONG)
+    assert code == 0 and f"continuing from step {step}" in out, errors
+    assert same(load_newest(Path("out/checkpoints"), CPU), uninterrupted)
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_rank_that_dies_ends_the_job_and_the_same_command_goes_on(uninterrupted, victim):
+    process = torchrun(2, "train", *TINY, *LONG, "--output", "out")
+    assert any(line.startswith("step 70/") for line in process.stdout)
+    children = psutil.Process(process.pid).children(recursive=True)
+    ranks = {child.environ().get("RANK"): child for child in children if "RANK" in child.environ()}
+    start = time.monotonic()
+    ranks[str(victim)].send_signal(signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - start < 60 and process.returncode != 0
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert "a bug in pix2pix" not in errors
+    assert list_checkpoints(Path("out/checkpoints"))
+    code, out, errors = run(2, "out", *LONG)
+    assert code == 0 and "continuing from step" in out, errors
+    assert same(load_newest(Path("out/checkpoints"), CPU), uninterrupted)
+
+
+def test_what_ranks_refuse(tmp_path, monkeypatch):
+    monkeypatch.setattr(distributed, "count", lambda: 2)
+    odd = config_of(tmp_path, 3)
+    with pytest.raises(ConfigError, match=r"data.batch_size 3 cannot be shared by 2 ranks; make it a multiple of 2"):
+        synchronise_norms(odd)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.BatchNorm2d(3))
+    with pytest.raises(ConfigError, match=r"only CUDA GPUs can; set .*instance_affine"):
+        synchronise_norms(config_of(tmp_path, 4), network)
+    assert synchronise_norms(config_of(tmp_path, 2), network) == [network]  # one image a rank: per image, as it is
+
+
+def test_weights_say_themselves_that_their_norm_is_per_image(tmp_path):
+    base = make_config(tmp_path / "run").model_dump(mode="json")
+    base["model"]["generator"] |= {"norm": "batch"}
+    trainer = Trainer(config_from_dict(base, "test"))
+    trainer.fit()
+    assert not load_generator_file(tmp_path / "run" / "gen.pt").generator.down["2"].norm.per_image
+    content = torch.load(tmp_path / "run" / "gen.pt", weights_only=True)
+    torch.save(content | {"per_image_norm": True}, tmp_path / "run" / "gen.pt")
+    assert load_generator_file(tmp_path / "run" / "gen.pt").generator.down["2"].norm.per_image
+
+
+# Gradient accumulation
+
+
+@pytest.mark.parametrize("order", ["discriminator-first", "generator-first"])
+@pytest.mark.parametrize("steps", [2, 4])
+def test_accumulated_parts_make_the_large_batchs_update(tmp_path, order, steps):
+    x, y = torch.rand(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    trainers = []
+    for parts in (1, steps):
+        schedule = {"epochs": 3, "decay_epochs": 1, "update_order": order}
+        optimizer = {"accumulation_steps": parts, "betas": (0.5, 0.999)}
+        trainers.append(Trainer(config_of(tmp_path, schedule=schedule, optimizer=optimizer)))
+    reports = [trainer.train_step(x, y) for trainer in trainers]
+    for name, value in reports[0].items():
+        assert reports[1][name].item() == pytest.approx(value.item(), rel=1e-6)
+    for part in ("generator", "discriminator"):
+        a, b = ([p.grad for p in getattr(trainer, part).parameters()] for trainer in trainers)
+        assert max((p - q).abs().max() for p, q in zip(a, b, strict=True)) < 1e-6
+
+
+def test_both_updates_of_an_accumulated_batch_judge_the_same_fakes(tmp_path):
+    model = {"generator": NO_DROPOUT["generator"] | {"dropout": 0.5, "dropout_up": [5, 4]}}
+    config = config_of(tmp_path, optimizer={"accumulation_steps": 2})
+    trainer = Trainer(config_from_dict(config.model_dump() | {"model": config.model.model_dump() | model}, "test"))
+    seen = []
+    trainer.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1].detach().clone()))
+    x, y = torch.rand(2, 4, 3, 32, 32) * 2 - 1
+    trainer.train_step(x, y)
+    real_1, fake_1, real_2, fake_2, again_1, again_2 = seen
+    assert torch.equal(real_1, y[:2]) and torch.equal(real_2, y[2:])
+    assert torch.equal(fake_1, again_1) and torch.equal(fake_2, again_2) and not torch.equal(fake_1, fake_2)
+    assert trainer.samples_seen == 4 and weights_of(trainer)
+
+
+def test_parts_that_are_not_equal_are_refused():
+    result = pix2pix("train", *TINY, "--set", "optimizer.accumulation_steps=3")
+    assert result.code == 2 and "data.batch_size 2 cannot be had in 3 equal parts" in result.err
