@@ -70,23 +70,36 @@ def save_halves(path: Path, a: np.ndarray, b: np.ndarray, **options) -> Path:
     return save(path, np.concatenate([a, b], 1), **options)
 
 
-def png(path: Path, samples: np.ndarray) -> Path:
-    """A 16-bit PNG, grey [H, W] or colour [H, W, 3]; Pillow writes none in colour."""
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG chunk: its length, name, data and checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def exif_chunk(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+
+
+def png(path: Path, samples: np.ndarray, before: bytes = b"", behind: bytes = b"") -> Path:
+    """A PNG of uint8 or uint16 samples, [H, W] or [H, W, C]; Pillow writes no 16-bit colour.
+
+    `before` and `behind` are chunks on either side of the pixels.
+    """
     height, width = samples.shape[:2]
-    header = struct.pack(">IIBBBBB", width, height, 16, 2 if samples.ndim == 3 else 0, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[samples.shape[2] if samples.ndim == 3 else 1]
+    header = struct.pack(">IIBBBBB", width, height, 8 * samples.itemsize, colour, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for row in samples)
+    pixels = before + chunk(b"IDAT", zlib.compress(rows)) + behind
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b""))
     return path
 
 
-def tiff(path: Path, samples: np.ndarray) -> Path:
-    """An uncompressed TIFF [H, W, C] of the samples' own type; a fourth channel is one of unknown meaning."""
+def tiff(path: Path, samples: np.ndarray, **others: int) -> Path:
+    """An uncompressed TIFF [H, W, C] of the samples' own type; a fourth channel is one of unknown meaning.
+
+    `others` are tags that replace ours or come besides, such as t274=6, an orientation.
+    """
     samples = samples.astype(samples.dtype.newbyteorder("<"))
     height, width, channels = samples.shape
     bits, form = 8 * samples.itemsize, {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
@@ -102,7 +115,9 @@ def tiff(path: Path, samples: np.ndarray) -> Path:
         279: [samples.nbytes],
         **({338: [0]} if channels == 4 else {}),
         339: [form] * channels,
+        **{int(tag[1:]): [value] for tag, value in others.items()},
     }
+    tags = dict(sorted(tags.items()))
     long_values = 8 + 2 + 12 * len(tags) + 4
     tags[273] = [long_values + sum(2 * len(v) for v in tags.values() if len(v) > 2)]
     entries, extra = b"", b""

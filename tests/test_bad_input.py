@@ -26,6 +26,7 @@ from commands import (
 
 from pix2pix.checkpoint import load_newest
 from pix2pix.config import load_config
+from pix2pix.data.forms import RGB, image_forms
 from pix2pix.errors import CheckpointError
 from pix2pix.trainer import Trainer
 from pix2pix.weights import load_generator_file, save_weights
@@ -163,7 +164,9 @@ CHANGED = {
     "no state": ({"state_dict": None}, DAMAGED),
     "text for tensors": ({"state_dict": {"down.0.0.weight": "x"}}, DAMAGED),
     "odd config": ({"config": {"loss": 3}}, DAMAGED),
-    "odd channels": ({"channels": 3}, DAMAGED),
+    "odd forms": ({"forms": 3}, DAMAGED),
+    "no forms": ({"forms": {}}, DAMAGED),
+    "other forms": ({"forms": image_forms(1, 3).to_dict()}, DAMAGED),
 }
 
 
@@ -267,7 +270,7 @@ def test_a_full_disk_is_found_before_the_first_step_and_leaves_what_is_there(lim
 def test_weights_that_do_not_fit_leave_the_earlier_ones(trained):
     before, file = contents(trained), load_generator_file(trained / "gen.pt")
     with files_no_larger_than(60_000), pytest.raises(CheckpointError, match=r"^run/gen.pt: cannot be written"):
-        save_weights(trained / "gen.pt", "generator", file.generator, file.config, (3, 3), 9, 9)
+        save_weights(trained / "gen.pt", "generator", file.generator, file.config, RGB, 9, 9)
     assert contents(trained) == before
 
 

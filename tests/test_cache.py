@@ -29,7 +29,7 @@ from pix2pix.data.cache import Room, cache_folder, cache_key, free_memory, show_
 from pix2pix.data.cache_file import DiskCache
 from pix2pix.data.dataset import PairedDataset, open_split
 from pix2pix.data.loader import PairLoader, worker_count
-from pix2pix.data.pairs import DrawnPair, SideBySidePair, TwoFilePair
+from pix2pix.data.pairs import DrawnPair, FilesPair, SideBySidePair
 from pix2pix.errors import CheckpointError, DataError
 
 COUNT, SIZE = 9, (24, 19)
@@ -134,7 +134,7 @@ def test_the_key_changes_with_each_thing(root):
     one.write_bytes(one.read_bytes() + b"x")
     os.utime(one, ns=(0, 10**18))
     keys.append(key())
-    two = [TwoFilePair("0", one, other), TwoFilePair("0", other, one)]
+    two = [FilesPair("0", (one, other)), FilesPair("0", (other, one))]
     keys += [cache_key(pairs, "r") for pairs in ([], two[:1], two[1:], two, two[::-1])]
     drawn = DrawnPair("0", 0, 0, (8, 8), "a2b")
     changes = ({}, {"index": 1}, {"seed": 1}, {"size": (8, 9)}, {"direction": "b2a"})
@@ -538,9 +538,12 @@ def test_workers_for_each_kind(root):
     assert counts == [0, 2, 4]
 
 
-def test_native_sizes_are_not_kept_on_disk(root):
-    data = opened(root, "disk", size=None).prepare()
-    assert data.kept.startswith("off: ") and data[0]["input"].shape == (3, 30, 20) and not files()
+def test_a_picture_that_is_not_as_its_header_says_is_no_bug_of_ours(root, monkeypatch):
+    """Such as one that was replaced in between."""
+    data = opened(root, size=None)
+    save_halves(root / "train/3.png", *[np.zeros((8, 6, 3), np.uint8)] * 2)
+    with pytest.raises(DataError, match=r"3\.png: has changed since it was first looked at; start again"):
+        data.prepare()
 
 
 def test_the_users_cache_folder(monkeypatch):

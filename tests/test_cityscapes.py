@@ -10,7 +10,7 @@ from PIL import Image
 
 from pix2pix.config import load_config
 from pix2pix.data.catalogue import CITYSCAPES_COUNTS
-from pix2pix.data.images import read_image
+from pix2pix.data.images import read_picture
 from pix2pix.data.pairs import find_pairs
 
 COLOURS = np.array([(128, 64, 128), (70, 70, 70), (0, 0, 142), (0, 0, 0)], np.uint8)  # road, building, car, nothing
@@ -83,7 +83,7 @@ def test_both_zips_in_folders_of_their_own():
     Path("one/leftImg8bit").rename("fetched/leftImg8bit_trainvaltest/leftImg8bit")
     Path("one/gtFine").rename("fetched/gtFine")
     assert prepare().code == 0
-    assert read_image("data/cityscapes/val/b/munster_000002_000019.png").shape == (256, 256, 3)
+    assert read_picture("data/cityscapes/val/b/munster_000002_000019.png").pixels.shape == (256, 256, 3)
 
 
 def test_what_is_prepared_is_kept_and_checked():

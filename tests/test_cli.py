@@ -62,7 +62,7 @@ def test_a_wrong_command_is_2_and_shows_the_usage(words):
 
 
 def test_a_bug_leaves_its_traceback_in_a_file_that_is_named(monkeypatch):
-    monkeypatch.setattr(cli, "_configs", lambda args: 1 / 0)
+    monkeypatch.setitem(cli._VERBS, "configs", lambda args: 1 / 0)
     monkeypatch.setattr("tempfile.tempdir", str(Path().resolve()))
     refused(result := pix2pix("configs", "list"), 1, "ZeroDivisionError", "please report it with")
     assert "Traceback" in Path(result.err.split()[-1]).read_text(encoding="utf-8")
@@ -103,12 +103,24 @@ def test_the_plan_is_printed_before_anything_else(finished):
     folder, result = finished
     lines = result.out.splitlines()
     assert lines[0] == f"config {shipped_configs()['demo']} (shipped config)"
-    assert [line.split()[0] for line in lines[1:10]] == [
-        *("pix2pix", "data", "cache", "images", "steps", "generator", "discriminator", "device", "results"),
+    assert [line.split()[0] for line in lines[1:12]] == [
+        *(
+            "pix2pix",
+            "data",
+            "input",
+            "target",
+            "cache",
+            "images",
+            "steps",
+            "generator",
+            "discriminator",
+            "device",
+            "results",
+        ),
     ]
-    assert "5 pairs to train on, 2 of val to validate" in lines[2] and "36x36, cropped to 32x32" in lines[4]
-    assert "2 epochs x 3 steps of 2 = 6 steps" in lines[5] and "cpu (1 thread), fp32" in lines[8]
-    assert lines[9].split() == ["results", str(folder)] and lines[10].startswith("step 1/6")
+    assert "5 pairs to train on, 2 of val to validate" in lines[2] and "36x36, cropped to 32x32" in lines[6]
+    assert "2 epochs x 3 steps of 2 = 6 steps" in lines[7] and "cpu (1 thread), fp32" in lines[10]
+    assert lines[11].split() == ["results", str(folder)] and lines[12].startswith("step 1/6")
     assert lines[-1].startswith("done: 2 epochs, 6 steps") and result.code == 0 and result.err == ""
 
 

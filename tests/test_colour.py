@@ -1,6 +1,7 @@
 """Colour changes against Pillow, torchvision and the standard library, and on whom they fall."""
 
 import colorsys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torchvision.transforms.v2 import functional
 from pix2pix.config import AugmentConfig
 from pix2pix.data.augment import augment_batch, prepare, to_float
 from pix2pix.data.colour import recolour, turn_hue
+from pix2pix.data.forms import RGB, Forms
 
 CPU = torch.device("cpu")
 FACTORS = [0.0, 0.6, 1.0, 1.7]
@@ -108,6 +110,7 @@ def test_colours_change_where_asked_and_nowhere_else(brightness, contrast, satur
         assert got.dtype == torch.float32 and got.min() >= -1 and got.max() <= 1.0001
         untouched = torch.equal(got, to_float(images[side]))
         assert untouched == (strengths.sum() == 0 or on not in ("both", side))
-        spared = prepare(batch, CPU, augment, (8, 8), labels=(side,))
-        assert torch.equal(spared[side == "target"], to_float(images[side]))
+        label = replace(RGB.target, kind="labels", classes=256)
+        forms = Forms((label,), RGB.target) if side == "input" else Forms(target=label)
+        assert torch.equal(augment_batch(batch, CPU, augment, (8, 8), forms)[side], images[side])
     assert augment_batch(batch, CPU, AugmentConfig(), (8, 8))["input"].dtype == torch.uint8

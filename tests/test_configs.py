@@ -5,6 +5,7 @@ import torch
 
 from pix2pix.config import config_difference, load_config, shipped_configs
 from pix2pix.data.augment import to_float
+from pix2pix.data.forms import RGB
 from pix2pix.data.synthetic import draw_pair
 from pix2pix.trainer import Trainer
 
@@ -24,7 +25,7 @@ def test_there_are_nine():
 def test_a_shipped_config_trains(name):
     config = load_config(name, [f"{key}={value}" for key, value in SMALLER.items()])
     assert {key for key, _, _ in config_difference(load_config(name), config)} <= SMALLER.keys()
-    trainer = Trainer(config)
+    trainer = Trainer(config, RGB)
     networks = (trainer.generator, trainer.discriminator)
     before = [{key: value.clone() for key, value in network.named_parameters()} for network in networks]
     x, y = (to_float(torch.tensor(image).permute(2, 0, 1)[None]) for image in draw_pair(0, size=config.data.crop))

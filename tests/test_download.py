@@ -51,9 +51,9 @@ def test_every_core_decodes(server, tmp_path, monkeypatch):
         seen.append(path.parent.name)
         return module_read(path)
 
-    module_read = module.read_image
+    module_read = module.read_picture
     monkeypatch.setattr(parallel, "cores", lambda: 3)
-    monkeypatch.setattr(module, "read_image", read)
+    monkeypatch.setattr(module, "read_picture", read)
     download("tiny", tmp_path)
     assert sorted(seen) == ["test", "test", "train", "train", "train", "val"]
 

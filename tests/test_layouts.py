@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import SETTINGS, overrides, picture, pix2pix, refused
+from identity import Identity, trained
 from making import noise, save, save_halves
+from PIL import Image
 
 from pix2pix.config import DataConfig, config_from_dict, dump_config, load_config
 from pix2pix.data import PairedDataset
 from pix2pix.data.pairs import at_another_place, available_splits, describe_layout, find_pairs
 from pix2pix.errors import ConfigError, DataError
+from pix2pix.translate import Translator, translate_split
+from pix2pix.weights import load_generator_file
 
 SIZE = (4, 6)
 SPLITS = {"train": ["0", "deep/er/1", "x.y"], "val": ["7"], "test": ["8", "deep/9"]}
@@ -117,6 +121,39 @@ def test_layouts_without_splits(tmp_path, kind, forced, direction):
         assert data.layout == layout
         check(data, [name for name in names if falls_to_val(name) == wanted], direction == "b2a")
     assert available_splits(DataConfig(root=str(tmp_path), **settings)) == ["train", "val"]
+
+
+@pytest.mark.parametrize("kind", [*LAYOUTS, *(f"{kind}, no split" for kind in WITHOUT_SPLIT), "csv", "jsonl"])
+def test_two_steps_of_training_and_a_sample_in_every_layout(tmp_path, kind):
+    """And through an identity generator, every input comes back to the bit under its own name."""
+    paths, layout, _ = LAYOUTS.get(kind) or WITHOUT_SPLIT.get(kind.removesuffix(", no split")) or LAYOUTS["split a"]
+    root, split, want = tmp_path / "data", "val", SPLITS["val"]
+    if kind.endswith("no split"):
+        names = ["00", "01", "02", "03"]  # 03 falls to val
+        make(root, paths, {"": names})
+        want = [name for name in names if falls_to_val(name, 0.2)]
+        assert len(want) == 1
+    else:
+        make(root, paths)
+    if kind in ("csv", "jsonl"):
+        layout, rows = "manifest", [(*(path.format(s=s, n=n) for path in paths), s) for s in SPLITS for n in SPLITS[s]]
+        records = [dict(zip(("input", "target", "split"), row, strict=True)) for row in rows]
+        lines = map(json.dumps, records) if kind == "jsonl" else ["input,target,split", *map(",".join, rows)]
+        root = tmp_path / f"data/pairs.{kind}"
+        root.write_text("\n".join(lines))
+        want = [f"val/a/{name}" for name in want]
+    weights, said = trained(root, {"data.val_fraction": 0.2, "data.image_size": 32, "data.load_size": None})
+    assert f"{root}, {layout}" in said
+    result = pix2pix("sample", "--weights", weights, "--split", split, "--output", "out")
+    assert result.code == 0 and {path.name for path in Path("out/val").rglob("*.png")} == {
+        f"{Path(n).name}.png" for n in want
+    }
+    config = load_generator_file(weights).config
+    translator = Translator(Identity(), config, device="cpu")
+    assert translate_split(translator, config, split, Path("same"))[0] == len(want)
+    for name in want:
+        with Image.open(f"same/val/{name}.png") as image:
+            np.testing.assert_array_equal(np.asarray(image), pixels(name.removeprefix("val/a/"))[0])
 
 
 @pytest.mark.parametrize("layout", ["auto", "two-folders"])
@@ -313,7 +350,10 @@ def test_a_root_that_is_a_file_or_out_of_reach(tmp_path):
         ({"input": "p", "target": "q", "layout": "side-by-side"}, "data.layout side-by-side does not go with data.in"),
         ({"manifest": "m.csv", "layout": "two-folders"}, "data.layout two-folders does not go with data.manifest"),
         ({"root": "x", "val_fraction": 1}, "data.val_fraction is 1, but must be a number of at least 0 and below 1"),
-        ({"root": "x", "input": "", "target": "q"}, "data.input is '', but must be text or null"),
+        (
+            {"root": "x", "input": "", "target": "q"},
+            "data.input is '', but must be text or a list of at least 1, each text or null",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(data, words):

@@ -1,5 +1,6 @@
 """The data set keeps what was read; the loader crops and mirrors both pictures of a pair alike, from counters alone."""
 
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,7 @@ from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment import prepare, to_float, to_pixels
 from pix2pix.data.dataset import open_split, validation_split
+from pix2pix.data.forms import Form
 from pix2pix.data.loader import PairLoader, draw, worker_count
 from pix2pix.data.pairs import find_pairs
 from pix2pix.errors import DataError
@@ -99,8 +101,9 @@ def test_both_pictures_get_the_same_crop_and_flip_and_it_is_the_draw(seen):
 def test_draws_and_orders_stay_what_they_are(dataset):
     """They are part of every run: one that is continued by a later version must see the same."""
     for epoch, index in ((0, 0), (0, 1), (7, 3)):
-        rng = np.random.default_rng((SEED, 2, epoch, index))
-        top, left, flip = rng.integers(0, 9), rng.integers(0, 8), rng.integers(2)
+        digest = hashlib.blake2b(b"".join(n.to_bytes(8, "little") for n in (SEED, 2, epoch, index))).digest()
+        chance = [int.from_bytes(digest[at : at + 4], "little") / 2**32 for at in (0, 4, 8)]
+        top, left, flip = int(9 * chance[0]), int(8 * chance[1]), chance[2] < 0.5
         it = draw(SEED, epoch, index, LOAD, CROP, flip=True)
         assert (it.top, it.left, it.flip) == (top, left, flip)
         want = np.random.default_rng((SEED, 1, epoch)).permutation(COUNT).tolist()
@@ -197,6 +200,25 @@ def test_floats_and_pixels_are_inverse_for_every_value():
     assert to_pixels(floats).dtype == torch.uint8 and torch.equal(to_pixels(floats), pixels)
     assert to_pixels(torch.tensor([-1.5, 2.0, 0.0, -0.999])).tolist() == [0, 255, 128, 0]
     assert torch.equal(to_pixels(floats.half()), pixels)  # 16-bit floats tell 256 values apart
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_floats_and_pixels_are_inverse_at_every_depth(bits):
+    form = Form(dtype="uint8" if bits == 8 else "uint16", range=(0.0, 2.0**bits - 1))
+    pixels = torch.arange(2**bits, dtype=torch.int32)
+    floats = to_float(pixels, form)
+    assert floats[0] == -1 and floats[-1] == 1 and torch.equal(floats, -floats.flip(0))
+    assert (floats.double() - (2 * pixels.double() / (2**bits - 1) - 1)).abs().max() < 2**-23
+    assert torch.equal(to_pixels(floats, form).int(), pixels)
+
+
+@pytest.mark.parametrize("span", [(0.0, 1.0), (-1.0, 1.0), (-300.0, 1200.0), (0.0, 0.37)])
+def test_floats_of_any_range_come_back(span):
+    form = Form(dtype="float32", range=span)
+    pixels = torch.linspace(*span, 1001)
+    floats = to_float(pixels, form)
+    assert (floats - torch.linspace(-1, 1, 1001)).abs().max() < 1e-6
+    assert (to_pixels(floats, form) - pixels).abs().max() < 1e-6 * (span[1] - span[0])
 
 
 def test_worker_count(dataset):

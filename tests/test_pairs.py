@@ -9,7 +9,7 @@ from making import SHARED, noise, save, save_halves
 
 from pix2pix.config import DataConfig
 from pix2pix.config.data import SyntheticData
-from pix2pix.data.pairs import DrawnPair, SideBySidePair, TwoFilePair, available_splits, find_pairs
+from pix2pix.data.pairs import DrawnPair, FilesPair, SideBySidePair, available_splits, find_pairs
 from pix2pix.data.synthetic import draw_pair
 from pix2pix.errors import DataError
 
@@ -36,7 +36,7 @@ def _unreadable(pair, *texts: str) -> None:
 
 
 def _is(pair, input: np.ndarray, target: np.ndarray) -> None:
-    pair.check()
+    pair.headers()
     for got, want in zip(pair.read(), (input, target), strict=True):
         assert got.dtype == np.uint8
         np.testing.assert_array_equal(got, want)
@@ -146,7 +146,7 @@ def test_unequal_sizes_are_named(tmp_path):
     [pair] = _find(tmp_path)[1]
     _unreadable(pair, str(tmp_path / "train/a/1.png"), str(tmp_path / "train/b/1.png"), "6x8", "7x8", "resize one")
     with pytest.raises(DataError, match=r"6x8.*7x8"):
-        pair.check()
+        pair.headers()
 
 
 def test_a_picture_without_two_halves(tmp_path):
@@ -155,7 +155,7 @@ def test_a_picture_without_two_halves(tmp_path):
         pair = SideBySidePair("x", path, "a2b")
         _unreadable(pair, str(path), f"{width} pixels wide", "side by side")
         with pytest.raises(DataError, match=f"{width} pixels wide"):
-            pair.check()
+            pair.headers()
 
 
 def test_halves_are_those_of_the_turned_picture(tmp_path):
@@ -164,13 +164,13 @@ def test_halves_are_those_of_the_turned_picture(tmp_path):
     stored = np.rot90(both)  # 7 wide; orientation 6 turns it back
     for kind in (".png", ".tif", ".jpg"):
         pair = SideBySidePair("x", save(tmp_path / f"even{kind}", stored, 6), "b2a")
-        pair.check()
+        pair.headers()
         assert [half.shape for half in pair.read()] == [(7, 6, 3)] * 2
         pair = SideBySidePair("x", save(tmp_path / f"odd{kind}", both, 6), "a2b")
-        for use in (pair.check, pair.read):
+        for use in (pair.headers, pair.read):
             with pytest.raises(DataError, match="is 7 pixels wide"):
                 use()
-    turned = TwoFilePair("x", save(tmp_path / "a.png", stored, 6), save(tmp_path / "b.png", both))
+    turned = FilesPair("x", (save(tmp_path / "a.png", stored, 6), save(tmp_path / "b.png", both)))
     _is(turned, both, both)
 
 
@@ -178,10 +178,10 @@ def test_check_names_what_is_no_picture(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train/1.png").write_text("no picture")
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'train/1.png'}: is not an image")):
-        _find(tmp_path)[1][0].check()
-    pair = TwoFilePair("x", save(tmp_path / "x.png", A), tmp_path / "train/1.png")
+        _find(tmp_path)[1][0].headers()
+    pair = FilesPair("x", (save(tmp_path / "x.png", A), tmp_path / "train/1.png"))
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'train/1.png'}: is not an image")):
-        pair.check()
+        pair.headers()
 
 
 def test_empty_and_missing_splits(tmp_path):

@@ -9,6 +9,7 @@ import reference_keys as keys
 import torch
 
 from pix2pix.config import config_from_dict
+from pix2pix.data.forms import RGB
 from pix2pix.models import PatchGAN, PixelDiscriminator, ResNet, UNet, inference, parameter_count, set_per_image_norm
 from pix2pix.trainer import Trainer
 
@@ -136,7 +137,7 @@ TRACES = [
 def test_training_traces(trace, kind, dtype):
     """Ten steps of the real training step on the fixture's batch: every loss of every step."""
     expected = json.loads((FIXTURES / f"{trace}_trace.json").read_text())[kind]
-    trainer = Trainer(config_from_dict(trace_config(trace, kind), "trace"))
+    trainer = Trainer(config_from_dict(trace_config(trace, kind), "trace"), RGB)
     generator, discriminator = networks(trace)
     trainer.generator.load_state_dict(generator.state_dict())
     trainer.discriminator.load_state_dict(discriminator.state_dict())

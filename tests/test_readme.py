@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pix2pix.cli import _parser
+from pix2pix.arguments import parser
 from pix2pix.config import load_config, shipped_configs
 
 ROOT = Path(__file__).parents[1]
@@ -24,21 +24,23 @@ def test_the_table_of_keys_is_the_schemas():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command):
     words = shlex.split(command, comments=True)
-    args = _parser().parse_args(words[1:])
+    args = parser().parse_args(words[1:])
     if args.verb == "train" and not args.config.endswith(".yaml"):
         load_config(args.config, args.set)
 
 
 def test_commands_of_every_verb_are_found():
-    assert {command.split()[1] for command in COMMANDS} >= {"train", "sample", "download", "configs"}
+    assert {command.split()[1] for command in COMMANDS} >= {"train", "check", "sample", "download", "configs"}
 
 
 def test_yaml_is_a_config_that_is_taken(tmp_path):
     blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    assert blocks
+    found = []
     for block in blocks:
         (tmp_path / "c.yaml").write_text(block)
-        assert load_config(tmp_path / "c.yaml", ["data.root=x"]).data.augment.rotation == 5
+        found.append(load_config(tmp_path / "c.yaml", ["data.root=x"]).data)
+    assert {data.augment.rotation for data in found} == {0, 5}
+    assert {data.input_format.kind for data in found} == {"image", "labels"}
 
 
 def test_every_shipped_config_is_named():

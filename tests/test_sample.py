@@ -7,6 +7,9 @@ import pytest
 from commands import SETTINGS, contents, pairs, picture, pix2pix, program, refused, size
 from PIL import Image
 
+from pix2pix import load_generator
+from pix2pix.errors import DataError
+
 
 def test_sample_a_file_a_folder_or_a_glob_and_keep_the_names(trained):
     weights = trained / "gen.pt"
@@ -105,11 +108,40 @@ def test_sample_refuses_what_it_would_ignore_or_cannot_do(trained):
 
 
 def test_an_interrupted_sample_leaves_no_half_picture(trained, monkeypatch):
-    def interrupted(path, pixels):
+    def interrupted(path, pixels, palette):
         Path(path).write_bytes(b"half a pict")
         raise KeyboardInterrupt
 
     earlier = picture("out/a.png").read_bytes()
-    monkeypatch.setattr("pix2pix.translate.write_image", interrupted)
+    monkeypatch.setattr("pix2pix.translate.write_picture", interrupted)
     result = pix2pix("sample", "--weights", trained / "gen.pt", "--input", picture("in/a.png"), "--output", "out")
     assert result.code == 130 and contents(Path("out")) == {"a.png": earlier}
+
+
+def test_broken_pairs_of_a_split_are_named_and_the_others_are_translated(trained):
+    pairs("mine", "val", count=4)
+    Path("mine/val/2.png").write_bytes(Path("mine/val/2.png").read_bytes()[:200])
+    result = pix2pix("sample", "--weights", trained / "gen.pt", "--data", "mine", "--split", "val", "--output", "out")
+    refused(result, 3, "mine/val/2.png: ")
+    assert "3 translations in out/val, compared" in result.out
+    assert {path.name for path in Path("out/val").iterdir()} == {"0.png", "1.png", "3.png"}
+    assert Path("out/val_comparison.png").is_file()
+    for index in (0, 1, 3):
+        Path(f"mine/val/{index}.png").write_bytes(b"")
+    refused(
+        pix2pix("sample", "--weights", trained / "gen.pt", "--data", "mine", "--split", "val", "--output", "none"),
+        3,
+        "mine/val/0.png: ",
+    )
+
+
+def test_a_path_is_taken_where_a_picture_is(trained):
+    translator = load_generator(trained / "gen.pt", "cpu")
+    path = picture("in.png", 40, 30)
+    with Image.open(path) as image:
+        want = np.asarray(translator(image))
+    assert np.array_equal(np.asarray(translator(path)), want) and np.array_equal(
+        np.asarray(translator(str(path))), want
+    )
+    with pytest.raises(DataError, match=r"^gone\.png: no such file"):
+        translator("gone.png")

@@ -17,8 +17,8 @@ from pix2pix.config import AugmentConfig, DataConfig, config_from_dict
 from pix2pix.data.augment import to_float
 from pix2pix.data.dataset import open_fixed, open_split
 from pix2pix.data.geometry import central_crop, reflected
-from pix2pix.data.images import resize
 from pix2pix.data.loader import PairLoader, draw
+from pix2pix.data.pictures import resize
 from pix2pix.errors import ConfigError
 
 SIZES = [(20, 50), (40, 33), (70, 64), (5, 3), (32, 32)]
@@ -76,7 +76,7 @@ def test_a_crop_holds_the_whole_picture_where_that_is_smaller(load, seed, index)
 # --- native ---
 
 
-@pytest.mark.parametrize("cache", ["memory", "off"])
+@pytest.mark.parametrize("cache", ["memory", "disk", "off"])
 def test_native_crops_are_cut_from_the_pictures_as_they_are(root, cache):
     data = open_split(DataConfig(root=str(root), cache=cache), "train", None).prepare()
     assert data.load_size is None and data.cached == (cache == "memory")

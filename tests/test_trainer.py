@@ -13,7 +13,8 @@ from pix2pix import Trainer
 from pix2pix.checkpoint import list_checkpoints
 from pix2pix.config import dump_config, load_config
 from pix2pix.data.augment import to_float
-from pix2pix.data.images import write_image
+from pix2pix.data.forms import image_forms
+from pix2pix.data.images import write_picture
 from pix2pix.errors import CheckpointError, ConfigError, DataError, NonFiniteError
 from pix2pix.models import inference
 from pix2pix.plan import slow_run_advice
@@ -170,8 +171,8 @@ def test_a_target_condition_needs_equal_channels(tmp_path):
     config = make_config(tmp_path, loss={"generator_condition": "target"})
     assert Trainer(config).step == 0
     with pytest.raises(ConfigError, match=r"generator_condition 'target' needs .* 1 and 3; set it to 'input'"):
-        Trainer(config, in_channels=1, out_channels=3)
-    trainer = Trainer(make_config(tmp_path), in_channels=1, out_channels=3)
+        Trainer(config, image_forms(1, 3))
+    trainer = Trainer(make_config(tmp_path), image_forms(1, 3))
     report = trainer.train_step(torch.zeros(1, 1, 32, 32), torch.zeros(1, 3, 32, 32))
     assert torch.isfinite(report["g/loss"])
 
@@ -315,7 +316,7 @@ def test_a_picture_broken_in_its_middle_is_one_line_from_a_worker_too(tmp_path):
     for split in ("train", "val"):
         for i in range(3):
             noise = np.random.default_rng(i).integers(0, 256, (32, 64, 3), dtype=np.uint8)
-            write_image(tmp_path / "data" / split / f"{i}.png", noise)
+            write_picture(tmp_path / "data" / split / f"{i}.png", noise)
     broken = tmp_path / "data" / "train" / "1.png"
     broken.write_bytes(broken.read_bytes()[:3000])
     for workers in (0, 2):

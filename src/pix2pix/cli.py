@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pix2pix import __version__
+from pix2pix.arguments import parser
 from pix2pix.errors import Pix2PixError
 
 
@@ -60,11 +60,11 @@ def _translate(args: argparse.Namespace, stop: Callable[[], bool]) -> int:
     output = Path(args.output or Path(args.weights).parent / "translated")
     if args.input is None:
         config, split = _sample_data(args, translator.config)
-        count, grid = translate_split(translator, config, split, output, stop)
+        count, grid, failed = translate_split(translator, config, split, output, stop)
         print(f"{count} translations in {output / split}, compared with their targets in {grid}")
-        return 0
-    count, failed = translate_files(translator, args.input, output, stop)
-    print(f"{count} translations in {output}")
+    else:
+        count, failed = translate_files(translator, args.input, output, stop)
+        print(f"{count} translations in {output}")
     for error in failed:
         print(f"error: {error}", file=sys.stderr)
     return failed[0].exit_code if failed else 0
@@ -99,6 +99,20 @@ def _sample_data(args: argparse.Namespace, config):
         where = "drawn facades" if config.data.layout == "synthetic" else whereabouts(config.data)
         print(f"translating the {split} pairs of what the weights were trained on: {where}", flush=True)
     return config, split
+
+
+def _check(args: argparse.Namespace) -> int:
+    from pix2pix.check import check
+    from pix2pix.config import config_from_dict
+    from pix2pix.errors import ConfigError, DataError
+
+    if args.config is None and args.data is None:
+        raise ConfigError("there is nothing to look at; give --data ROOT, or --config FILE|NAME")
+    given = {"data": {"root": args.data}}
+    config = _train_config(args) if args.config else config_from_dict(given, "--data", args.set)
+    report = check(config, args.preview)
+    print(json.dumps(report.to_dict(), indent=2) if args.json else report)
+    return DataError.exit_code if report.fails else 0
 
 
 def _download(args: argparse.Namespace) -> int:
@@ -138,111 +152,7 @@ def _copy(text: str, target: Path) -> None:
     print(f"wrote {target}; train with: pix2pix train --config {target if os.sep in str(target) else f'./{target}'}")
 
 
-def _not_empty(text: str) -> str:
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError("a name is needed, and this is none")
-    return text
-
-
-def _device(text: str) -> str:
-    import re
-
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|mps", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no device; give auto, cpu, cuda, cuda:N or mps")
-    return text
-
-
-def _add_train(verbs: argparse._SubParsersAction) -> None:
-    train = verbs.add_parser(
-        "train",
-        help="train, or go on with a run",
-        description="Train as a config says. The same command again goes on where the run stopped.",
-    )
-    train.add_argument(
-        "--config", required=True, type=_not_empty, metavar="FILE|NAME", help="a YAML file or a shipped config's name"
-    )
-    train.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. loss.lambda_l1=50"
-    )
-    train.add_argument(
-        "--data", type=_not_empty, metavar="ROOT", help="the folder or the manifest of pairs (data.root)"
-    )
-    train.add_argument("--output", type=_not_empty, metavar="DIR", help="the run folder (run.output)")
-    train.add_argument("--device", type=_device, metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
-    start = train.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="insist that there is a run to go on with")
-    start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start anew")
-    train.add_argument(
-        "--allow-changed",
-        action="append",
-        default=[],
-        type=_not_empty,
-        metavar="KEY",
-        help="go on although this key or section differs from the earlier run's; `data` also allows other pairs",
-    )
-    train.set_defaults(call=_train)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pix2pix", description="Train a network to turn one kind of picture into another."
-    )
-    parser.add_argument("--version", action="version", version=f"pix2pix {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    _add_train(verbs)
-    sample = verbs.add_parser(
-        "sample",
-        help="translate pictures with trained weights",
-        description="Translate pictures. "
-        "Without --input: the val or test pairs of the data that the weights were trained on.",
-    )
-    sample.add_argument("--weights", required=True, type=_not_empty, metavar="FILE", help="a run's gen.pt or best.pt")
-    source = sample.add_mutually_exclusive_group()
-    source.add_argument("--input", type=_not_empty, metavar="FILE|DIR|GLOB", help="pictures to translate")
-    source.add_argument(
-        "--data",
-        type=_not_empty,
-        metavar="ROOT",
-        help="a folder or a manifest of pairs; also writes a comparison with the targets",
-    )
-    sample.add_argument("--split", choices=("train", "val", "test"), help="which pairs (val, else test)")
-    sample.add_argument(
-        "--output", type=_not_empty, metavar="DIR", help="where to write (translated, beside the weights)"
-    )
-    sample.add_argument("--resize", action="store_true", help="resize to the training size instead of padding")
-    sample.add_argument("--device", type=_device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
-    sample.set_defaults(call=_sample)
-
-    _add_download(verbs)
-
-    configs = verbs.add_parser("configs", help="the shipped configs and the schema", description="Look at the configs.")
-    actions = configs.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="name every shipped config")
-    actions.add_parser("show", help="print one").add_argument("name", metavar="NAME")
-    copy = actions.add_parser("copy", help="write one to a file, to change it")
-    copy.add_argument("name", metavar="NAME")
-    copy.add_argument("--output", type=_not_empty, metavar="FILE", help="the file (NAME.yaml in this folder)")
-    actions.add_parser("schema", help="print the JSON schema, for editors")
-    configs.set_defaults(call=_configs)
-    return parser
-
-
-def _add_download(verbs) -> None:
-    from pix2pix.data.catalogue import names
-
-    download = verbs.add_parser(
-        "download", help="fetch a data set", description="Fetch a data set, resuming and checking."
-    )
-    download.add_argument("name", metavar="NAME", help=", ".join(names()))
-    download.add_argument(
-        "--output", type=_not_empty, default="data", metavar="DIR", help="where its folder goes (data)"
-    )
-    download.add_argument("--url", help="fetch from another address")
-    download.add_argument(
-        "--from", type=_not_empty, dest="source", metavar="DIR", help="cityscapes: where you unzipped what you fetched"
-    )
-    download.set_defaults(call=_download)
+_VERBS = {"train": _train, "check": _check, "sample": _sample, "download": _download, "configs": _configs}
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -271,9 +181,9 @@ def _report_bug() -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code (see errors.py; argparse leaves with 2 by itself)."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     try:
-        return args.call(args)
+        return _VERBS[args.verb](args)
     except Pix2PixError as error:
         lines = str(error).splitlines()
         print("\n".join(f"error: {line}" if line == line.lstrip() else line for line in lines), file=sys.stderr)

@@ -91,7 +91,9 @@ def _grid_path(trainer: "Trainer") -> Path:
 
 def _sample(trainer: "Trainer", stop: Stop) -> None:
     """The grid of fixed validation pairs, or of training pairs where there are no others."""
-    dataset = trainer.val_data if trainer.val_data is not None else open_fixed(trainer.config.data, "train")
+    dataset = trainer.val_data
+    if dataset is None:
+        dataset = open_fixed(trainer.config.data, "train", forms=trainer.forms)
     path = _grid_path(trainer)
     if odd := write_sample_grid(path, trainer.translate, dataset, trainer.config.run.sample_pairs, stop):
         trainer.tracker.say(f"warning: at step {trainer.step} {odd}: see {path}; a lower optimizer.lr may help")

@@ -7,13 +7,17 @@ import torch
 from PIL import Image, ImageDraw
 from torchvision.utils import make_grid
 
-from pix2pix.data.images import resize
+from pix2pix.data.pictures import resize
 
-TITLES = ("input", "generated", "target")
 _GAP, _HEAD = 4, 14  # pixels
 
 
-def comparison_grid(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = TITLES) -> np.ndarray:
+def titles(inputs: int = 1) -> list[str]:
+    """What stands over a comparison of so many inputs."""
+    return [*(["input"] if inputs == 1 else [f"input {n}" for n in range(1, inputs + 1)]), "generated", "target"]
+
+
+def comparison_grid(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> np.ndarray:
     """uint8 [H, W, 3]: the rows' pictures (uint8 [h, w, 3]) on white under titles, all at the first one's size."""
     size = rows[0][0].shape[:2]
     pictures = [torch.from_numpy(resize(picture, size, "bicubic").copy()) for row in rows for picture in row]

@@ -132,4 +132,4 @@ def _save_weights(trainer: "Trainer", name: str) -> None:
     kind = "discriminator" if name == "dis.pt" else "generator"
     network = trainer.discriminator if name == "dis.pt" else trainer.best_generator
     path, config = trainer.folder / name, trainer.config
-    save_weights(path, kind, network, config, trainer.channels, trainer.step, trainer.epoch)
+    save_weights(path, kind, network, config, trainer.forms, trainer.step, trainer.epoch)

@@ -9,6 +9,7 @@ from torch import nn
 from pix2pix import __version__
 from pix2pix.config import Config, DataConfig, patch_map_size
 from pix2pix.data.dataset import PairedDataset
+from pix2pix.data.folders import first_ten
 from pix2pix.data.layouts import whereabouts
 from pix2pix.data.loader import worker_count
 from pix2pix.data.pairs import describe_layout
@@ -60,6 +61,10 @@ def describe(
     lines = {
         "data": f"{where}: {len(train)} pairs to train on, {beside}, {reading}",
         **({} if drawn else {"layout": describe_layout(data)}),
+        "input": " + ".join(map(str, train.forms.input)),
+        "target": str(train.forms.target),
+        **({"note": "; ".join(train.forms.notes)} if train.forms.notes else {}),
+        **_left_out(train, validation[1] if validation else None),
         "cache": kept,
         "images": _images(data),
         "steps": f"{schedule.epochs} epochs x {each} steps of {data.batch_size} = {total}",
@@ -74,6 +79,12 @@ def describe(
             "model.generator.norm=instance_affine does not"
         )
     return "\n".join([f"pix2pix {__version__}"] + [f"  {name:<14}{value}" for name, value in lines.items()])
+
+
+def _left_out(*datasets: PairedDataset | None) -> dict[str, str]:
+    """The line on pairs that are left out (data.skip_broken), where there are any."""
+    errors = [str(error) for dataset in datasets if dataset is not None for error in dataset.skipped]
+    return {"left out": f"{len(errors)} that cannot be read: {first_ten(errors)}"} if errors else {}
 
 
 def _by(size: tuple[int, int]) -> str:

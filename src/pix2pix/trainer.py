@@ -15,10 +15,12 @@ from pix2pix.data.augment import prepare
 from pix2pix.data.cache import Room
 from pix2pix.data.dataset import PairedDataset, open_fixed, open_split, validation_split
 from pix2pix.data.fingerprint import fingerprint
+from pix2pix.data.forms import Forms
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
+from pix2pix.data.survey import find_forms
 from pix2pix.identity import surroundings
-from pix2pix.models import inference
+from pix2pix.models import follow, inference
 from pix2pix.networks import build_discriminator, build_generator, synchronise_norms
 from pix2pix.plan import describe, estimate, steps_left
 from pix2pix.run_folder import keep_config, open_run, run_path
@@ -52,15 +54,18 @@ class Trainer:
     averaged generator or None), `generator_optimizer`, `discriminator_optimizer`, `step` (updates done),
     `samples_seen` (pairs trained on, which drives order, randomness and schedule).
 
-    Raises ConfigError where the config cannot be carried out on this machine or on this data.
+    `forms`: what inputs and targets are; by default the config and its data are asked (see `find_forms`).
+
+    Raises ConfigError where the config cannot be carried out on this machine or on this data, DataError where there is
+    no such data.
     """
 
-    def __init__(self, config: Config, in_channels: int = 3, out_channels: int = 3):
-        self.config, self.channels = config, (in_channels, out_channels)
+    def __init__(self, config: Config, forms: Forms | None = None):
+        self.config, self.forms = config, forms or find_forms(config.data)
         self.device = pick_device(config.run.device)
         seed_torch(config.run.seed, INIT)
-        self.generator = build_generator(config, in_channels, out_channels).to(self.device)
-        self.discriminator = build_discriminator(config, in_channels, out_channels).to(self.device)
+        self.generator = build_generator(config, *self.forms.channels).to(self.device)
+        self.discriminator = build_discriminator(config, *self.forms.channels).to(self.device)
         self.generator, self.discriminator = synchronise_norms(config, self.generator, self.discriminator)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
         fused = self.device.type == "cuda" or None  # it can leave a step out without the host
@@ -92,7 +97,8 @@ class Trainer:
             report = self._update_discriminator(parts) | self._update_generator(parts)
         else:
             report = self._update_generator(parts) | self._update_discriminator(parts)
-        self._update_ema()
+        if self.ema is not None:
+            follow(self.ema, self.generator, self.config.run.ema)
         self.step += 1
         self.samples_seen += total
         return report
@@ -168,15 +174,6 @@ class Trainer:
     def _autocast(self):
         return autocast(self.device, self.config.run.precision)
 
-    def _update_ema(self) -> None:
-        if self.ema is None:
-            return
-        with torch.no_grad():
-            for average, value in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
-                average.lerp_(value, 1 - self.config.run.ema)
-            for average, value in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
-                average.copy_(value)
-
     # A whole run
 
     def fit(
@@ -203,7 +200,8 @@ class Trainer:
                     start = self.samples_seen % len(self.train_data)
                     for batch in unless_stopped(self.loader.epoch(epoch, start), lambda: any_rank(stop())):
                         pairs = self._count_pairs()
-                        report = self.train_step(*prepare(batch, self.device, data.augment, data.crop), *pairs)
+                        x, y = prepare(batch, self.device, data.augment, data.crop, self.forms)
+                        report = self.train_step(x, y, *pairs)
                         self.batches[self.step] = batch["index"]
                         if self.tracker.is_due(self.step):
                             keeping.require_finite(self)
@@ -224,9 +222,9 @@ class Trainer:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
-        self.train_data = open_split(data, "train", data.load, room)
+        self.train_data = open_split(data, "train", data.load, room, self.forms)
         split = validation_split(available_splits(data))
-        self.val_data = open_fixed(data, split, room) if split else None
+        self.val_data = open_fixed(data, split, room, self.forms) if split else None
         validation = (split, self.val_data) if split else None
         plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
         say(plan)
@@ -252,7 +250,7 @@ class Trainer:
             say(f"continuing from step {self.step} (epoch {self.epoch + 1})")
         for dataset in (self.train_data, self.val_data):
             if dataset is not None:
-                dataset.prepare(progress=True, stop=stop)
+                dataset.prepare(progress=True, stop=stop, known=self.step > 0)
         loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
         self.loader = leaving.enter_context(loader)
         total = self.step + steps_left(self.config, self.train_data, self.samples_seen)

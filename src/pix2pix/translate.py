@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from pix2pix.config import Config
 from pix2pix.data.augment import to_float, to_pixels
 from pix2pix.data.dataset import open_split
-from pix2pix.data.images import is_image, read_image, resize, to_rgb, write_image
+from pix2pix.data.forms import RGB, Form, Forms, preview, written
+from pix2pix.data.images import is_image, read_picture, write_picture
+from pix2pix.data.pictures import Picture, as_pil, picture_of, resize
 from pix2pix.errors import ConfigError, DataError
-from pix2pix.grids import comparison_grid
+from pix2pix.grids import comparison_grid, titles
 from pix2pix.models import inference
 from pix2pix.runtime.acceleration import pick_device
 from pix2pix.runtime.files import prepare_folder, replace_atomically
@@ -30,31 +32,65 @@ GRID_PAIRS = 16
 class Translator:
     """A trained generator as a function of pictures.
 
-    `translator(image)` takes a PIL image, or uint8 [H, W, 3], of any size and returns the translation as a PIL image of
-    that size. Always the one inference mode: no dropout, and no picture depends on another. `resize=True` resizes each
-    picture to the training size instead of padding it, and the translation has that size.
+    `translator(image)` takes a PIL image, an array [H, W, C] or a file's path, of any size, and returns the translation
+    as a PIL image of that size; a generator of stacked inputs takes several. Always the one inference mode: no dropout,
+    and no picture depends on another. `resize=True` resizes each picture to the training size instead of padding it,
+    and the translation has that size. `forms`: what inputs and targets are.
     """
 
-    def __init__(self, generator: nn.Module, config: Config, device: str = "auto", resize: bool = False):
-        self.device, self.config, self.resize = pick_device(device), config, resize
+    def __init__(
+        self, generator: nn.Module, config: Config, forms: Forms = RGB, device: str = "auto", resize: bool = False
+    ):
+        self.device, self.config, self.forms, self.resize = pick_device(device), config, forms, resize
         self.generator = generator.to(self.device)
 
-    def __call__(self, image: Image.Image | np.ndarray) -> Image.Image:
-        pixels = image if isinstance(image, np.ndarray) else np.asarray(to_rgb(image))
-        return Image.fromarray(self.translate(pixels))
+    def __call__(self, *images: Image.Image | np.ndarray | str | Path) -> Image.Image:
+        """Raises DataError where they are not what the generator was trained on, or the translation is no PIL image."""
+        from_files = [isinstance(image, str | Path) for image in images]
+        names = [image if file else "the picture" for image, file in zip(images, from_files, strict=True)]
+        pictures = [
+            read_picture(image) if file else picture_of(image) for image, file in zip(images, from_files, strict=True)
+        ]
+        pixels = self.translate(*self.decode(pictures, names))
+        return as_pil(*written(pixels, self.forms.target, self.forms.target.suffix))
 
-    def translate(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] to uint8 [H, W, 3]. Raises DataError for another shape or type."""
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-            raise DataError(f"a picture is uint8 [H, W, 3], not {pixels.dtype} {list(pixels.shape)}; convert it first")
-        if self.resize:
-            pixels = resize(pixels, self.config.data.crop, self.config.data.interpolation)
-        height, width = pixels.shape[:2]
-        padded = self._pad(pixels)
-        x = to_float(torch.tensor(padded).permute(2, 0, 1)[None]).to(self.device)  # [1, 3, h, w]
+    def decode(self, pictures: Sequence[Picture], names: Sequence[object]) -> list[np.ndarray]:
+        """The inputs as `translate` takes them. Raises DataError, calling them by `names`."""
+        forms = self.forms.input
+        if len(pictures) != len(forms):
+            raise DataError(f"the generator takes {len(forms)} stacked inputs, and {len(pictures)} were given")
+        sizes = [f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}" for picture in pictures]
+        for name, size in zip(names, sizes, strict=True):
+            if size != sizes[0]:
+                raise DataError(
+                    f"{name} is {size} but {names[0]} is {sizes[0]}; stacked inputs need one size: resize one"
+                )
+        return [form.decode(*named) for form, *named in zip(forms, pictures, names, strict=True)]
+
+    def translate(self, *inputs: np.ndarray) -> np.ndarray:
+        """[H, W, C] each, as the forms of the inputs keep them, to [H, W, C] as that of the target does.
+
+        Raises DataError for other shapes or types.
+        """
+        for form, pixels in zip(self.forms.input, inputs, strict=True):
+            wrong = pixels.ndim != 3 or pixels.shape[2:] != (form.channels,) or pixels.dtype != form.dtype
+            if wrong or not pixels.size or pixels.shape[:2] != inputs[0].shape[:2]:
+                raise DataError(
+                    f"a picture is {form.dtype} [H, W, {form.channels}], not {pixels.dtype} {list(pixels.shape)}; "
+                    "convert it first"
+                )
+        height, width = self.config.data.crop if self.resize else inputs[0].shape[:2]
+        x = torch.cat([self._to_network(*part) for part in zip(inputs, self.forms.input, strict=True)], 1)
         with inference(self.generator) as generator:
-            y = to_pixels(generator(x))[0, :, :height, :width]
+            y = to_pixels(generator(x.to(self.device)), self.forms.target)[0, :, :height, :width]
         return y.permute(1, 2, 0).cpu().numpy()
+
+    def _to_network(self, pixels: np.ndarray, form: Form) -> Tensor:
+        """[1, C, h, w] in [-1, 1]."""
+        data = self.config.data
+        if self.resize:
+            pixels = resize(pixels, data.crop, form.interpolation or data.interpolation)
+        return to_float(torch.from_numpy(self._pad(pixels).transpose(2, 0, 1).copy())[None], form)
 
     def _pad(self, pixels: np.ndarray) -> np.ndarray:
         """Grown below and to the right by reflection, as often as it takes, to what the generator can halve."""
@@ -69,7 +105,7 @@ def load_generator(weights: str | Path, device: str = "auto", resize: bool = Fal
     Raises CheckpointError where it cannot be read, ConfigError where the device is not there.
     """
     file = load_generator_file(weights)
-    return Translator(file.generator, file.config, device, resize)
+    return Translator(file.generator, file.config, file.forms, device, resize)
 
 
 def find_images(source: str) -> tuple[Path, list[Path]]:
@@ -91,17 +127,41 @@ def find_images(source: str) -> tuple[Path, list[Path]]:
     return Path(os.path.commonpath([image.parent for image in images])), images
 
 
-def _outputs(base: Path, images: Sequence[Path], output: Path) -> list[Path]:
-    """Where each translation goes: the image's relative name, as PNG. Where two would share one, all their name."""
-    relative = [image.relative_to(base) for image in images]
-    whole = [path.with_name(path.name + ".png") for path in relative]
-    short = [path.with_suffix(".png") for path in relative]
+def _find_inputs(translator: Translator, source: str) -> tuple[Path, list[tuple[Path, ...]]]:
+    """The files of each translation, and the folder their names are relative to. Raises DataError.
+
+    Of stacked inputs `source` is a folder that holds one for each, called as in training.
+    """
+    count = len(translator.forms.input)
+    if count == 1:
+        base, images = find_images(source)
+        return base, [(image,) for image in images]
+    names = [Path(folder).name for folder in translator.config.data.inputs]
+    folders = [Path(source, name) for name in names]
+    if len(names) != count or not all(map(os.path.isdir, folders)):
+        raise DataError(
+            f"{source}: should hold the folders {', '.join(names)}, whose pictures are stacked as in training"
+        )
+    found = [
+        {path.relative_to(folder).with_suffix(""): path for path in find_images(str(folder))[1]} for folder in folders
+    ]
+    for name in set().union(*found):
+        if missing := [str(folder) for folder, some in zip(folders, found, strict=True) if name not in some]:
+            raise DataError(f"{' and '.join(missing)}: has no picture {name}, which is stacked with the others; add it")
+    return folders[0], [tuple(some[name] for some in found) for name in found[0]]
+
+
+def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffix: str) -> list[Path]:
+    """Where each translation goes: the first image's relative name. Where two would share one, all their name."""
+    relative = [image.relative_to(base) for image, *_ in images]
+    whole = [path.with_name(path.name + suffix) for path in relative]
+    short = [path.with_suffix(suffix) for path in relative]
     sharing = Counter(short)
     names = [one if sharing[one] == 1 else other for one, other in zip(short, whole, strict=True)]
     if len(set(names)) < len(names):  # a.png.jpg is still in the way of a.png
         names = whole
     outputs = [output / name for name in names]
-    inputs = {image.resolve() for image in images}
+    inputs = {path.resolve() for files in images for path in files}
     if clash := next((path for path in outputs if path.resolve() in inputs), None):
         raise ConfigError(f"{clash}: is an input and would be overwritten; choose another --output")
     return outputs
@@ -115,46 +175,54 @@ def translate_files(
     Raises DataError where there are no images, ConfigError where an input would be overwritten, CheckpointError where
     `output` cannot be written, Stopped once `stop()` is true.
     """
-    base, images = find_images(source)
-    outputs = _outputs(base, images, output)
+    base, images = _find_inputs(translator, source)
+    outputs = _outputs(base, images, output, translator.forms.target.suffix)
     prepare_folder(output)
     failed = []
-    for image, target in _progress(list(zip(images, outputs, strict=True)), stop):
+    for files, target in _progress(list(zip(images, outputs, strict=True)), stop):
         try:
-            pixels = read_image(image)
+            fake = translator.translate(*translator.decode([read_picture(file) for file in files], files))
         except DataError as error:  # the others are still wanted
             failed.append(error)
             continue
-        _write(target, translator.translate(pixels))
+        _write(target, *written(fake, translator.forms.target, target.suffix))
     return len(images) - len(failed), failed
 
 
 def translate_split(
     translator: Translator, config: Config, split: str, output: Path, stop: Callable[[], bool] = lambda: False
-) -> tuple[int, Path]:
+) -> tuple[int, Path, list[DataError]]:
     """Translates the inputs of a split of the config's data into `output/<split>/`, at their own size.
 
-    Returns how many, and where the comparison grid of the first pairs is. Raises DataError, CheckpointError;
-    Stopped once `stop()` is true.
+    Returns how many, where the comparison grid of the first of them is, and the errors of those that failed. Raises
+    DataError where there are none, or none can be read; CheckpointError; Stopped once `stop()` is true.
     """
-    data = config.data.model_copy(update={"cache": "off"})  # each is read once
-    dataset = open_split(data, split, None)
+    data, forms = config.data.model_copy(update={"cache": "off"}), translator.forms  # each is read once
+    dataset = open_split(data, split, None, forms=forms)
     prepare_folder(output)
-    rows = []
+    rows, failed = [], list(dataset.skipped)
     for index in _progress(range(len(dataset)), stop):
-        pair = dataset[index]
-        input, target = (pair[key].permute(1, 2, 0).numpy() for key in ("input", "target"))
-        fake = translator.translate(input)
-        _write(output / split / f"{pair['name']}.png", fake)
+        try:
+            pair = dataset[index]
+        except DataError as error:  # the others are still wanted
+            failed.append(error)
+            continue
+        *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in forms.parts)
+        fake = translator.translate(*inputs)
+        path = output / split / f"{pair['name']}{forms.target.suffix}"
+        _write(path, *written(fake, forms.target, path.suffix))
         if len(rows) < GRID_PAIRS:
-            rows.append([input, fake, target])
+            pictures = zip([*inputs, fake, target], [*forms.input, forms.target, forms.target], strict=True)
+            rows.append([preview(*picture) for picture in pictures])
+    if not rows:
+        raise failed[0]
     grid = output / f"{split}_comparison.png"
-    _write(grid, comparison_grid(rows))
-    return len(dataset), grid
+    _write(grid, comparison_grid(rows, titles(len(forms.input))))
+    return len(dataset) + len(dataset.skipped) - len(failed), grid, failed
 
 
-def _write(path: Path, pixels: np.ndarray) -> None:
-    replace_atomically(path, lambda temporary: write_image(temporary, pixels))
+def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
+    replace_atomically(path, lambda temporary: write_picture(temporary, pixels, palette))
 
 
 def _progress(items: Sequence, stop: Callable[[], bool]) -> Iterator:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from pix2pix import losses
-from pix2pix.data.augment import to_float, to_pixels
+from pix2pix.data.augment import to_networks, to_pixels
 from pix2pix.data.dataset import PairedDataset
-from pix2pix.data.images import write_image
-from pix2pix.grids import comparison_grid
+from pix2pix.data.forms import preview
+from pix2pix.data.images import write_picture
+from pix2pix.grids import comparison_grid, titles
 from pix2pix.runtime.files import replace_atomically
 from pix2pix.runtime.signals import unless_stopped
 
@@ -24,9 +25,10 @@ _SAME = 2  # of 255: what the eye does not tell apart
 def mean_l1(translate: Translate, dataset: PairedDataset, stop: Stop = lambda: False) -> float:
     """The mean L1 between translations and targets of a data set, in [-1, 1] units. May raise Stopped."""
     total = 0.0
-    for pair in (dataset[i] for i in unless_stopped(range(len(dataset)), stop)):
-        fake = translate(to_float(pair["input"][None]))
-        total += losses.l1(fake, to_float(pair["target"][None]).to(fake.device)).item()
+    for index in unless_stopped(range(len(dataset)), stop):
+        x, y = to_networks(_batch(dataset, index), dataset.forms)
+        fake = translate(x)
+        total += losses.l1(fake, y.to(fake.device)).item()
     return total / len(dataset)
 
 
@@ -39,14 +41,21 @@ def write_sample_grid(
 
     Raises CheckpointError, and Stopped once `stop()` is true.
     """
-    rows = []
+    rows, forms = [], dataset.forms
     for index in unless_stopped(range(min(count, len(dataset))), stop):
-        pair = dataset[index]
-        fake = to_pixels(translate(to_float(pair["input"][None])))[0].cpu()
-        rows.append([image.permute(1, 2, 0).numpy() for image in (pair["input"], fake, pair["target"])])
-    grid = comparison_grid(rows)
-    replace_atomically(path, lambda temporary: write_image(temporary, grid))
-    return collapse(*zip(*[(input, fake) for input, fake, _ in rows], strict=True))
+        pair = _batch(dataset, index)
+        fake = to_pixels(translate(to_networks(pair, forms)[0]), forms.target).cpu()
+        named = [(pair[key], form) for key, form in forms.parts.items()]
+        pictures = [*named[:-1], (fake, forms.target), named[-1]]
+        rows.append([preview(pixels[0].permute(1, 2, 0).numpy(), form) for pixels, form in pictures])
+    grid = comparison_grid(rows, titles(len(forms.input)))
+    replace_atomically(path, lambda temporary: write_picture(temporary, grid))
+    return collapse([input for input, *_ in rows], [fake for *_, fake, _ in rows])
+
+
+def _batch(dataset: PairedDataset, index: int) -> dict[str, Tensor]:
+    pair = dataset[index]
+    return {key: pair[key][None] for key in dataset.forms.parts}
 
 
 def collapse(inputs: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> str | None:

@@ -1,6 +1,6 @@
 """Configs: the schema, strict YAML in, resolved YAML out. Imports no torch."""
 
-from pix2pix.config.data import AugmentConfig, DataConfig, SyntheticData
+from pix2pix.config.data import AugmentConfig, DataConfig, PictureFormat, SyntheticData
 from pix2pix.config.reading import (
     config_difference,
     config_from_dict,
@@ -41,6 +41,7 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "PatchGANConfig",
+    "PictureFormat",
     "PixelConfig",
     "ResNetConfig",
     "RunConfig",

@@ -38,7 +38,7 @@ FOREIGN_KEYS = {
     "init_gain": "here it is model.init.gain",
     "init_type": "here it is model.init.weights",
     "input_dir": "here it is data.root",
-    "input_nc": "images are RGB; leave it out",
+    "input_nc": "channels are found from the files; see data.input_format",
     "l1_weight": "here it is loss.lambda_l1",
     "lambda": "here it is loss.lambda_l1",
     "lambda_a": "here it is loss.lambda_l1",
@@ -66,7 +66,7 @@ FOREIGN_KEYS = {
     "num_workers": "here it is data.workers",
     "nthreads": "here it is data.workers",
     "output_dir": "here it is run.output",
-    "output_nc": "images are RGB; leave it out",
+    "output_nc": "channels are found from the files; see data.target_format",
     "pool_size": "pix2pix judges the newest fake (a pool of 0); leave it out",
     "preprocess": "see data.load_size, data.image_size, data.flip and data.augment",
     "print_freq": "here it is run.log_every_steps",
@@ -188,8 +188,9 @@ def _allowed(schema: dict[str, Any]) -> str:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema["type"]
     if kind == "array":
-        length = f" of {schema['minItems']}" if "minItems" in schema else ""
-        return f"a list{length}, each {_allowed(schema['prefixItems'][0] if length else schema['items'])}"
+        fixed = "prefixItems" in schema
+        length = f" of {'' if fixed else 'at least '}{schema['minItems']}" if "minItems" in schema else ""
+        return f"a list{length}, each {_allowed(schema['prefixItems'][0] if fixed else schema['items'])}"
     if kind == "string":
         return f"text such as {schema['examples'][0]}" if "examples" in schema else "text"
     words = {"boolean": "true or false", "null": "null", "integer": "a whole number", "number": "a number"}

@@ -37,6 +37,7 @@ def find_conflicts(config: Config) -> list[Conflict]:
     return (
         _data_and_schedule_conflicts(config)
         + source_conflicts(config.data)
+        + _format_conflicts(config.data)
         + _generator_conflicts(config)
         + _discriminator_conflicts(config)
     )
@@ -98,6 +99,35 @@ def source_conflicts(data: DataConfig) -> list[Conflict]:
         if fitting[layout] and data.layout not in ("auto", layout):
             message = f"data.layout {data.layout} does not go with {key}, which is read as {layout}; leave one out"
             found.append(Conflict(("data.layout", key), message))
+    return found
+
+
+def _format_conflicts(data: DataConfig) -> list[Conflict]:
+    """What is wrong across the keys that say what pictures are."""
+    found, folders = [], len(data.inputs) or 1
+    for side, count in (("input", folders), ("target", 1)):
+        wish, key = getattr(data, f"{side}_format"), f"data.{side}_format"
+        kinds = wish.kinds(count)
+        if len(kinds) != count:
+            of = f"data.{side} names {count}" if side == "input" and data.inputs else f"a pair has one {side}"
+            message = f"{key}.kind lists {len(kinds)} kinds, and {of}; give as many, or one for all"
+            found.append(Conflict((f"{key}.kind", f"data.{side}"), message))
+        for kind, names in (("labels", ("classes", "palette")), ("image", ("channels", "range"))):
+            given = [name for name in names if getattr(wish, name) not in (None, "auto")]
+            if given and kind not in kinds:
+                message = f"{key}.{given[0]} is for the kind {kind}, and {key}.kind is {kinds[0]}; set it to {kind}"
+                found.append(Conflict((f"{key}.{given[0]}", f"{key}.kind"), message))
+        if wish.range != "auto" and wish.range[0] >= wish.range[1]:
+            message = f"{key}.range goes from {wish.range[0]:g} to {wish.range[1]:g}; the first must be the smaller"
+            found.append(Conflict((f"{key}.range",), message))
+        if wish.palette and wish.classes not in (None, len(wish.palette)):
+            message = (
+                f"{key}.classes is {wish.classes}, and {key}.palette has {len(wish.palette)} colours; leave it out"
+            )
+            found.append(Conflict((f"{key}.classes", f"{key}.palette"), message))
+        if wish.palette and len(set(wish.palette)) < len(wish.palette):
+            message = f"{key}.palette has one colour twice, which cannot be two classes; change one"
+            found.append(Conflict((f"{key}.palette",), message))
     return found
 
 

@@ -51,6 +51,37 @@ class AugmentConfig(Section):
         return max(self.brightness, self.contrast, self.saturation, self.hue) > 0
 
 
+Kind = Literal["image", "labels", "mask"]
+Channel = Annotated[int, Field(ge=0, le=255)]
+Colour = Annotated[tuple[Channel, Channel, Channel], Field(strict=False)]
+
+
+class PictureFormat(Section):
+    """What the files of one side are; what is `auto` or null is found from a sample of them."""
+
+    kind: Kind | Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)] = Field(
+        "image",
+        description="Image, labels (an id or a colour a class) or mask (0 and 1, or 0 and 255); of stacked inputs, one "
+        "for all or a list.",
+    )
+    channels: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
+        "auto", description="Channels of an image: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA, or any number."
+    )
+    range: Literal["auto"] | Annotated[tuple[float, float], Field(strict=False)] = Field(
+        "auto", description="The values of an image that become -1 and 1; auto is 0 to 255 of 8 bits."
+    )
+    classes: Annotated[int, Field(ge=2, le=65536)] | None = Field(
+        None, description="How many ids labels have, from 0 on; null counts the palette, or those that are seen."
+    )
+    palette: Annotated[tuple[Colour, ...], Field(strict=False, min_length=2)] | None = Field(
+        None, description="The [red, green, blue] of each class: colours in files are taken for the nearest of them."
+    )
+
+    def kinds(self, count: int = 1) -> tuple[str, ...]:
+        """The kind of each of so many folders."""
+        return (self.kind,) * count if isinstance(self.kind, str) else self.kind
+
+
 class DataConfig(Section):
     """Where the pairs are and how they become batches."""
 
@@ -61,13 +92,21 @@ class DataConfig(Section):
     direction: Literal["a2b", "b2a"] | None = Field(
         None, description="Which side is the input; null is a2b, or as folders called input and target say."
     )
-    input: Name | None = Field(None, description="Folder of the inputs, in root where that is given.")
+    input: Name | Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = Field(
+        None,
+        description="Folder of the inputs, in root where that is given; of several, inputs are stacked on channels.",
+    )
     target: Name | None = Field(None, description="Folder of the targets, in root where that is given.")
     manifest: Name | None = Field(
         None, description="A .csv or .jsonl file, in root where that is given: input, target and perhaps split a pair."
     )
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Share of the pairs to validate on, picked by their names, where no split is on disk."
+    )
+    input_format: PictureFormat = Field(default_factory=PictureFormat, description="What the inputs are.")
+    target_format: PictureFormat = Field(default_factory=PictureFormat, description="What the targets are.")
+    skip_broken: bool = Field(
+        False, description="Leave out pairs whose files are broken or do not fit, and say which; else they are refused."
     )
     image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
     load_size: Size | Literal["native"] | None = Field(
@@ -88,6 +127,11 @@ class DataConfig(Section):
     synthetic: SyntheticData = Field(
         default_factory=SyntheticData, description="Counts and seed of the drawn pairs; used by layout synthetic only."
     )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The folders of the inputs, where they are named."""
+        return (self.input,) if isinstance(self.input, str) else self.input or ()
 
     @property
     def crop(self) -> tuple[int, int]:

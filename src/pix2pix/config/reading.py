@@ -107,9 +107,14 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     return config.model_copy(update={"run": config.run.model_copy(update={"output": f"runs/{path.stem}"})})
 
 
-def config_from_dict(data: dict[str, Any], source: str) -> Config:
-    """Check a config that was stored as a dictionary, as weight files do; `source` opens every error."""
-    return _check(data, _Findings(source))
+def config_from_dict(data: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> Config:
+    """Check a config that was stored as a dictionary, as weight files do; `source` opens every error.
+
+    `overrides` are the KEY=VALUE of --set, and are put into `data`.
+    """
+    findings = _Findings(source)
+    _apply_overrides(data, overrides, findings)
+    return _check(data, findings)
 
 
 def dump_config(config: Config) -> str:

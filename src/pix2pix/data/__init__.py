@@ -5,8 +5,15 @@
 
 from importlib import import_module
 
-_HOMES = {"PairedDataset": "dataset", "find_pairs": "pairs", "read_image": "images", "draw_pair": "synthetic"}
-__all__ = ["PairedDataset", "draw_pair", "find_pairs", "read_image"]
+_HOMES = {
+    "PairedDataset": "dataset",
+    "draw_pair": "synthetic",
+    "find_forms": "survey",
+    "find_pairs": "pairs",
+    "image_forms": "forms",
+    "read_picture": "images",
+}
+__all__ = ["PairedDataset", "draw_pair", "find_forms", "find_pairs", "image_forms", "read_picture"]
 
 
 def __getattr__(name: str):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pix2pix.data.threads import for_each
+from pix2pix.data.parallel import for_each
 
 HEAD = 64  # bytes before the first array, for what a file begins with
 _ALIGNMENT = 64  # every array begins at a multiple of it
@@ -71,30 +71,6 @@ class Arrays(ABC):
             kept[...] = array
 
 
-class ListCache:
-    """As a MemoryCache, of `count` pairs whose shapes are not known before they are read; each is on its own."""
-
-    where = "memory"
-
-    def __init__(self, count: int):
-        self.count, self.pairs = count, None
-
-    def prepare(self, read: Read, progress: bool = False) -> None:
-        """Reads every pair, unless they are here. Raises what `read` raises."""
-        if self.pairs is None:
-            pairs = [None] * self.count
-
-            def one(index: int) -> None:
-                pairs[index] = [torch.from_numpy(array) for array in read(index)]
-
-            for_each(self.count, one, progress)
-            self.pairs = pairs
-
-    def get(self, index: int, read: Read) -> list[Tensor]:
-        """The arrays of a pair."""
-        return [torch.from_numpy(array) for array in read(index)] if self.pairs is None else self.pairs[index]
-
-
 class MemoryCache(Arrays):
     """In the memory of this process; workers share it."""
 
@@ -108,7 +84,7 @@ class MemoryCache(Arrays):
         """Reads every pair, unless they are here. Raises what `read` raises."""
         if self.data is None:
             data = torch.empty(self.end, dtype=torch.uint8).numpy()  # numpy's own would wait for large pages
-            for_each(len(self.sides), lambda index: self._put(index, read(index), data), progress)
+            for_each(lambda i: self._put(i, read(i), data), range(len(self.sides)), progress=progress)
             self.data = data
 
     def __getstate__(self) -> dict:

@@ -1,24 +1,46 @@
 """What happens to a batch on the device, as drawn and both images alike: turned, warped, recoloured, then floats."""
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from pix2pix.config import AugmentConfig
 from pix2pix.data.colour import recolour
+from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import turn_and_flip, warp
 
-
-def to_float(pixels: Tensor) -> Tensor:
-    """Pixels in 0..255, uint8 or floats, to float32 in [-1, 1]: x / 127.5 - 1."""
-    # One copy, then in place: on a CPU a second one costs as much as reading a cached pair.
-    return pixels.to(torch.float32, copy=True).div_(127.5).sub_(1)
+_EIGHT_BIT = RGB.target
+_OFF = AugmentConfig()
 
 
-def to_pixels(images: Tensor) -> Tensor:
-    """Floats in [-1, 1] to uint8 in 0..255, rounded; the inverse of `to_float`."""
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+def to_float(pixels: Tensor, form: Form = _EIGHT_BIT) -> Tensor:
+    """Pixels [B, C, H, W] as `form` keeps them, to float32 in [-1, 1] for the networks.
+
+    Of images, integers or floats, the range becomes -1 to 1 (of 8 bits, (x - 127.5) / 127.5); of labels [B, 1, H, W],
+    each class becomes a channel, 1 where it is and -1 elsewhere; of masks, 0 and 1 become -1 and 1.
+    """
+    if form.kind == "labels":
+        return one_hot(pixels[:, 0].long(), form.classes).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
+    low, high = form.range
+    # One copy, then in place: on a CPU a second one costs as much as reading a cached pair, and so does a division.
+    # From the middle outwards the ends come out as -1 and 1 to the bit, and no two values of 16 bits as one.
+    return pixels.to(torch.float32, copy=True).sub_((low + high) / 2).mul_(2 / (high - low))
+
+
+def to_pixels(images: Tensor, form: Form = _EIGHT_BIT) -> Tensor:
+    """What the networks say, [B, C, H, W] in [-1, 1], as `form` keeps it; the inverse of `to_float`.
+
+    Integers are rounded; of labels, the class of the highest channel; of masks, 1 where it is above 0.
+    """
+    kind = getattr(torch, form.dtype)
+    if form.kind == "labels":
+        return images.argmax(1, keepdim=True).to(kind)
+    if form.kind == "mask":
+        return (images > 0).to(kind)
+    low, high = form.range
+    values = (images.float() + 1) * ((high - low) / 2)
+    values = values + low if low else values
+    return (values.round() if form.dtype != "float32" else values).clamp(low, high).to(kind)
 
 
 def prepare(
@@ -26,15 +48,20 @@ def prepare(
     device: torch.device,
     augment: AugmentConfig | None = None,
     crop: tuple[int, int] | None = None,
-    labels: Collection[str] = (),
+    forms: Forms = RGB,
 ) -> tuple[Tensor, Tensor]:
-    """A loader's batch as (x, y), float32 [B, 3, h, w] in [-1, 1] on the device, changed as its draws say.
+    """A loader's batch as (x, y), float32 [B, C, h, w] in [-1, 1] on the device, changed as its draws say.
 
-    `augment` and `crop` are the loader's. The sides named in `labels` (`input`, `target`) hold labels or a mask: their
-    values are only moved, never mixed or recoloured.
+    `augment` and `crop` are the loader's. Inputs are stacked on channels. The values of labels and masks are only
+    moved, never mixed or recoloured.
     """
-    sides = augment_batch(batch, device, augment or AugmentConfig(), crop, labels)
-    return to_float(sides["input"]), to_float(sides["target"])
+    return to_networks(augment_batch(batch, device, augment or _OFF, crop, forms), forms)
+
+
+def to_networks(pictures: dict[str, Tensor], forms: Forms) -> tuple[Tensor, Tensor]:
+    """(x, y) of pictures [B, C, H, W] as kept, by the keys of `forms.parts`."""
+    *inputs, target = (to_float(pictures[key], form) for key, form in forms.parts.items())
+    return inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1), target
 
 
 def augment_batch(
@@ -42,9 +69,9 @@ def augment_batch(
     device: torch.device,
     augment: AugmentConfig,
     crop: tuple[int, int] | None,
-    labels: Collection[str] = (),
+    forms: Forms = RGB,
 ) -> dict[str, Tensor]:
-    """`prepare` but for the last step: the pixels of both sides in 0..255, of their own type where nothing mixes them.
+    """`prepare` but for the last step: the pictures in their own range, of their own type where nothing mixes them.
 
     What `augment` leaves off costs nothing and changes no bit.
     """
@@ -55,13 +82,21 @@ def augment_batch(
     warps = there("warp") if augment.warps else None
     colours = there("colour") if augment.recolours else None
 
-    def one(side: str) -> Tensor:
-        images = there(side)  # 8-bit pixels cross the bus
+    def one(key: str, form: Form) -> Tensor:
+        images = there(key)  # pixels cross the bus as they are kept
         images = turn_and_flip(images, batch["flip"], batch.get("flip_vertical"), batch.get("turns"))
         if warps is not None:
-            images = warp(images, warps, crop, "nearest" if side in labels else "bilinear")
-        if colours is not None and side not in labels and augment.colour_on in ("both", side):
-            images = recolour(images.float(), colours, augment)
+            images = warp(images, warps, crop, form.interpolation or "bilinear")
+        side = "target" if key == "target" else "input"
+        if colours is not None and form.kind == "image" and augment.colour_on in ("both", side):
+            images = _recoloured(images.float(), colours, augment, form)
         return images
 
-    return {side: one(side) for side in ("input", "target")}
+    return {key: one(key, form) for key, form in forms.parts.items()}
+
+
+def _recoloured(images: Tensor, colours: Tensor, augment: AugmentConfig, form: Form) -> Tensor:
+    """`recolour` of any range: what is black in it stays black."""
+    low, high = form.range
+    changed = recolour(images - low if low else images, colours, augment, high - low)
+    return changed + low if low else changed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from pix2pix.data.arrays import Arrays, ListCache, MemoryCache, Side
+from pix2pix.data.arrays import Arrays, MemoryCache, Side
 from pix2pix.data.cache_file import FORMAT, DiskCache
 from pix2pix.errors import DataError
 from pix2pix.runtime.files import free_space
@@ -110,21 +110,6 @@ def open_cache(
     room.disk -= 0 if ready else cache.size
     state = "there already" if ready else "to be written"
     return cache, f"{cache.path}, {show_bytes(cache.size)}, {state} (all caches there: {show_bytes(_held(folder))})"
-
-
-def open_native(
-    wish: str, count: int, size: Callable[[], int], room: Room | None = None
-) -> tuple[ListCache | None, str]:
-    """`open_cache` for pairs each of its own size, which are kept in memory or not at all; `size()` in bytes of all."""
-    if wish == "off":
-        return None, "off"
-    if wish == "disk":
-        return None, "off: pairs of their own size are not kept on disk"
-    room, takes = room or Room(), size()
-    if wish == "auto" and takes > room.memory:
-        return None, f"off: {show_bytes(takes)} of pairs of their own size do not fit a quarter of the free memory"
-    room.memory -= takes
-    return ListCache(count), f"in memory, {show_bytes(takes)}"
 
 
 def _held(folder: Path) -> int:

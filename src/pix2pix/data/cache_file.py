@@ -27,7 +27,7 @@ import numpy as np
 from torch import Tensor
 
 from pix2pix.data.arrays import HEAD, Arrays, Read, Side
-from pix2pix.data.threads import for_each
+from pix2pix.data.parallel import for_each
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.files import FULL, free_space
 
@@ -155,7 +155,7 @@ class DiskCache(Arrays):
                     file.seek(start)
                     file.write(array)
 
-        for_each(len(self.sides), one, progress, "reading pairs into the cache")
+        for_each(one, range(len(self.sides)), "reading pairs into the cache", progress)
         table[-1] = zlib.crc32(table[:-1], zlib.crc32(self.header))
         file.seek(0)
         file.write(self.header)

@@ -7,8 +7,10 @@ nearest neighbours for the labels, so that no colour arises that means nothing.
 from pathlib import Path
 
 from pix2pix.data.catalogue import CITYSCAPES, CITYSCAPES_COUNTS, download_command
-from pix2pix.data.images import is_image, read_image, resize, write_image
+from pix2pix.data.forms import RGB
+from pix2pix.data.images import is_image, read_picture, write_picture
 from pix2pix.data.parallel import for_each
+from pix2pix.data.pictures import resize
 from pix2pix.errors import DataError
 
 SIZE = (256, 256)
@@ -79,7 +81,7 @@ def _by_stem(source: Path, split: str, suffix: str) -> dict[str, Path]:
 
 
 def _read_pair(pair: tuple[Path, Path]) -> tuple:
-    photo, labels = read_image(pair[0]), read_image(pair[1])
+    photo, labels = (RGB.target.decode(read_picture(path), path) for path in pair)
     if photo.shape != labels.shape:
         sizes = f"{photo.shape[1]}x{photo.shape[0]} and {labels.shape[1]}x{labels.shape[0]}"
         raise DataError(f"{pair[0]} and {pair[1]} are of two sizes, {sizes}; unzip them anew")
@@ -90,5 +92,5 @@ def _prepare_pair(job: tuple[Path, Path, Path, Path]) -> None:
     photo_path, labels_path, a, b = job
     photo, labels = _read_pair((photo_path, labels_path))
     name = photo_path.name.removesuffix(_PHOTO) + ".png"
-    write_image(a / name, resize(photo, SIZE, "bicubic"))
-    write_image(b / name, resize(labels, SIZE, "nearest"))
+    write_picture(a / name, resize(photo, SIZE, "bicubic"))
+    write_picture(b / name, resize(labels, SIZE, "nearest"))

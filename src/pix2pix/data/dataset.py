@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pix2pix.config import DataConfig, config_from_dict
-from pix2pix.data.cache import Room, Side, cache_key, open_cache, open_native
+from pix2pix.data.cache import Room, Side, cache_key, open_cache
+from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import central_crop
-from pix2pix.data.images import image_size, resize
 from pix2pix.data.pairs import Pair, find_pairs
-from pix2pix.data.threads import for_each
+from pix2pix.data.parallel import for_each
+from pix2pix.data.pictures import resize
+from pix2pix.data.survey import forms_of
+from pix2pix.errors import DataError
 from pix2pix.runtime.signals import Stopped
 
 # What of a config does not change the pictures that are kept.
@@ -27,13 +29,15 @@ _NOT_KEPT = {"image_size", "load_size", "flip", "augment", "batch_size", "worker
 
 
 class PairedDataset(Dataset):
-    """Pairs of pictures as uint8 tensors, of one size or each of its own.
+    """Pairs of pictures as tensors, of one size or each of its own.
 
-    `dataset[i]` is a dict: `input` and `target`, uint8 [3, H, W] in 0..255, `name` and `index`. `load_size`: (H, W), or
-    None for each pair's own size; `central` cuts that size out of the middle instead of resizing. `cache`: `memory`
-    and `disk` keep every decoded pair there (of their own size, in memory only), `off` decodes anew each time, `auto`
+    `dataset[i]` is a dict: `input` and `target`, [C, H, W] as `forms` says, by default uint8 [3, H, W] in 0..255 (of
+    stacked inputs the further ones are `input_2` and so on), `name` and `index`. `load_size`: (H, W), or None for each
+    pair's own size; `central` cuts that size out of the middle instead of resizing. `cache`: `memory`
+    and `disk` keep every decoded pair there, `off` decodes anew each time, `auto`
     chooses by `room` (see `open_cache`). `cached`: whether pairs are in memory; `kept` says in words where they are.
-    `family` names the files of a cache. `files(i)` names the files of a pair.
+    `family` names the files of a cache. `skipped`: what is wrong with pairs that were left out. `files(i)` names the
+    files of a pair.
 
     Usage: `PairedDataset.from_folder("data/facades", split="train", direction="b2a", load_size=286)`.
     """
@@ -48,13 +52,14 @@ class PairedDataset(Dataset):
         central: bool = False,
         family: str | None = None,
         room: Room | None = None,
+        forms: Forms = RGB,
+        skipped: Sequence[DataError] = (),
     ):
         self.pairs, self.load_size, self.interpolation, self.layout = pairs, load_size, interpolation, layout
+        self.forms, self.skipped = forms, skipped
         self.central = central
-        if load_size is None:
-            self._cache, self.kept = open_native(cache, len(pairs), lambda: self.bytes, room)
-        else:
-            self._cache, self.kept = open_cache(cache, [self._sides] * len(pairs), self._key, family, room)
+        sides = [] if cache == "off" else self._sides()
+        self._cache, self.kept = open_cache(cache, sides, self._key, family, room)
 
     @classmethod
     def from_folder(
@@ -80,53 +85,70 @@ class PairedDataset(Dataset):
         settings |= {"direction": direction, "layout": layout, "val_fraction": val_fraction}
         data = config_from_dict({"data": settings}, "from_folder").data
         found, pairs = find_pairs(data, split, size or (256, 256))
-        return cls(pairs, size, layout=found)
+        return cls(pairs, size, layout=found, forms=forms_of(data, pairs))
 
     @property
     def bytes(self) -> int:
         """What the cache holds, or would hold; where pairs keep their sizes, by their headers. Raises DataError."""
-        if self.load_size is not None:
-            return len(self.pairs) * sum(side.nbytes for side in self._sides)
-        with ThreadPoolExecutor() as pool:
-            return sum(pool.map(_decoded_bytes, self.pairs))
+        return sum(side.nbytes for pair in self._sides() for side in pair)
 
     @property
     def cached(self) -> bool:
         """Whether pairs are kept in memory."""
         return self._cache is not None and self._cache.where == "memory"
 
-    @property
-    def _sides(self) -> tuple[Side, Side]:
-        return (Side((3, *self.load_size), "uint8"),) * 2
+    def _sides(self) -> list[tuple[Side, ...]]:
+        """What the arrays of each pair are. Raises DataError."""
+        if self.load_size is not None:
+            return [self._sides_of([self.load_size] * len(self.forms.parts))] * len(self.pairs)
+        with ThreadPoolExecutor() as pool:
+            headers = pool.map(lambda pair: pair.headers(), self.pairs)
+            return [self._sides_of([header.size for header in some]) for some in headers]
+
+    def _sides_of(self, sizes: Sequence[tuple[int, int]]) -> tuple[Side, ...]:
+        forms = self.forms.parts.values()
+        return tuple(Side((form.channels, *size), form.dtype) for form, size in zip(forms, sizes, strict=True))
 
     def _key(self) -> bytes:
-        recipe = (self.load_size, self.interpolation, self.central, self._sides, PIL.__version__, np.__version__)
+        made = self.load_size, self.interpolation, self.central, self.forms.to_dict()
+        recipe = (*made, PIL.__version__, np.__version__)
         return cache_key(self.pairs, repr(recipe))
 
-    def prepare(self, progress: bool = False, stop: Callable[[], bool] = lambda: False) -> "PairedDataset":
-        """Fills the cache, or reads every header where there is none: what is broken is found before training starts.
+    def prepare(
+        self, progress: bool = False, stop: Callable[[], bool] = lambda: False, known: bool = False
+    ) -> "PairedDataset":
+        """Fills the cache; where there is none, reads every pair once: what is broken is found before training starts.
 
-        Raises DataError, naming the file, and Stopped once `stop()` is true. Returns itself.
+        Where they are `known` to be whole, as to a run that goes on, headers are enough without a cache. Raises
+        DataError, naming the file, and Stopped once `stop()` is true. Returns itself.
         """
 
-        def unless_stopped(index: int) -> list[np.ndarray] | None:
+        def unless_stopped(index: int) -> list:
             if stop():
                 raise Stopped
-            return self.pairs[index].check() if self._cache is None else self._read(index)
+            return self.pairs[index].headers() if self._cache is None and known else self._read(index)
 
         if self._cache is None:
-            for_each(len(self.pairs), unless_stopped, progress)
+            for_each(unless_stopped, range(len(self.pairs)), progress=progress)
         else:
             self._cache.prepare(unless_stopped, progress)
         return self
 
     def _read(self, index: int) -> list[np.ndarray]:
-        images = self.pairs[index].read()
+        images = self.pairs[index].read(self.forms)
         if self.load_size is not None:
-            fit = central_crop if self.central else partial(resize, interpolation=self.interpolation)
-            images = [fit(image, self.load_size) for image in images]
+            forms = self.forms.parts.values()
+            images = [self._fit(image, form) for image, form in zip(images, forms, strict=True)]
         # Copies: what is read-only, or a view of both halves, is not kept.
-        return [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [3, H, W]
+        arrays = [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [C, H, W]
+        if self._cache is not None and [array.shape for array in arrays] != [s.shape for s in self._cache.sides[index]]:
+            raise DataError(f"{', '.join(self.files(index))}: has changed since it was first looked at; start again")
+        return arrays
+
+    def _fit(self, image: np.ndarray, form: Form) -> np.ndarray:
+        if self.central:
+            return central_crop(image, self.load_size)
+        return resize(image, self.load_size, form.interpolation or self.interpolation)
 
     def files(self, index: int) -> list[str]:
         """The files of a pair, or its name where it is drawn."""
@@ -137,41 +159,67 @@ class PairedDataset(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor | str | int]:
-        if self._cache is None:
-            input, target = map(torch.from_numpy, self._read(index))
-        else:
-            input, target = self._cache.get(index, self._read)
-        return {"input": input, "target": target, "name": self.pairs[index].name, "index": index}
+        cache = self._cache
+        images = map(torch.from_numpy, self._read(index)) if cache is None else cache.get(index, self._read)
+        named = dict(zip(self.forms.parts, images, strict=True))
+        return {**named, "name": self.pairs[index].name, "index": index}
 
 
-def _decoded_bytes(pair: Pair) -> int:
-    sizes = [image_size(path) for path in pair.files] or [(pair.size[0], 2 * pair.size[1])]
-    return sum(3 * height * width for height, width in sizes)
-
-
-def open_split(data: DataConfig, split: str, size: tuple[int, int] | None, room: Room | None = None) -> PairedDataset:
+def open_split(
+    data: DataConfig,
+    split: str,
+    size: tuple[int, int] | None,
+    room: Room | None = None,
+    forms: Forms | None = None,
+) -> PairedDataset:
     """A split of the data set that a config names, resized to `size` (H, W), or each pair's own. Raises DataError.
 
-    `room`: what caches may take; to be shared by the splits of a run.
+    `room`: what caches may take; to be shared by the splits of a run. `forms`: what the pictures are, where that is
+    known already; else these pairs are asked.
     """
-    return _open(data, split, size, False, room)
+    return _open(data, split, size, False, room, forms)
 
 
-def open_fixed(data: DataConfig, split: str, room: Room | None = None) -> PairedDataset:
+def open_fixed(data: DataConfig, split: str, room: Room | None = None, forms: Forms | None = None) -> PairedDataset:
     """A split as it is validated on and sampled: whole pictures resized to `image_size`; where training keeps their own
     size (`load_size: native`), the middle `image_size` of each, since resized ones would be unlike any that it saw.
 
-    `room` as for `open_split`. Raises DataError.
+    `room` and `forms` as for `open_split`. Raises DataError.
     """
-    return _open(data, split, data.crop, data.load is None, room)
+    return _open(data, split, data.crop, data.load is None, room, forms)
 
 
 def _open(
-    data: DataConfig, split: str, size: tuple[int, int] | None, central: bool, room: Room | None
+    data: DataConfig,
+    split: str,
+    size: tuple[int, int] | None,
+    central: bool,
+    room: Room | None,
+    forms: Forms | None,
 ) -> PairedDataset:
     layout, pairs = find_pairs(data, split, size or data.crop)
+    forms = forms or forms_of(data, pairs)
+    pairs, skipped = _whole(pairs, forms) if data.skip_broken else (pairs, [])
     family = _family(data, split, size, central)
-    return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room)
+    return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room, forms, skipped)
+
+
+def _whole(pairs: Sequence[Pair], forms: Forms) -> tuple[list[Pair], list[DataError]]:
+    """The pairs that can be read, and what is wrong with the others. Raises DataError where none can."""
+
+    def error(pair: Pair) -> DataError | None:
+        try:
+            pair.read(forms)
+        except DataError as wrong:
+            return wrong
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(error, pairs))
+    whole, skipped = [pair for pair, wrong in zip(pairs, found, strict=True) if not wrong], [e for e in found if e]
+    if not whole:
+        raise skipped[0]
+    return whole, skipped
 
 
 def _family(data: DataConfig, split: str, size: tuple[int, int] | None, central: bool) -> str:

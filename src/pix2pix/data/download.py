@@ -9,7 +9,7 @@ from pix2pix.data.archives import ARCHIVE_ERRORS, require_safe_tar, unpack
 from pix2pix.data.catalogue import CITYSCAPES, DATASETS, Dataset, download_command, names, split_counts
 from pix2pix.data.cityscapes import check_cityscapes, how_to_get, prepare_cityscapes
 from pix2pix.data.fetch import URL, Part, fetch
-from pix2pix.data.images import is_image, read_image
+from pix2pix.data.images import is_image, read_picture
 from pix2pix.data.parallel import for_each
 from pix2pix.data.staging import making, staged
 from pix2pix.errors import CheckpointError, ConfigError, DataError
@@ -135,6 +135,6 @@ def _check_side_by_side(folder: Path, dataset: Dataset) -> None:
 
 
 def _check_halves(path: Path) -> None:
-    width = read_image(path).shape[1]
+    width = read_picture(path).pixels.shape[1]
     if width % 2:
         raise DataError(f"{path} is {width} pixels wide, which does not make two halves")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -96,10 +97,25 @@ class Folder:
         return " and ".join(parts) or "neither pictures nor folders"
 
 
-def by_name(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """In the order of the names. Raises DataError where two have the same."""
+@dataclass
+class Beside:
+    """Pictures that are in no pair: those without a partner, and couples of one name, the second left out.
+
+    And those that a manifest lists and that are `missing`, with the line.
+    """
+
+    lonely: list[Path] = field(default_factory=list)
+    doubles: list[tuple[Path, Path]] = field(default_factory=list)
+    missing: list[tuple[str, Path]] = field(default_factory=list)
+
+
+def by_name(named: Iterable[tuple[str, Path]], beside: Beside | None = None) -> dict[str, Path]:
+    """In the order of the names. Raises DataError where two have the same, or puts them `beside`."""
     found: dict[str, Path] = {}
     for name, path in sorted(named):
+        if name in found and beside is not None:
+            beside.doubles.append((found[name], path))
+            continue
         if name in found:
             raise DataError(f"{found[name]} and {path} have one name; rename or remove one")
         found[name] = path

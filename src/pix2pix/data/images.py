@@ -1,74 +1,34 @@
-"""The only place that opens and writes image files.
+"""The only place that opens and writes image files; what Pillow cannot hold is decoded by `deep`.
 
-Everything is 8-bit RGB for now. A file that Pillow would silently reduce (16 bits a channel, floats,
-transparency) is refused by name: a loss of values must never be silent.
+A file gives the values that it holds, in their own number type: nothing is reduced in silence.
 """
 
 import struct
 import threading
+import tokenize
 import warnings
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from pix2pix.data import deep, headers
+from pix2pix.data.headers import Header, png_header
+from pix2pix.data.pictures import Picture, as_pil, channels_of, orientation_of, picture_of
 from pix2pix.errors import DataError
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # in others Pillow may reduce deep pixels, or run a program
-_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
-_TIFF_BITS_PER_SAMPLE, _TIFF_SAMPLES_PER_PIXEL = 258, 277  # tag numbers, TIFF 6.0 section 8
+_SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
+EXTENSIONS = frozenset(_SUFFIXES.split())
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX")  # MPO is JPEG; others may run programs
+_MAY_TURN = frozenset({"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"})  # where PNG has its orientation
 
 
 def is_image(path: Path) -> bool:
     """Whether the name says that this is an image file of a kind that we read; hidden files are not."""
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
-
-
-def _bits_per_channel(path: Path, image: Image.Image) -> int:
-    """Bits a channel from the file's own header: Pillow decodes 16-bit colour PNG and TIFF to 8 bits without a word."""
-    if image.format == "PNG":
-        with open(path, "rb") as file:
-            return file.read(25)[24]  # IHDR: 8 bytes signature, 8 chunk head, 8 width and height, then the depth
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,)))
-    return 8
-
-
-def _reduction(name: str | Path, what: str) -> DataError:
-    return DataError(
-        f"{name}: holds {what} pixels, and only 8-bit colour is read, since reducing it would lose values; convert it "
-        "to an 8-bit RGB image first"
-    )
-
-
-def _refuse_reduction(path: Path, image: Image.Image) -> None:
-    bits = _bits_per_channel(path, image)
-    if bits > 8 or image.mode not in _EIGHT_BIT_MODES:
-        raise _reduction(path, f"{bits}-bit" if bits > 8 else image.mode)
-    if image.format == "TIFF" and (channels := image.tag_v2.get(_TIFF_SAMPLES_PER_PIXEL, 1)) > len(image.getbands()):
-        raise _reduction(path, f"{channels}-channel")  # Pillow forgets those that it has no name for
-
-
-def to_rgb(image: Image.Image, name: str | Path = "image") -> Image.Image:
-    """A Pillow image of 8-bit channels as RGB, turned as its EXIF orientation says.
-
-    Raises DataError, calling it `name`, where RGB cannot hold it: transparency, more than 8 bits.
-    """
-    if image.mode not in _EIGHT_BIT_MODES:
-        raise _reduction(name, image.mode)
-    if not image.width or not image.height:
-        raise DataError(f"{name}: has no pixels")
-    image = ImageOps.exif_transpose(image)
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema() != (255, 255):
-            raise DataError(
-                f"{name}: has transparent pixels, which RGB cannot hold; flatten it onto a background first"
-            )
-    return image.convert("RGB")
 
 
 class _Quiet:
@@ -98,12 +58,11 @@ _quiet = _Quiet()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The file's header as Pillow has it; whatever goes wrong with it inside is a DataError that names the file."""
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever decoders raise inside is a DataError that names the file."""
     try:
-        with _quiet, Image.open(path, formats=_FORMATS) as image:
-            _refuse_reduction(path, image)
-            yield image
+        with _quiet:
+            yield
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check its name") from None
     except UnidentifiedImageError:
@@ -114,46 +73,136 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(
             f"{path}: claims so many pixels that it could be a decompression bomb; shrink or remove it"
         ) from None
-    except (OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, OverflowError, struct.error) as error:
-        # Pillow's decoders raise all of these on damaged files.
-        raise DataError(f"{path}: cannot be read as an image ({error}); remove it or replace it") from None
+    except (
+        *(OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, ArithmeticError),
+        *(RuntimeError, ImportError, MemoryError, struct.error, zlib.error, tokenize.TokenError),
+    ) as error:
+        # The decoders of Pillow, numpy, tifffile and imagecodecs (whose errors are RuntimeErrors) on damaged files.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: cannot be read as an image ({reason}); remove it or replace it") from None
 
 
-def open_rgb(path: str | Path) -> Image.Image:
-    """The first frame of an image file as a Pillow RGB image, turned as its EXIF orientation says.
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image | None]:
+    """The file's header as Pillow has it; None where it is a TIFF of a kind that Pillow does not know."""
+    with _explained(path):
+        try:
+            image = Image.open(path, formats=_FORMATS)
+        except UnidentifiedImageError:
+            with open(path, "rb") as file:
+                if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+                    raise
+            image = None
+        with image or nullcontext():
+            yield image
 
-    Raises DataError, naming the file, where it is missing, broken, or holds more than 8-bit RGB can.
+
+def read_header(path: str | Path) -> Header:
+    """What the file says of itself. Raises DataError as `read_picture` does, as far as a header can tell."""
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        with _explained(path):
+            array = deep.open_npy(path)
+            return Header(array.shape[:2], array.shape[2], headers.kept_type(array.dtype).name)
+    with _opened(path) as image:
+        beyond = headers.beyond_pillow(path, image)
+        if beyond and (image is None or image.format == "TIFF"):
+            return deep.tiff_header(path, beyond)
+        width, height = image.size
+        orientation = 1
+        if image.format == "TIFF":  # of which newer Pillows give the size as turned
+            width, height = image.tag_v2[256], image.tag_v2[257]
+        # Pillow would decode a PNG to look for EXIF behind its pixels.
+        if image.format != "PNG" or _MAY_TURN & image.info.keys() or b"eXIf" in headers.png_chunks(path):
+            orientation = orientation_of(image)
+        size = headers.turned_size(height, width, orientation)
+        frames, turned = getattr(image, "n_frames", 1), orientation in range(2, 9)
+        if beyond:
+            deep.need_extra(path, beyond)
+            channels = {2: 3, 4: 2, 6: 4}[png_header(path)[1]] + ("transparency" in image.info)
+            return Header(size, channels, "uint16", frames, turned=turned)
+        if image.mode == "P":
+            return Header(size, 4 if "transparency" in image.info else 3, "uint8", frames, True, turned)
+        return Header(size, *channels_of(image), frames, turned=turned)
+
+
+def read_picture(path: str | Path) -> Picture:
+    """The first frame of an image file, or a TIFF stack as channels, upright.
+
+    uint8, uint16 and float32 pixels are pictures; other integers and bool come as they are, for labels. 1-bit images
+    are 0 and 255; CMYK, YCbCr and LAB become RGB; a transparent colour (PNG's tRNS) becomes an alpha channel;
+    halves and doubles become float32. Raises DataError naming the file where it is missing, broken or cannot be read
+    without loss.
     """
     path = Path(path)
+    if path.suffix.lower() == ".npy":
+        with _explained(path):
+            return Picture(deep.native(np.array(deep.open_npy(path))))
     with _opened(path) as image:
+        beyond = headers.beyond_pillow(path, image)
+        if beyond and (image is None or image.format == "TIFF"):
+            return Picture(deep.read_tiff(path, beyond))
+        if image.format == "TIFF":
+            headers.check_tiff(image)
+            image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
+        if image.format == "PNG":
+            data = path.read_bytes()
+            stream = headers.png_stream(data)
+            if beyond:
+                return Picture(_deep_png(path, image, data, beyond))
+            if image.mode == "L" and "transparency" in image.info:  # Pillow scales the values, but not this one
+                image.info["transparency"] *= 255 // (2 ** png_header(path)[0] - 1)
         image.load()
-        return to_rgb(image, path)
+        if image.format == "PNG":
+            headers.check_png_rows(image, data, stream)
+        return picture_of(image, path)
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Pixels of an image file, uint8 [H, W, 3] in 0..255, turned as its EXIF says. Raises as `open_rgb` does."""
-    return np.asarray(open_rgb(path))
+def _deep_png(path: Path, image: Image.Image, data: bytes, what: str) -> np.ndarray:
+    deep.need_extra(path, what)
+    pixels = deep.decode_png(data)
+    turns = any(mark in data for mark in (b"eXIf", *(name.encode() for name in _MAY_TURN)))  # or Pillow would decode it
+    return deep.turn(pixels, orientation_of(image)) if turns else pixels
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) from the header alone, as its EXIF turns it. Raises as `open_rgb` does, as far as a header can tell."""
-    with _opened(Path(path)) as image:
-        # Pillow would decode a PNG to look for EXIF behind its pixels
-        known = image.format != "PNG" or "exif" in image.info
-        turned = known and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-        return (image.width, image.height) if turned else (image.height, image.width)
+def _writer(suffix: str, channels: int, dtype: str) -> str:
+    """What writes such pixels: pillow, png, tiff, npy; "" where files of that suffix cannot hold them."""
+    suffix = suffix.lower()
+    if suffix == ".npy":
+        return "npy" if dtype == "float32" or np.dtype(dtype).kind in "bui" else ""
+    if suffix in (".tif", ".tiff") and dtype in ("uint8", "uint16", "float32"):
+        return "pillow" if channels == 1 or (channels <= 4 and dtype == "uint8") else "tiff"
+    if suffix == ".png" and 1 <= channels <= 4 and dtype in ("uint8", "uint16"):
+        return "png" if channels > 1 and dtype == "uint16" else "pillow"
+    if dtype == "uint8":
+        most = {".bmp": (1, 3), ".jpg": (1, 3), ".jpeg": (1, 3), ".jfif": (1, 3), ".webp": (3, 4)}
+        return "pillow" if channels in most.get(suffix, ()) else ""
+    return ""
 
 
-def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    """uint8 [H, W, 3] resized to `size` (H, W), antialiased; the very same array where the size is right already."""
-    if pixels.shape[:2] == tuple(size):
-        return pixels
-    resample = Image.Resampling[interpolation.upper()]
-    return np.asarray(Image.fromarray(pixels).resize(size[::-1], resample))
+def holds(suffix: str, channels: int, dtype: str) -> bool:
+    """Whether `write_picture` writes such pixels without loss as files of that suffix, with what is installed."""
+    writer = _writer(suffix, channels, dtype)
+    lossless = suffix.lower() in (".npy", ".tif", ".tiff", ".png", ".bmp")
+    return lossless and bool(writer) and (writer not in ("png", "tiff") or deep.has_extra())
 
 
-def write_image(path: str | Path, pixels: np.ndarray) -> None:
-    """Writes uint8 [H, W, 3] as the kind of file that the name says, making its folder."""
+def write_picture(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
+    """Writes [H, W, C] as the kind of file that the name says, making its folder.
+
+    With a palette, uint8 [n, 3 | 4], the pixels are uint8 indices [H, W, 1], the file a PNG. JPEG and WebP are lossy.
+    Raises DataError where files of that kind cannot hold such pixels.
+    """
     path = Path(path)
+    channels, dtype = pixels.shape[2], pixels.dtype.name
+    writer = _writer(path.suffix, channels, dtype)
+    if not writer or (palette is not None and (path.suffix.lower(), channels, dtype) != (".png", 1, "uint8")):
+        what = f"{channels}-channel {dtype} pixels" + (" with a palette" if palette is not None else "")
+        raise DataError(f"{path}: a {path.suffix} file cannot hold {what}; write .png, .tif or .npy")
+    if writer in ("png", "tiff"):
+        deep.need_extra(path, f"to hold {channels}-channel {dtype} pixels", "writing")
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    if writer != "pillow":
+        {"png": deep.write_png, "tiff": deep.write_tiff, "npy": deep.write_npy}[writer](path, pixels)
+        return
+    as_pil(pixels, palette).save(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pix2pix.config import DataConfig
 from pix2pix.data.catalogue import download_command
 from pix2pix.data.catalogue import names as known_sets
-from pix2pix.data.folders import COUPLES, REMEDY, SPLITS, Folder, by_name, first_ten, halves
+from pix2pix.data.folders import COUPLES, REMEDY, SPLITS, Beside, Folder, by_name, first_ten, halves
 from pix2pix.data.manifest import Row, is_manifest, read_manifest
 from pix2pix.errors import DataError
 
@@ -49,21 +49,24 @@ class Source:
     def __str__(self) -> str:
         return f"{self.layout} {' and '.join(str(folder.path) for folder in self.folders)}"
 
-    def listing(self, forced: bool) -> Listing:
-        """Raises DataError: pictures without a partner, two of one name."""
+    def listing(self, forced: bool, beside: Beside | None = None) -> Listing:
+        """Raises DataError: pictures without a partner, two of one name; or leaves these out and puts them `beside`."""
         if len(self.folders) == 1:
-            found = by_name(halves(self.folders[0], forced))
+            found = by_name(halves(self.folders[0], forced), beside)
             return self._listing({name: (path,) for name, path in found.items()})
         places = [os.path.realpath(folder.path) + os.sep for folder in self.folders]
         if any(i != j and a.startswith(b) for i, a in enumerate(places) for j, b in enumerate(places)):
             raise DataError(f"{self}: a folder cannot be both sides, or lie in the other; name two that lie apart")
-        images = [by_name(folder.images()) for folder in self.folders]
+        images = [by_name(folder.images(), beside) for folder in self.folders]
         common = set(images[0]).intersection(*images[1:])
-        if lonely := [side[name] for side in images for name in side if name not in common]:
+        lonely = [side[name] for side in images for name in side if name not in common]
+        if beside is not None:
+            beside.lonely += lonely
+        elif lonely:
             raise DataError(
                 f"{self}: {len(lonely)} without a partner of the same name: {first_ten(lonely)}; add or remove them"
             )
-        return self._listing({name: tuple(side[name] for side in images) for name in images[0]})
+        return self._listing({name: tuple(side[name] for side in images) for name in images[0] if name in common})
 
     def _listing(self, files: dict[str, tuple[Path, ...]]) -> Listing:
         return Listing(self.layout, self.named, files, {name: name for name in files})
@@ -75,7 +78,7 @@ class FolderLayout:
     def __init__(self, data: DataConfig):
         self.data, self.root = data, Folder(Path(data.root or ""))
         self.named = data.input is not None and data.target is not None
-        self.couples = ((data.input, data.target),) if self.named else COUPLES
+        self.couples = ((*data.inputs, data.target),) if self.named else COUPLES
         self.splits = [split for split in SPLITS if self._is_on_disk(split)]
         self._whole = self._without_split()
         if self.splits and self._whole:
@@ -87,13 +90,16 @@ class FolderLayout:
         """Whether there is no split on disk."""
         return not self.splits
 
-    def listing(self, split: str) -> Listing:
-        """The pairs of a split, or of all where none is on disk. Raises DataError: none, or in several places."""
+    def listing(self, split: str, beside: Beside | None = None) -> Listing:
+        """The pairs of a split, or of all where none is on disk. Raises DataError: none, or in several places.
+
+        `beside` as for `Source.listing`.
+        """
         source = self._source(split)
         if self.hashed:
             for folder in source.folders:
                 folder.require_no_splits()
-        return source.listing(self.data.layout == "side-by-side")
+        return source.listing(self.data.layout == "side-by-side", beside)
 
     def folders(self, split: str) -> list[Path]:
         """The folder of a split's pictures side by side, or those of A and B, or of input and target."""
@@ -208,12 +214,12 @@ class ManifestLayout:
 
     is_empty, says_input = False, True
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, beside: Beside | None = None):
+        self.path, self.beside = path, beside
 
     @cached_property
     def rows(self) -> list[Row]:
-        return read_manifest(self.path)
+        return read_manifest(self.path, None if self.beside is None else self.beside.missing)
 
     @cached_property
     def splits(self) -> list[str]:
@@ -224,8 +230,8 @@ class ManifestLayout:
         """Whether it has no splits."""
         return not self.splits
 
-    def listing(self, split: str) -> Listing:
-        """The pairs of a split, or all where it has none, by name. Raises DataError."""
+    def listing(self, split: str, beside: Beside | None = None) -> Listing:
+        """The pairs of a split, or all where it has none, by name. Raises DataError; nothing is `beside` them."""
         if not self.hashed and split not in self.splits:
             raise DataError(f"{self.path}: lists no pairs of {split}; it has {', '.join(self.splits)}")
         rows = sorted((row for row in self.rows if self.hashed or row.split == split), key=lambda row: row.name)
@@ -237,12 +243,15 @@ class ManifestLayout:
         return []
 
 
-def find_layout(data: DataConfig) -> FolderLayout | ManifestLayout:
-    """What lies where a config says. Raises DataError where nothing does, or OSError."""
+def find_layout(data: DataConfig, beside: Beside | None = None) -> FolderLayout | ManifestLayout:
+    """What lies where a config says. Raises DataError where nothing does, or OSError.
+
+    `beside`: where files that a manifest lists and that are not there are put, instead of raising DataError.
+    """
     if data.manifest is not None:
-        return ManifestLayout(Path(data.root or "") / data.manifest)
+        return ManifestLayout(Path(data.root or "") / data.manifest, beside)
     if data.root is not None and is_manifest(data.root) and data.layout in ("auto", "manifest"):
-        return ManifestLayout(Path(data.root))
+        return ManifestLayout(Path(data.root), beside)
     if data.layout == "manifest":
         raise DataError(f"{whereabouts(data)}: is no manifest; set data.manifest to a .csv or .jsonl file")
     named = data.input is not None and data.target is not None
@@ -261,7 +270,7 @@ def whereabouts(data: DataConfig) -> str:
     """The data set's place as the config names it."""
     if data.manifest is not None:
         return str(Path(data.root or "") / data.manifest)
-    return data.root or (f"{data.input} and {data.target}" if data.input else "data.root")
+    return data.root or (" and ".join([*data.inputs, str(data.target)]) if data.inputs else "data.root")
 
 
 def falls_to_val(key: str, fraction: float) -> bool:

@@ -4,9 +4,9 @@ import atexit
 import signal
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from threading import Timer
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,14 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data.dataset import PairedDataset
-from pix2pix.data.geometry import margin, reflected, warp_numbers
+from pix2pix.data.geometry import margin, reflected, warp_numbers, window
 from pix2pix.errors import DataError
 from pix2pix.runtime import distributed
-from pix2pix.runtime.rng import AUGMENT, ORDER, counter_rng
+from pix2pix.runtime.rng import AUGMENT, ORDER, chances, counter_rng
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """What chance decides for one pair in one epoch; both of its images get the same."""
 
     top: int  # negative where the crop begins above the picture, in its reflection
@@ -48,24 +47,30 @@ def draw(
     The paper's random jitter and mirroring (appendix 6.2), then what `augment` has on. Everything has its number drawn,
     on or off, so that turning one thing on changes no other. An image smaller than the crop lies somewhere in it.
     """
-    rng, augment = counter_rng(seed, AUGMENT, epoch, index), augment or AugmentConfig()
-    rooms = (sorted((0, have - want)) for have, want in zip(load, crop, strict=True))
-    top, left = (int(rng.integers(low, high + 1)) for low, high in rooms)
-    flip = bool(rng.integers(2)) and flip
-    chances = rng.random(8)
-    swings = 2 * chances[4:] - 1
+    augment = augment or AugmentConfig()
+    chance = chances(seed, AUGMENT, epoch, index)
     low, high = augment.scale
-    strengths = augment.brightness, augment.contrast, augment.saturation, augment.hue
-    brightness, contrast, saturation, hue = (float(by * swing) for by, swing in zip(strengths, swings, strict=True))
+
+    def place(chance: float, room: int) -> int:
+        return min(0, room) + int(chance * (abs(room) + 1))
+
+    def swing(by: float, chance: float) -> float:
+        return by * (2 * chance - 1)
+
     return Draw(
-        top,
-        left,
-        flip,
-        flip_vertical=augment.flip_vertical and bool(chances[0] < 0.5),
-        turns=int(4 * chances[1]) if augment.quarter_turns else 0,
-        angle=augment.rotation * float(2 * chances[2] - 1),
-        scale=low + (high - low) * float(chances[3]),
-        colour=(1 + brightness, 1 + contrast, 1 + saturation, hue),
+        top=place(chance[0], load[0] - crop[0]),
+        left=place(chance[1], load[1] - crop[1]),
+        flip=flip and chance[2] < 0.5,
+        flip_vertical=augment.flip_vertical and chance[3] < 0.5,
+        turns=int(4 * chance[4]) if augment.quarter_turns else 0,
+        angle=swing(augment.rotation, chance[5]),
+        scale=low + (high - low) * chance[6],
+        colour=(
+            1 + swing(augment.brightness, chance[7]),
+            1 + swing(augment.contrast, chance[8]),
+            1 + swing(augment.saturation, chance[9]),
+            swing(augment.hue, chance[10]),
+        ),
     )
 
 
@@ -88,7 +93,7 @@ class _Crops(Dataset):
             reflected(start - beside, want + 2 * beside, have)
             for start, beside, want, have in zip((it.top, it.left), self.margin, self.crop, load, strict=True)
         )
-        images = {key: pair[key][:, rows][:, :, columns] for key in ("input", "target")}
+        images = {key: _signed(window(pair[key], rows, columns)) for key in self.dataset.forms.parts}
         return {**images, "flip": it.flip, "index": index, **self._changes(it)}
 
     def _changes(self, it: Draw) -> dict[str, Tensor | int | bool]:
@@ -103,6 +108,11 @@ class _Crops(Dataset):
         if self.augment.recolours:
             changes["colour"] = torch.tensor(it.colour)
         return changes
+
+
+def _signed(pixels: Tensor) -> Tensor:
+    """Of 16 bits, as int32: torch can do little with its own unsigned type."""
+    return pixels.to(torch.int32) if pixels.dtype == torch.uint16 else pixels
 
 
 def _collate(items: list[dict | DataError], copy: bool = True) -> dict[str, Tensor] | DataError:
@@ -160,7 +170,8 @@ class _Order:
 class PairLoader:
     """Shuffled batches of a prepared data set, epoch by epoch.
 
-    A batch is a dict: `input` and `target`, uint8 [B, 3, h, w] of size `crop` and the margin that `augment` needs;
+    A batch is a dict: `input` (`input_2` and so on, where inputs are stacked) and `target`, [B, C, h, w] as the data
+    set's `forms` keep them (16 bits as int32), of size `crop` and the margin that `augment` needs;
     `index`, int [B], into the data set; and for `augment.prepare` to carry out, `flip`, bool [B], and where they are on
     `flip_vertical`, bool [B], `turns`, int [B], `warp` [B, 2] and `colour` [B, 4]. An epoch's last may be short.
     Of several `ranks`, each gets its part of every batch.

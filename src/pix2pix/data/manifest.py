@@ -33,10 +33,11 @@ def is_manifest(path: str | os.PathLike) -> bool:
     return os.fspath(path).lower().endswith(SUFFIXES) and os.path.isfile(path)
 
 
-def read_manifest(path: Path) -> list[Row]:
+def read_manifest(path: Path, missing: list[tuple[str, Path]] | None = None) -> list[Row]:
     """The pairs of a manifest in its order; paths in it are relative to its folder.
 
-    Raises DataError naming file and line: columns or files that are missing, unknown splits, pairs listed twice.
+    Raises DataError naming file and line: columns or files that are missing, unknown splits, pairs listed twice. With
+    `missing`, (file:line, path) of files that are not there are put there instead, and their pairs are left out.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path}: is no manifest; its name should end with {' or '.join(SUFFIXES)}")
@@ -53,8 +54,13 @@ def read_manifest(path: Path) -> list[Row]:
         raise DataError(f"{path}: lists no pairs; write a pair a line")
     splits = any(record.get("split") for _, record in records)
     rows = [_row(f"{path}:{line}", path.parent, record, splits) for line, record in records]
-    _require_files(path, rows)
-    return _named(rows)
+    gone = [(row.place, file) for row in rows for file in (row.input, row.target) if not os.path.isfile(file)]
+    if missing is None:
+        _require_none(path, gone)
+        return _named(rows)
+    missing += gone
+    places = {place for place, _ in gone}
+    return _named([row for row in rows if row.place not in places])
 
 
 def _csv(path: Path, file) -> Iterator[tuple[int, dict[str, str]]]:
@@ -121,13 +127,11 @@ def _name(text: str) -> str:
     return "/".join(part for part in path.split(os.sep) if part not in ("", ".."))
 
 
-def _require_files(path: Path, rows: list[Row]) -> None:
-    missing = [
-        f"{row.place} {file}" for row in rows for file in (row.input, row.target) if not os.path.isfile(file)
-    ]  # fmt: skip
+def _require_none(path: Path, missing: list[tuple[str, Path]]) -> None:
     if missing:
+        names = first_ten(f"{place} {file}" for place, file in missing)
         raise DataError(
-            f"{path}: lists {len(missing)} files that are not there: {first_ten(missing)}; paths are relative to "
+            f"{path}: lists {len(missing)} files that are not there: {names}; paths are relative to "
             f"the manifest's folder {path.parent}"
         )
 

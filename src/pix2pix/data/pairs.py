@@ -3,23 +3,39 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from pix2pix.config import DataConfig
-from pix2pix.data.folders import SPLITS
-from pix2pix.data.images import image_size, read_image
+from pix2pix.data.folders import SPLITS, Beside
+from pix2pix.data.forms import RGB, Forms
+from pix2pix.data.headers import Header
+from pix2pix.data.images import read_header, read_picture
 from pix2pix.data.layouts import FolderLayout, falls_to_val, find_layout, whereabouts
+from pix2pix.data.pictures import Picture
 from pix2pix.data.synthetic import draw_pair
 from pix2pix.errors import DataError
 
 _FAR = 1_000_000  # splits of drawn facades start this far apart, so that they never share one
 
 
+class _Pair:
+    """What pairs have in common: `name`, `files`, and of the inputs and then the target `names`, to blame in errors,
+    `headers()`, what their files say of them, and `pictures()`, as they lie."""
+
+    def read(self, forms: Forms = RGB) -> list[np.ndarray]:
+        """The inputs and then the target, [H, W, C] each, of one size and as `forms` says. Raises DataError."""
+        parts = zip(forms.parts.items(), self.pictures(), self.names, strict=True)
+        return [
+            form.decode(picture, name, f"data.{'target' if key == 'target' else 'input'}_format")
+            for (key, form), picture, name in parts
+        ]
+
+
 @dataclass(frozen=True)
-class SideBySidePair:
+class SideBySidePair(_Pair):
     """One file, A in its left half and B in its right."""
 
     name: str
@@ -30,52 +46,60 @@ class SideBySidePair:
     def files(self) -> tuple[Path, ...]:
         return (self.path,)
 
-    def check(self) -> None:
-        """Reads the header only; raises DataError where the file is no image or has no two halves."""
-        height, width = image_size(self.path)
-        if height % 2 or width % 2:  # an EXIF turn may swap them: only reading tells
-            self.read()
+    @property
+    def names(self) -> tuple[Path, ...]:
+        return (self.path,) * 2
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """(input, target), uint8 [H, W, 3] each. Raises DataError."""
-        both = read_image(self.path)
-        width = both.shape[1]
+    def headers(self) -> list[Header]:
+        """What the file says of input and target, pixels unread. Raises DataError where it has no two halves."""
+        header = read_header(self.path)
+        height, width = header.size
         _require_halves(self.path, width)
-        a, b = both[:, : width // 2], both[:, width // 2 :]
-        return (a, b) if self.direction == "a2b" else (b, a)
+        return [replace(header, size=(height, width // 2))] * 2
+
+    def pictures(self) -> list[Picture]:
+        """Input and target as they lie. Raises DataError."""
+        both = read_picture(self.path)
+        width = both.pixels.shape[1]
+        _require_halves(self.path, width)
+        halves = both.pixels[:, : width // 2], both.pixels[:, width // 2 :]
+        return [Picture(half, both.palette) for half in (halves if self.direction == "a2b" else halves[::-1])]
 
 
 @dataclass(frozen=True)
-class TwoFilePair:
-    """Two files of one stem."""
+class FilesPair(_Pair):
+    """A file for each input, and the target's, of one stem."""
 
     name: str
-    input: Path
-    target: Path
+    files: tuple[Path, ...]
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        return (self.input, self.target)
+    def names(self) -> tuple[Path, ...]:
+        return self.files
 
-    def check(self) -> None:
-        """Reads the headers only; raises DataError where one is no image or their sizes differ."""
-        if image_size(self.input) != image_size(self.target):  # unless an EXIF turn makes them one: only reading tells
-            self.read()
+    def headers(self) -> list[Header]:
+        """What the files say of themselves, pixels unread. Raises DataError where their sizes differ."""
+        found = [read_header(file) for file in self.files]
+        self._require_one_size([header.size for header in found])
+        return found
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """(input, target), uint8 [H, W, 3] each, of one size. Raises DataError."""
-        input, target = read_image(self.input), read_image(self.target)
-        if input.shape != target.shape:
-            sizes = [f"{pixels.shape[1]}x{pixels.shape[0]}" for pixels in (input, target)]
-            raise DataError(
-                f"{self.input} is {sizes[0]} but {self.target} is {sizes[1]}; the pictures of a pair must have one "
-                "size: resize one, or remove the pair"
-            )
-        return input, target
+    def pictures(self) -> list[Picture]:
+        """Inputs and target as they lie. Raises DataError where their sizes differ."""
+        found = [read_picture(file) for file in self.files]
+        self._require_one_size([picture.pixels.shape[:2] for picture in found])
+        return found
+
+    def _require_one_size(self, sizes: Sequence[tuple[int, int]]) -> None:
+        for file, (height, width) in zip(self.files, sizes, strict=True):
+            if (height, width) != sizes[-1]:
+                raise DataError(
+                    f"{file} is {width}x{height} but {self.files[-1]} is {sizes[-1][1]}x{sizes[-1][0]}; the pictures "
+                    "of a pair must have one size: resize one, or remove the pair"
+                )
 
 
 @dataclass(frozen=True)
-class DrawnPair:
+class DrawnPair(_Pair):
     """A facade that is drawn, not read: A the photograph, B the label map."""
 
     name: str
@@ -85,16 +109,21 @@ class DrawnPair:
     direction: str
     files: tuple[Path, ...] = ()
 
-    def check(self) -> None:
-        """Nothing can be wrong with it."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,) * 2
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """(input, target), uint8 [H, W, 3] each."""
-        a, b = draw_pair(self.index, self.seed, self.size)
-        return (a, b) if self.direction == "a2b" else (b, a)
+    def headers(self) -> list[Header]:
+        """Of input and target."""
+        return [Header(self.size, 3, "uint8")] * 2
+
+    def pictures(self) -> list[Picture]:
+        """Input and target."""
+        drawn = draw_pair(self.index, self.seed, self.size)
+        return [Picture(pixels) for pixels in (drawn if self.direction == "a2b" else drawn[::-1])]
 
 
-Pair = SideBySidePair | TwoFilePair | DrawnPair
+Pair = SideBySidePair | FilesPair | DrawnPair
 
 
 def _require_halves(path: Path, width: int) -> None:
@@ -119,18 +148,18 @@ def _listing(root: str | None) -> Iterator[None]:
         raise DataError(f"{error.filename or root}: cannot be looked into ({error.strerror}); mend data.root") from None
 
 
-def available_splits(data: DataConfig) -> list[str]:
+def available_splits(data: DataConfig, beside: Beside | None = None) -> list[str]:
     """Which of train, val and test a data set has: on disk, else as `val_fraction` picks them by name.
 
-    Raises DataError where there is no such data set.
+    Raises DataError where there is no such data set; `beside` as for `find_pairs`.
     """
     if data.layout == "synthetic":
         return list(SPLITS)
     with _listing(data.root):
-        found = find_layout(data)
+        found = find_layout(data, beside)
         if not found.hashed or found.is_empty:
             return found.splits
-        picked = {_split_of(key, data) for key in found.listing("train").keys.values()}
+        picked = {_split_of(key, data) for key in found.listing("train", beside).keys.values()}
         return [split for split in SPLITS if split in picked]
 
 
@@ -138,17 +167,19 @@ def _split_of(key: str, data: DataConfig) -> str:
     return "val" if falls_to_val(key, data.val_fraction) else "train"
 
 
-def find_pairs(data: DataConfig, split: str, size: tuple[int, int]) -> tuple[str, Sequence[Pair]]:
+def find_pairs(
+    data: DataConfig, split: str, size: tuple[int, int], beside: Beside | None = None
+) -> tuple[str, Sequence[Pair]]:
     """The layout in words and the pairs of a split, in the order of their names; `size` (H, W) is what drawn ones have.
 
     Raises DataError: no root, no such split, no pairs in it, pictures without a partner, two of one name, several ways
-    to read what is there.
+    to read what is there. With `beside`, pictures without a partner, of one name or listed and missing are put there.
     """
     if data.layout == "synthetic":
         return "synthetic", _drawn(data, split, size)
     with _listing(data.root):
-        found = find_layout(data)
-        listing = found.listing(split)
+        found = find_layout(data, beside)
+        listing = found.listing(split, beside)
         files = listing.files
         if files and found.hashed:
             files = {name: paths for name, paths in files.items() if _split_of(listing.keys[name], data) == split}
@@ -178,19 +209,22 @@ def _nothing_picked(data: DataConfig, split: str, count: int) -> None:
 def _pair(name: str, paths: tuple[Path, ...], direction: str) -> Pair:
     if len(paths) == 1:
         return SideBySidePair(name, *paths, direction)
-    return TwoFilePair(name, *(paths if direction == "a2b" else paths[::-1]))
+    return FilesPair(name, paths if direction == "a2b" else paths[::-1])
 
 
-def describe_layout(data: DataConfig, split: str = "train") -> str:
-    """Where the inputs and the targets of a split are, and what makes the splits where none is on disk."""
+def describe_layout(data: DataConfig, split: str = "train", beside: Beside | None = None) -> str:
+    """Where the inputs and the targets of a split are, and what makes the splits where none is on disk.
+
+    Raises DataError; `beside` as for `find_pairs`.
+    """
     with _listing(data.root):
-        found = find_layout(data)
+        found = find_layout(data, beside)
         folders, hashed = found.folders(split), found.hashed
     root = Path(data.root or "")
     sides = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in folders]
     sides = sides if len(sides) > 1 else [f"{half} half" for half in ("left", "right")]
-    input, target = sides[::-1] if data.direction == "b2a" else sides
-    words = f"input {input}, target {target}" if folders else "input and target as listed"
+    *inputs, target = sides[::-1] if data.direction == "b2a" else sides
+    words = f"input {' + '.join(inputs)}, target {target}" if folders else "input and target as listed"
     if hashed:
         words += f"; no split on disk: data.val_fraction {data.val_fraction:g} to validate on, picked by name"
     return words

@@ -16,12 +16,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def for_each(work: Callable[[_Item], object], items: Sequence[_Item], title: str) -> None:
-    """Calls `work` with every item, with a progress bar. Raises what it raises, that of the first item in order."""
-    with (
-        tqdm(total=len(items), desc=title, unit="pair", leave=False, disable=None) as bar,
-        ThreadPoolExecutor(cores()) as pool,
-    ):
-        for start in range(0, len(items), _AT_ONCE):
-            for _ in pool.map(work, items[start : start + _AT_ONCE]):
-                bar.update()
+def for_each(
+    work: Callable[[_Item], object], items: Sequence[_Item], title: str = "reading pairs", progress: bool = True
+) -> None:
+    """Calls `work` with every item, with a progress bar on a terminal.
+
+    Raises what it raises, that of the first item in order; what was not begun by then is not.
+    """
+    pool = ThreadPoolExecutor(cores())
+    with tqdm(total=len(items), desc=title, unit="pair", leave=False, disable=None if progress else True) as bar:
+        try:
+            for start in range(0, len(items), _AT_ONCE):
+                for _ in pool.map(work, items[start : start + _AT_ONCE]):
+                    bar.update()
+        finally:
+            pool.shutdown(cancel_futures=True)

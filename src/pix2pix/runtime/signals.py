@@ -15,7 +15,7 @@ T = TypeVar("T")
 _FORWARDED = 1.0  # seconds within which torchrun sends its workers anew what a terminal has sent to all of them
 
 
-class Stopped(Exception):  # noqa: N818: it is no error
+class Stopped(Exception):
     """Raised where work ends because a stop was asked for."""
 
 

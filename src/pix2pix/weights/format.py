@@ -10,6 +10,7 @@ from torch import nn
 
 import pix2pix
 from pix2pix.config import Config, config_from_dict
+from pix2pix.data.forms import Forms
 from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.models import has_per_image_norm, set_per_image_norm
 from pix2pix.networks import build_generator
@@ -26,16 +27,17 @@ class GeneratorFile:
 
     generator: nn.Module
     config: Config
+    forms: Forms
     step: int
     epoch: int
 
 
 def save_weights(
-    path: Path, kind: str, network: nn.Module, config: Config, channels: tuple[int, int], step: int, epoch: int
+    path: Path, kind: str, network: nn.Module, config: Config, forms: Forms, step: int, epoch: int
 ) -> None:
     """Writes `network` (`kind`: generator or discriminator) to `path`, complete or not at all.
 
-    `channels`: of the input and the target. Raises CheckpointError.
+    `forms`: what inputs and targets are. Raises CheckpointError.
     """
     content = {
         "format": FORMAT,
@@ -43,7 +45,7 @@ def save_weights(
         "library": pix2pix.__version__,
         "kind": kind,
         "config": config.model_dump(mode="json"),
-        "channels": list(channels),
+        "forms": forms.to_dict(),
         "per_image_norm": has_per_image_norm(network),  # the config does not tell where several ranks have trained
         "step": step,
         "epoch": epoch,
@@ -103,12 +105,13 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         raise CheckpointError(f"{path}: holds a {content.get('kind')}, not a generator; give the run's gen.pt")
     try:
         config = config_from_dict(content["config"], str(path))
-        generator = build_generator(config, *content["channels"])
+        forms = Forms.from_dict(content["forms"])
+        generator = build_generator(config, *forms.channels)
         generator.load_state_dict(content["state_dict"])
         set_per_image_norm(generator, content.get("per_image_norm", config.data.batch_size == 1))
         if not all_finite(generator):
             raise CheckpointError(f"{path}: holds weights that are infinite or not a number; give another copy")
-        return GeneratorFile(generator.eval(), config, content["step"], content["epoch"])
+        return GeneratorFile(generator.eval(), config, forms, content["step"], content["epoch"])
     except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(

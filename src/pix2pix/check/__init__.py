@@ -1,0 +1,130 @@
+"""`pix2pix check`: the friend who looks at a data set before a network does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pix2pix.check.findings import Finding, finding, in_order
+from pix2pix.check.judge import beside_findings, layout_finding, pair_findings
+from pix2pix.check.look import Seen, look_at
+from pix2pix.check.needs import find_needs
+from pix2pix.check.report import Report, Split
+from pix2pix.check.sheet import write_sheet
+from pix2pix.config import Config, DataConfig
+from pix2pix.data.dataset import validation_split
+from pix2pix.data.folders import Beside
+from pix2pix.data.forms import RGB, Forms
+from pix2pix.data.layouts import whereabouts
+from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
+from pix2pix.data.parallel import for_each
+from pix2pix.data.survey import forms_of
+from pix2pix.errors import ConfigError, DataError
+
+__all__ = ["Report", "check"]
+
+_SAMPLE = 32  # pairs that show what pictures are
+_AT_ONCE = 8  # pairs that a thread looks at together
+
+
+def check(config: Config, preview: str | Path | None = None) -> Report:
+    """Looks at every pair of every split that a config names; the networks are only measured.
+
+    `preview`: where to write a sheet of pairs as the networks will see them. Whatever is wrong is in the report; raises
+    DataError only where there is no data set, and ConfigError or CheckpointError where the sheet cannot be written.
+    """
+    if preview is not None and Path(preview).suffix.lower() != ".png":
+        raise ConfigError(f"{preview}: a sheet is a PNG picture; give a name that ends with .png")
+    data = config.data
+    splits = available_splits(data, Beside())
+    used = ["train", *filter(None, [validation_split(splits)])]
+    layout, pairs, findings = _find(data, splits, used)
+    forms, problem = _forms(data, pairs)
+    seen = _look_at_all(pairs, forms)
+    found = pair_findings(data, seen, used, forms)
+    if problem is not None:  # and every file is unlike forms that were only guessed
+        if any(one.code == "format" for one in found):
+            findings.append(layout_finding(problem, code="format"))
+        found = [one for one in found if one.code != "format"]
+    findings += found
+    shown = 0 if preview is None else _preview(Path(preview), config, pairs, seen, forms)
+    where = "drawn facades" if data.layout == "synthetic" else whereabouts(data)
+    table = {split: _split([one for one in seen if one.split == split], forms) for split in pairs}
+    needs = find_needs(config, _cache_bytes(config, [one for one in seen if one.split in used], forms), *forms.channels)
+    return Report(where, layout, table, in_order(findings), needs, str(preview) if shown else None)
+
+
+def _find(
+    data: DataConfig, splits: Sequence[str], used: Sequence[str]
+) -> tuple[str, dict[str, Sequence[Pair]], list[Finding]]:
+    """The layout in words, the pairs of each split, and what is wrong with how they lie."""
+    layout, pairs, findings = data.layout, {}, []
+    beside = {split: Beside() for split in dict.fromkeys(["train", *splits])}
+    for split, others in beside.items():
+        try:
+            found, pairs[split] = find_pairs(data, split, data.load or data.crop, others)
+            if len(pairs) == 1:
+                layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split, Beside())}"
+        except DataError as error:
+            findings.append(layout_finding(error, "error" if split in used else "warning"))
+    if len(used) == 1:
+        findings.append(
+            finding("no-validation", "neither a val nor a test split to validate on", "move some pairs to a split val")
+        )
+    return layout, pairs, [*findings, *beside_findings(beside, used)]
+
+
+def _forms(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[Forms, DataError | None]:
+    """What the pictures are, from a sample of the pairs; and why that cannot be told, where it cannot.
+
+    Pairs that are broken are left out of the sample: they are named when all are looked at.
+    """
+    some, first = next((some for some in pairs.values() if some), []), None
+    sample = [some[place] for place in np.linspace(0, len(some) - 1, min(_SAMPLE, len(some))).round().astype(int)]
+    inputs = len(sample[0].names) - 1 if sample else 1
+    while sample:
+        try:
+            return forms_of(data, sample), None
+        except DataError as error:
+            first, count = first or error, len(sample)
+            sample = [pair for pair in sample if not any(str(error).startswith(str(name)) for name in pair.names)]
+            if len(sample) == count:
+                break
+    return Forms(RGB.input * inputs, RGB.target), first
+
+
+def _look_at_all(pairs: dict[str, Sequence[Pair]], forms: Forms) -> list[Seen]:
+    places = [(split, pair) for split, some in pairs.items() for pair in some]
+    seen: list[list[Seen]] = [[] for _ in range(0, len(places), _AT_ONCE)]
+
+    def some(number: int) -> None:
+        seen[number] = look_at(places[number * _AT_ONCE : (number + 1) * _AT_ONCE], forms)
+
+    for_each(some, range(len(seen)), f"looking at pairs, {_AT_ONCE} at a time")
+    return [one for group in seen for one in group]
+
+
+def _split(seen: Sequence[Seen], forms: Forms) -> Split:
+    good = [one for one in seen if one.looks]
+    sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
+    ends = [f"{height}x{width}" for height, width in (*sizes[:1], *sizes[-1:])]
+    size = " to ".join(dict.fromkeys(ends)) or "none that can be read"
+    input = " and ".join(dict.fromkeys(map(str, forms.input)))
+    return Split(len(seen), size, input, str(forms.target))
+
+
+def _cache_bytes(config: Config, seen: Sequence[Seen], forms: Forms) -> int:
+    load = config.data.load
+    pixel = sum(form.channels * np.dtype(form.dtype).itemsize for form in forms.parts.values())
+    sizes = (load or one.input.size for one in seen if one.looks)
+    return sum(pixel * height * width for height, width in sizes)
+
+
+def _preview(path: Path, config: Config, pairs: dict[str, Sequence[Pair]], seen: Sequence[Seen], forms: Forms) -> int:
+    """How many pairs the sheet shows; it is not written where none can be read."""
+    good = {(one.split, one.name) for one in seen if one.looks}
+    for split, some in pairs.items():
+        readable = [pair for pair in some if (split, pair.name) in good]
+        if readable:
+            return write_sheet(path, config, readable, forms)
+    return 0

@@ -1,0 +1,107 @@
+"""Data sets with something planted in them, for the tests of `pix2pix check`."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from making import SHARED, save
+from PIL import Image
+
+from pix2pix.check import Report, check
+from pix2pix.check.findings import Finding
+from pix2pix.check.judge import pair_findings
+from pix2pix.check.look import look_at
+from pix2pix.config import DataConfig, config_from_dict
+from pix2pix.data.forms import RGB
+from pix2pix.data.images import read_picture
+from pix2pix.data.pictures import Picture
+from pix2pix.data.synthetic import draw_pair
+
+Pictures = tuple[np.ndarray, np.ndarray]
+COUNT = 60
+FACADES = SHARED / "data" / "facades"
+
+
+@cache
+def clean(source: str) -> tuple[Pictures, ...]:
+    """(input, target) of 60 pairs: labels and photographs, drawn or real; read only."""
+    if source == "drawn":
+        return tuple(draw_pair(index, size=(128, 128))[::-1] for index in range(COUNT))
+    if not FACADES.is_dir():
+        pytest.skip("needs the real facades, which only developers have")
+    both = [read_picture(FACADES / "train" / f"{index}.jpg").pixels for index in range(1, COUNT + 1)]
+    return tuple((image[:, 256:], image[:, :256]) for image in both)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A pair that is read from nowhere."""
+
+    name: str
+    input: np.ndarray
+    target: np.ndarray
+    files: tuple[Path, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.name, self.name
+
+    def pictures(self) -> list[Picture]:
+        return [Picture(self.input), Picture(self.target)]
+
+
+def judge(pairs: Sequence[Pictures], size: int = 64) -> list[Finding]:
+    """What is found in pairs in memory, all of them to train on."""
+    places = [("train", InMemory(str(index), *pair)) for index, pair in enumerate(pairs)]
+    data = DataConfig(root="x", image_size=size)
+    return pair_findings(data, look_at(places, RGB), ["train"], RGB)
+
+
+def write(root: Path, pairs: Sequence[Pictures], split: str = "train", start: int = 0) -> None:
+    """As two folders, `input` and `target`, of files without loss; names are numbers from `start`."""
+    for index, sides in enumerate(pairs, start):
+        for side, pixels in zip(("input", "target"), sides, strict=True):
+            save(root / split / side / f"{index:03}.bmp", pixels)
+
+
+def look(root: Path, **data) -> Report:
+    return check(config_from_dict({"data": {"root": str(root), "image_size": 128, **data}}, "test"))
+
+
+def named(report: Report, code: str) -> set[str]:
+    """The files of a finding by split and name: `train/007`; with nothing but notes beside it."""
+    others = {one.code for one in report.findings if one.severity != "note"} - {code}
+    assert not others, others
+    return {
+        f"{Path(file).parts[-3]}/{Path(file).stem}"
+        for one in report.findings
+        if one.code == code
+        for item in one.items
+        for file in item.files
+    }
+
+
+def shifted(pixels: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Moved, the border going on where the picture came from."""
+    height, width = pixels.shape[:2]
+    rows, columns = (np.arange(side) - by for side, by in ((height, down), (width, right)))
+    return pixels[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
+
+
+def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def resized(pixels: np.ndarray, factor: float) -> np.ndarray:
+    size = [round(side * factor) for side in pixels.shape[1::-1]]
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def brighter(pixels: np.ndarray, factor: float) -> np.ndarray:
+    return (pixels * factor).clip(0, 255).astype(np.uint8)
