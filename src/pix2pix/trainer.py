@@ -20,7 +20,7 @@ from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
 from pix2pix.data.survey import find_forms
 from pix2pix.identity import surroundings
-from pix2pix.models import inference
+from pix2pix.models import follow, inference
 from pix2pix.networks import build_discriminator, build_generator, synchronise_norms
 from pix2pix.plan import describe, estimate, steps_left
 from pix2pix.run_folder import keep_config, open_run, run_path
@@ -95,7 +95,8 @@ class Trainer:
             report = self._update_discriminator(parts) | self._update_generator(parts)
         else:
             report = self._update_generator(parts) | self._update_discriminator(parts)
-        self._update_ema()
+        if self.ema is not None:
+            follow(self.ema, self.generator, self.config.run.ema)
         self.step += 1
         self.samples_seen += total
         return report
@@ -170,15 +171,6 @@ class Trainer:
 
     def _autocast(self):
         return autocast(self.device, self.config.run.precision)
-
-    def _update_ema(self) -> None:
-        if self.ema is None:
-            return
-        with torch.no_grad():
-            for average, value in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
-                average.lerp_(value, 1 - self.config.run.ema)
-            for average, value in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
-                average.copy_(value)
 
     # A whole run
 

@@ -108,6 +108,15 @@ def has_per_image_norm(network: nn.Module) -> bool:
     return any(isinstance(module, BatchNorm2d) and module.per_image for module in network.modules())
 
 
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Moves an averaged copy's weights towards the network's, in place: decay x average + (1 - decay) x network."""
+    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)
+    for mean, value in zip(average.buffers(), network.buffers(), strict=True):
+        mean.copy_(value)
+
+
 def parameter_count(network: nn.Module) -> int:
     """How many trainable numbers a network has."""
     return sum(parameter.numel() for parameter in network.parameters())
