@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.config import DataConfig, PictureFormat
+from pix2pix.data.decoding import ids_of, require_finite
 from pix2pix.data.folders import SPLITS
-from pix2pix.data.forms import Form, Forms, ids_of, output_suffix, require_finite
+from pix2pix.data.forms import Form, Forms, output_suffix
 from pix2pix.data.headers import Header
 from pix2pix.data.pairs import Pair, available_splits, find_pairs
 from pix2pix.data.pictures import Picture
