@@ -1,5 +1,6 @@
 """Every kind of picture, from its file through two steps of training and an identity generator to a file again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -16,7 +17,7 @@ from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment import prepare, to_float, to_pixels
 from pix2pix.data.dataset import open_split
-from pix2pix.data.forms import Form, Forms
+from pix2pix.data.forms import Form, Forms, preview
 from pix2pix.data.loader import PairLoader
 from pix2pix.data.pictures import Picture
 from pix2pix.data.survey import find_forms
@@ -96,11 +97,12 @@ def _read_tiff(path: Path) -> np.ndarray:
 # the form that must be found. The other side of the pair is of the same kind.
 IMAGES = {
     "grey": (".png", ramp(1, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=1)),
-    "grey and alpha": (".png", ramp(2, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=2)),
+    "grey and alpha": (".png", ramp(2, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=2, alpha=True)),
     "RGB": (".png", ramp(3, "uint8", 0, 255), _pillow, _read_pillow, Form()),
     "RGB BMP": (".bmp", ramp(3, "uint8", 0, 255), _pillow, _read_pillow, Form(suffix=".bmp")),
     "RGB TIFF": (".tif", ramp(3, "uint8", 0, 255), _pillow, _read_pillow, Form(suffix=".tif")),
-    "RGBA": (".png", ramp(4, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=4)),
+    "RGBA": (".png", ramp(4, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=4, alpha=True)),
+    "4 bands": (".npy", ramp(4, "uint8", 0, 255), _npy, np.load, Form(channels=4, suffix=".npy")),
     "5 channels": (".npy", ramp(5, "uint8", 0, 255), _npy, np.load, Form(channels=5, suffix=".npy")),
     "5-channel TIFF": (".tif", ramp(5, "uint8", 0, 255), _tifffile, _read_tiff, Form(channels=5, suffix=".tif")),
     "16-bit grey": (".png", ramp(1, "uint16", 0, 65535), _pillow, _read_pillow, deep(1)),
@@ -110,7 +112,7 @@ IMAGES = {
     ),
     "16-bit RGBA": (
         *(".png", ramp(4, "uint16", 0, 65535), _imagecodecs_png, _read_png),
-        deep(4),
+        replace(deep(4), alpha=True),
     ),
     "16-bit RGB TIFF": (
         *(".tif", ramp(3, "uint16", 0, 65535), _tifffile, _read_tiff),
@@ -304,6 +306,23 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
     wants = [np.dstack([GREY, GREY, GREY, opaque]), np.dstack([RGB, opaque]), RGBA, np.dstack([GREY] * 4)]
     for index, want in enumerate(wants):
         np.testing.assert_array_equal(data[index]["input"].numpy().transpose(1, 2, 0), want)
+
+
+def test_four_bands_are_not_taken_for_transparency():
+    bands = np.zeros((4, 4, 4), np.uint8)
+    bands[..., :3] = RGB[:4, :4]
+    np.testing.assert_array_equal(preview(bands, Form(channels=4)), RGB[:4, :4])
+    assert (preview(bands, Form(channels=4, alpha=True)) == 255).all()
+    assert preview(bands[..., 2:], Form(channels=2)).shape == (4, 4, 3)
+    with pytest.raises(DataError, match="has 3 channels, and 4 channels are wanted"):
+        Form(channels=4).decode(Picture(RGB), "x", "data.input_format")
+    with pytest.raises(DataError, match="has 4 channels, and 3 channels are wanted"):
+        Form().decode(Picture(bands), "x", "data.input_format")
+    forms = Forms((Form(channels=4, alpha=True),))
+    assert Forms.from_dict(forms.to_dict()) == forms
+    old = forms.to_dict()
+    del old["input"][0]["alpha"]
+    assert not Forms.from_dict(old).input[0].alpha
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def test_colour_and_transparency_are_kept(tmp_path, kind):
     if kind != ".bmp":
         visible = np.maximum(RGBA, [0, 0, 0, 1]).astype(np.uint8)  # WebP forgets the colours behind alpha 0
         same(save(tmp_path / f"a{kind}", visible, **LOSSLESS[kind]), visible)
+        assert read_picture(tmp_path / f"a{kind}").alpha and not read_picture(tmp_path / f"x{kind}").alpha
     if kind in (".png", ".tif"):
         same(save(tmp_path / f"la{kind}", Image.fromarray(RGBA[..., 2:])), RGBA[..., 2:])
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pix2pix.data.forms import Form
 
 WHOLE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
-_COLOURS = {1: (1, False), 2: (1, True), 3: (3, False), 4: (3, True)}  # channels: colours among them, transparency
 _BINARY = ({0, 1}, {0, 255}, {0, 65535})
 
 
@@ -23,7 +22,7 @@ def image(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray:
             "keep files of one number type"
         )
     require_finite(pixels, name)
-    pixels = _fitted(pixels, form.channels, form.range[1])
+    pixels = _fitted(pixels, picture.alpha, form.channels, form.alpha, form.range[1])
     if isinstance(pixels, str):
         wanted = f"{form.channels} channel{'s are' if form.channels != 1 else ' is'} wanted here as in the others"
         raise DataError(f"{name}: {pixels}, and {wanted}; convert it, or set {key}.channels")
@@ -44,14 +43,14 @@ def require_finite(pixels: np.ndarray, name: object) -> None:
         raise DataError(f"{name}: holds a number that is not finite at row {row}, column {column}; mend or remove it")
 
 
-def _fitted(pixels: np.ndarray, count: int, opaque: float) -> np.ndarray | str:
+def _fitted(pixels: np.ndarray, alpha: bool, count: int, wants_alpha: bool, opaque: float) -> np.ndarray | str:
     """[H, W, count], or why not: grey as three equal colours and back, alpha that hides nothing added or left out."""
     have = pixels.shape[2]
     if have == count:
         return pixels
-    if have not in _COLOURS or count not in _COLOURS:
+    colours, want = have - alpha, count - wants_alpha
+    if colours not in (1, 3) or want not in (1, 3):
         return f"has {have} channel{'s' * (have != 1)}"
-    (colours, alpha), (want, wants_alpha) = _COLOURS[have], _COLOURS[count]
     shades, rest = pixels[..., :colours], pixels[..., colours:]
     if alpha and not wants_alpha and (rest != opaque).any():
         return "has transparent pixels"
@@ -107,7 +106,7 @@ def nearest_colour(pixels: np.ndarray, palette: tuple[tuple[int, int, int], ...]
 def mask(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray:
     pixels = picture.colours()
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
-    pixels = _fitted(pixels, 1, top)
+    pixels = _fitted(pixels, picture.alpha, 1, False, top)
     found = pixels
     if not isinstance(pixels, str):
         values = np.unique(pixels)

@@ -17,7 +17,8 @@ class Form:
     `kind`: `image` (values in `range` become -1 to 1), `labels` (ids 0 to `classes` - 1 become one-hot channels of -1
     and 1) or `mask` (0 and 1 become -1 and 1). `channels` and `dtype` are those that are kept: uint8, uint16 or
     float32; labels and masks have one. `palette`: the colour of each class; with `snap`, colours in files are taken for
-    the nearest of them. `suffix`: what a translation into this form is written as.
+    the nearest of them. `suffix`: what a translation into this form is written as. `alpha`: the last of 2 or 4 channels
+    is transparency, which weighs the colours where they are mixed.
     """
 
     kind: str = "image"
@@ -28,6 +29,7 @@ class Form:
     palette: tuple[tuple[int, int, int], ...] | None = None
     snap: bool = False
     suffix: str = ".png"
+    alpha: bool = False
 
     @property
     def network_channels(self) -> int:
@@ -55,7 +57,8 @@ class Form:
             return "mask"
         depth = {"uint8": "8-bit", "uint16": "16-bit", "float32": "float"}[self.dtype]
         low, high = self.range
-        return f"image, {self.channels} channel{'s' * (self.channels != 1)}, {depth}, {low:g} to {high:g}"
+        alpha = f" ({'grey' if self.channels == 2 else 'RGB'} and alpha)" if self.alpha else ""
+        return f"image, {self.channels} channel{'s' * (self.channels != 1)}{alpha}, {depth}, {low:g} to {high:g}"
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,10 @@ def preview(pixels: np.ndarray, form: Form) -> np.ndarray:
     if form.dtype != "uint8" or form.range != WHOLE["uint8"]:
         low, high = form.range
         pixels = ((pixels.astype(np.float32) - low) * (255 / (high - low))).round().clip(0, 255).astype(np.uint8)
-    if form.channels in (2, 4):  # over white
+    if form.alpha:  # over white
         alpha = pixels[..., -1:].astype(np.float32) / 255
         pixels = (pixels[..., :-1] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
+    return np.repeat(pixels[..., :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[..., :3]
 
 
 def class_colours(form: Form) -> np.ndarray:

@@ -24,6 +24,7 @@ class Header:
     frames: int = 1  # of an animation or of many pages, of which only the first is read; a stack is one frame
     paletted: bool = False  # its pixels are indices
     turned: bool = False  # its EXIF orientation turns or mirrors it
+    alpha: bool = False  # the last channel is transparency
 
 
 def check_size(height: int, width: int, channels: int = 1) -> None:

@@ -93,14 +93,19 @@ class _Side:
             )
         channels = self.wish.channels if self.wish.channels != "auto" else self._channels()
         span = tuple(map(float, self.wish.range)) if self.wish.range != "auto" else self._range(dtype)
-        return Form("image", channels, dtype, span, suffix=self._suffix(channels, dtype))
+        alpha = channels in (2, 4) and not self._plain_extra()
+        return Form("image", channels, dtype, span, suffix=self._suffix(channels, dtype), alpha=alpha)
 
     def _channels(self) -> int:
         """As many as hold what most files have: colour where there is any, transparency likewise."""
         seen = Counter(header.channels for header in self.headers)
-        if max(seen) > 4:
+        if self._plain_extra():
             return _most(list(seen.elements()))
         return (3 if seen[3] or seen[4] else 1) + (1 if seen[2] or seen[4] else 0)
+
+    def _plain_extra(self) -> bool:
+        """Whether some have channels that are neither colours nor transparency."""
+        return any(header.channels - header.alpha not in (1, 3) for header in self.headers)
 
     def _range(self, dtype: str) -> tuple[float, float]:
         if dtype == "uint8":
