@@ -1,13 +1,11 @@
 """Pictures that Pillow holds: each kind gives its own values and number type."""
 
 import re
-import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
-from making import SHARED, TURNS, chunk, noise, png, save, smooth
+from making import SHARED, TURNS, chunk, noise, png, save, shallow_png, smooth
 from PIL import Image, ImageOps
 from reading import made, refused, same
 
@@ -56,7 +54,7 @@ def test_shallow_png(tmp_path, depth, transparent):
     most = 2**depth - 1
     values = RGB[..., 0] & most
     want = (values * (255 // most))[..., None]
-    grey = _shallow(tmp_path / "grey.png", values, depth, transparent)
+    grey = shallow_png(tmp_path / "grey.png", values, depth, transparent)
     alpha = np.where(want == (255 // most if transparent else -1), 0, 255).astype(np.uint8)
     same(grey, want if transparent is None else np.concatenate([want, alpha], 2))
     image = Image.fromarray(values)
@@ -68,18 +66,6 @@ def test_shallow_png(tmp_path, depth, transparent):
     if transparent is not None:
         np.testing.assert_array_equal(picture.colours()[..., 3:], np.where(values == 1, 0, 255)[..., None])
     assert read_header(path).paletted and read_header(path).channels == picture.colours().shape[2]
-
-
-def _shallow(path: Path, values: np.ndarray, depth: int, transparent: int | None) -> Path:
-    """A grey PNG of 1, 2, 4 or 8 bits."""
-    height, width = values.shape
-    bits = np.unpackbits(values[..., None], axis=2)[..., -depth:].reshape(height, -1)
-    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
-    key = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
-    end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + key + end)
-    return path
 
 
 def test_a_png_whose_last_rows_are_black_is_whole_or_not(tmp_path):

@@ -86,6 +86,8 @@ def labels(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray
 def ids_of(picture: Picture) -> np.ndarray | None:
     """The ids that a palette or grey picture holds, [H, W, 1]; None for colours and fractions."""
     pixels = picture.pixels
+    if picture.bits < 8:
+        pixels = pixels // (255 // (2**picture.bits - 1))  # as they are in the file
     if pixels.dtype.kind not in "bui":
         return None
     if pixels.shape[2] == 3 and (pixels == pixels[..., :1]).all():

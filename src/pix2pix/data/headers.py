@@ -48,6 +48,13 @@ def png_header(path: Path) -> tuple[int, int]:
         return tuple(file.read(26)[24:])  # 8 bytes signature, 8 chunk head, 8 width and height, then these
 
 
+def grey_bits(path: Path, image: Image.Image) -> int:
+    """Bits of a grey value in the file of a grey image, of which Pillow makes 8."""
+    if image.format == "PNG":
+        return png_header(path)[0]
+    return image.tag_v2.get(258, (1,))[0] if image.format == "TIFF" else 8
+
+
 def png_chunks(path: Path) -> Iterator[bytes]:
     """The names of the chunks."""
     with open(path, "rb") as file:

@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +158,8 @@ def read_picture(path: str | Path) -> Picture:
         image.load()
         if image.format == "PNG":
             headers.check_png_rows(image, data, stream)
-        return picture_of(image, path)
+        picture = picture_of(image, path)
+        return replace(picture, bits=headers.grey_bits(path, image)) if image.mode == "L" else picture
 
 
 def _deep_png(path: Path, image: Image.Image, data: bytes, what: str) -> np.ndarray:

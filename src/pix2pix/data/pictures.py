@@ -33,6 +33,7 @@ class Picture:
     pixels: np.ndarray  # [H, W, C] in its own type, perhaps read-only; uint8 indices [H, W, 1] where there is a palette
     palette: np.ndarray | None = None  # uint8 [n, 3], or [n, 4] with transparency; every index is in it
     alpha: bool = False  # the last channel of its colours is transparency
+    bits: int = 8  # that a grey value had in its file, 1, 2, 4 or 8; fewer than 8 are scaled to 0..255
 
     def colours(self) -> np.ndarray:
         """The pixels, their palette applied: uint8 [H, W, 3 | 4] where there is one."""
@@ -80,7 +81,8 @@ def picture_of(image: Image.Image | np.ndarray, name: str | Path = "image") -> P
         opaque = (pixels != image.info["transparency"]).any(2, keepdims=True)
         pixels = np.concatenate([pixels, opaque * np.iinfo(pixels.dtype).max], 2, dtype=pixels.dtype, casting="unsafe")
     alpha = has_alpha(image) if palette is None else palette.shape[1] == 4
-    return Picture(pixels if orientation == 1 else deep.turn(pixels, orientation), palette, alpha)
+    bits = 1 if image.mode == "1" else 8
+    return Picture(pixels if orientation == 1 else deep.turn(pixels, orientation), palette, alpha, bits)
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:
