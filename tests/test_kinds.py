@@ -10,17 +10,16 @@ import tifffile
 import torch
 from commands import pix2pix, refused
 from identity import Identity, trained
-from making import EVERYTHING, noise, save, shallow_png, tiff
+from making import EVERYTHING, noise, save
 from PIL import Image
 
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment import prepare, to_float, to_pixels
 from pix2pix.data.dataset import open_split
-from pix2pix.data.forms import Form, Forms, preview
-from pix2pix.data.images import read_picture
+from pix2pix.data.forms import Form, Forms
 from pix2pix.data.loader import PairLoader
-from pix2pix.data.pictures import Picture, picture_of
+from pix2pix.data.pictures import Picture
 from pix2pix.data.survey import find_forms
 from pix2pix.errors import DataError
 from pix2pix.translate import Translator, load_generator, translate_files
@@ -307,37 +306,6 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
     wants = [np.dstack([GREY, GREY, GREY, opaque]), np.dstack([RGB, opaque]), RGBA, np.dstack([GREY] * 4)]
     for index, want in enumerate(wants):
         np.testing.assert_array_equal(data[index]["input"].numpy().transpose(1, 2, 0), want)
-
-
-@pytest.mark.parametrize("bits", [1, 2, 4])
-def test_ids_of_few_bits_are_those_of_the_file(tmp_path, bits):
-    values = ids(2**bits)
-    shallow_png(tmp_path / "x.png", values, bits)
-    packed = np.packbits(np.unpackbits(values[..., None], axis=2)[..., -bits:].reshape(SIDE, -1), axis=1)
-    tiff(tmp_path / "x.tif", packed[..., None], t256=SIDE, t258=bits)
-    form = Form("labels", 1, "uint8", (0, 1), 2**bits)
-    for name in ("x.png", "x.tif"):
-        np.testing.assert_array_equal(form.decode(read_picture(tmp_path / name), name)[..., 0], values)
-    if bits == 1:
-        got = form.decode(picture_of(Image.fromarray(values > 0)), "x")
-        np.testing.assert_array_equal(got[..., 0], values)
-
-
-def test_four_bands_are_not_taken_for_transparency():
-    bands = np.zeros((4, 4, 4), np.uint8)
-    bands[..., :3] = RGB[:4, :4]
-    np.testing.assert_array_equal(preview(bands, Form(channels=4)), RGB[:4, :4])
-    assert (preview(bands, Form(channels=4, alpha=True)) == 255).all()
-    assert preview(bands[..., 2:], Form(channels=2)).shape == (4, 4, 3)
-    with pytest.raises(DataError, match="has 3 channels, and 4 channels are wanted"):
-        Form(channels=4).decode(Picture(RGB), "x", "data.input_format")
-    with pytest.raises(DataError, match="has 4 channels, and 3 channels are wanted"):
-        Form().decode(Picture(bands), "x", "data.input_format")
-    forms = Forms((Form(channels=4, alpha=True),))
-    assert Forms.from_dict(forms.to_dict()) == forms
-    old = forms.to_dict()
-    del old["input"][0]["alpha"]
-    assert not Forms.from_dict(old).input[0].alpha
 
 
 @pytest.mark.parametrize(

@@ -63,36 +63,88 @@ def _fitted(pixels: np.ndarray, alpha: bool, count: int, wants_alpha: bool, opaq
 
 
 def labels(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray:
-    coloured = picture.palette is not None or picture.pixels.shape[2] > 2
-    if form.snap and coloured:
-        return nearest_colour(picture.colours()[..., :3], form.palette, name)
+    require_finite(picture.pixels, name)
+    if form.snap and (colours := _to_snap(form, picture, name)) is not None:
+        return nearest_colour(colours, form.palette, name)
     ids = ids_of(picture)
-    if ids is None:
-        raise DataError(
-            f"{name}: is a colour picture, and which colour is which class is not known; list the colours in "
-            f"{key}.palette, or store ids in a palette or grey picture"
-        )
+    if isinstance(ids, str):
+        remedy = f"{_NO_IDS.get(ids, _NO_IDS[''])}, or store ids in a palette or grey picture"
+        raise DataError(f"{name}: {ids}, and {remedy.format(key=key)}")
     low, high = ids.min(), ids.max()
     if low < 0 or high >= form.classes:
         worst = low if low < 0 else high
         row, column, _ = np.argwhere(ids == worst)[0]
+        remedy = f"list all its colours in {key}.palette" if form.snap else f"set {key}.classes"
         raise DataError(
             f"{name}: holds the id {worst} at row {row}, column {column}, and there are {form.classes} classes, 0 to "
-            f"{form.classes - 1}; mend it, or set {key}.classes"
+            f"{form.classes - 1}; mend it, or {remedy}"
         )
+    if form.palette and picture.palette is not None:
+        _require_palette(form, picture.palette, ids, name, key)
     return ids
 
 
-def ids_of(picture: Picture) -> np.ndarray | None:
-    """The ids that a palette or grey picture holds, [H, W, 1]; None for colours and fractions."""
+def _to_snap(form: "Form", picture: Picture, name: object) -> np.ndarray | None:
+    """[H, W, 3], the colours to look up in the palette; None where it holds ids.
+
+    Grey values are ids where all of them are below `classes`; else they are colours, if all are in the palette or the
+    palette is of greys alone.
+    """
+    colours = picture.colours()
+    if picture.alpha:
+        if not colours[..., -1].all():
+            raise DataError(f"{name}: has transparent pixels, and no class has those; flatten it onto a colour")
+        colours = colours[..., :-1]
+    if colours.shape[2] == 3:
+        return colours
+    ids = ids_of(picture)
+    if isinstance(ids, str) or (ids.min() >= 0 and ids.max() < form.classes):
+        return None
+    greys = [red for red, green, blue in form.palette if red == green == blue]
+    known = len(greys) == len(form.palette) or np.isin(colours, greys).all()
+    return np.repeat(colours, 3, axis=2) if known else None
+
+
+def _require_palette(form: "Form", palette: np.ndarray, ids: np.ndarray, name: object, key: str) -> None:
+    """Raises DataError where an id that is used has another colour than in the other files."""
+    used = np.flatnonzero(np.bincount(ids.ravel()))
+    own, others = palette[used, :3], np.array(form.palette, np.uint8)[used]
+    different = np.flatnonzero((own != others).any(1))
+    if len(different):
+        id, own, others = (array[different[0]].tolist() for array in (used, own, others))
+        raise DataError(
+            f"{name}: has the colour {own} for the id {id}, and it is {others} in the others, so "
+            f"ids may not mean the same; list the colours of the classes in {key}.palette"
+        )
+
+
+_NO_IDS = {  # why a picture holds none, and what to do
+    "is a colour picture": "which colour is which class is not known; list the colours in {key}.palette",
+    "holds fractions": "labels are whole ids; set {key}.kind to image",
+    "has an alpha channel": "transparency is no class; save it without",
+    "": "labels have one; save that alone",
+}
+
+
+def ids_of(picture: Picture) -> np.ndarray | str:
+    """The ids that a palette or grey picture holds, [H, W, 1]; or why it holds none. Opaque alpha is left out."""
     pixels = picture.pixels
+    if picture.alpha and picture.palette is None:
+        top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
+        if pixels.shape[2] == 2 and (pixels[..., 1:] != top).any():
+            return "has an alpha channel"
+        pixels = pixels[..., :-1]
     if picture.bits < 8:
         pixels = pixels // (255 // (2**picture.bits - 1))  # as they are in the file
-    if pixels.dtype.kind not in "bui":
-        return None
     if pixels.shape[2] == 3 and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., :1]
-    return pixels if pixels.shape[2] == 1 else None
+    if pixels.shape[2] != 1:
+        return "is a colour picture" if pixels.shape[2] == 3 else f"has {pixels.shape[2]} channels"
+    if pixels.dtype.kind == "f":
+        if (pixels % 1 != 0).any():  # as where it is not finite
+            return "holds fractions"
+        pixels = pixels.astype(np.int64)
+    return pixels
 
 
 def nearest_colour(pixels: np.ndarray, palette: tuple[tuple[int, int, int], ...], name: object) -> np.ndarray:

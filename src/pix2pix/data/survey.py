@@ -128,15 +128,13 @@ class _Side:
         if classes is None or not snap:
             pictures = self._pictures()
             classes = classes or self._seen(pictures)
-            own = next((picture.palette for picture in pictures if picture.palette is not None), None)
-            if own is not None and len(own) >= classes:
-                palette = tuple(tuple(map(int, colour[:3])) for colour in own[:classes])
+            palette = palette or _own_palette(pictures, classes)
         dtype = "uint8" if classes <= 256 else "uint16"
         return Form("labels", 1, dtype, (0.0, 1.0), classes, palette, snap, self._suffix(1, dtype))
 
     def _seen(self, pictures: Sequence[Picture]) -> int:
         """One more than the largest id; what is no id is left for reading to refuse."""
-        found = [ids for ids in map(ids_of, pictures) if ids is not None]
+        found = [ids for ids in map(ids_of, pictures) if isinstance(ids, np.ndarray)]
         return min(max([2, *(int(ids.max()) + 1 for ids in found)]), 65536)
 
     def _mask(self) -> Form:
@@ -146,6 +144,20 @@ class _Side:
 def _most(values: Sequence) -> object:
     """The commonest; of several, the one that comes first."""
     return Counter(values).most_common(1)[0][0]
+
+
+def _own_palette(pictures: Sequence[Picture], classes: int) -> tuple[tuple[int, int, int], ...] | None:
+    """Of each class the colour in the first picture that uses it, or else in the longest palette."""
+    palettes = [picture.palette[:, :3] for picture in pictures if picture.palette is not None]
+    colours = max(palettes, key=len, default=np.zeros((0, 3), np.uint8))[:classes].copy()
+    if len(colours) < classes:
+        return None
+    for picture in reversed(pictures):
+        if picture.palette is not None:
+            used = np.unique(picture.pixels)
+            used = used[used < classes]
+            colours[used] = picture.palette[used, :3]
+    return tuple(tuple(colour) for colour in colours.tolist())
 
 
 def _outward(low: float, high: float) -> tuple[float, float]:
