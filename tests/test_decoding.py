@@ -108,3 +108,35 @@ def test_four_bands_are_not_taken_for_transparency():
     old = forms.to_dict()
     del old["input"][0]["alpha"]
     assert not Forms.from_dict(old).input[0].alpha
+
+
+@pytest.mark.parametrize(
+    ("form", "picture", "words"),
+    [
+        (Form(channels=1), Picture(RGB), "has colours, and the generator was trained on 1 channel; convert it to grey"),
+        (
+            Form(),
+            Picture(np.dstack([RGB, RGB[..., :1]]), alpha=True),
+            "on 3 channels; flatten it onto a colour",
+        ),
+        (
+            Form(),
+            Picture(np.dstack([RGB, RGB])),
+            "has 6 channels, and the generator was trained on 3 channels",
+        ),
+        (Form(), Picture(RGB.astype(np.uint16)), "trained on uint8; rescale it to 0 to 255, as uint8"),
+        (Form(dtype="float32", range=(0, 1)), Picture(RGB / np.float32(99)), "trained on 0 to 1; rescale it"),
+        (LABELS, Picture(RGB), "trained on labels; store ids 0 to 2 in a palette or grey picture"),
+        (LABELS, Picture(THREE + np.uint8(9)), "trained on 3 classes, 0 to 2; renumber it"),
+        (
+            replace(GREYS, snap=False),
+            Picture(THREE, np.array([[9, 9, 9]] * 3, np.uint8)),
+            "renumber its ids by",
+        ),
+        (Form("mask", 1), Picture(THREE), "trained on masks, 0 and 1 or 0 and 255; cut it at a threshold"),
+    ],
+)
+def test_where_the_generator_is_fixed_the_remedy_is_of_the_picture(form, picture, words):
+    with pytest.raises(DataError) as caught:
+        form.decode(picture, "x")
+    assert words in str(caught.value) and "None" not in str(caught.value) and "data." not in str(caught.value)

@@ -318,7 +318,7 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
         (RGB, {"kind": "mask"}, "has colours, and a mask is 0 and 1, or 0 and 255; cut it at a threshold"),
         (GREY, {"kind": "mask"}, "and a mask is 0 and 1, or 0 and 255; cut it at a threshold"),
         (np.array([[0, 255], [1, 0]], np.uint8), {"kind": "mask"}, "holds 3 values from 0 to 255"),
-        (FIVE, {"range": [0, 4095]}, "holds values from 5000 to 5000, beyond 0 to 4095; set data.input_format.range"),
+        (FIVE, {"range": [0, 4095]}, "holds values from 5000 to 5000, and 0 to 4095 is the range here; set data"),
     ],
 )  # fmt: skip
 def test_what_a_form_cannot_hold_is_refused_by_name(tmp_path, pixels, settings, words):

@@ -14,25 +14,38 @@ WHOLE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 _BINARY = ({0, 1}, {0, 255}, {0, 65535})
 
 
-def image(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray:
+_MEND = {"has colours": "convert it to grey", "has transparent pixels": "flatten it onto a colour"}
+
+
+def _refusal(name: object, found: str, key: str | None, here: str, there: str) -> DataError:
+    """`here`: what is wanted in a data set, and the remedy; `there`: what a generator was trained on, and the remedy.
+
+    `key`: the section of the config that may be changed, None where a generator is fixed.
+    """
+    return DataError(f"{name}: {found}, and {here if key else f'the generator was trained on {there}'}")
+
+
+def image(form: "Form", picture: Picture, name: object, key: str | None) -> np.ndarray:
     pixels = picture.colours()
     if pixels.dtype.name != form.dtype:
-        raise DataError(
-            f"{name}: has {pixels.dtype.name} pixels, and {form.dtype} is wanted here as in the others; convert it, or "
-            "keep files of one number type"
-        )
+        here = f"{form.dtype} is wanted here as in the others; convert it, or keep files of one number type"
+        low, high = form.range
+        there = f"{form.dtype}; rescale it to {low:g} to {high:g}, as {form.dtype}"
+        raise _refusal(name, f"has {pixels.dtype.name} pixels", key, here, there)
     require_finite(pixels, name)
     pixels = _fitted(pixels, picture.alpha, form.channels, form.alpha, form.range[1])
     if isinstance(pixels, str):
-        wanted = f"{form.channels} channel{'s are' if form.channels != 1 else ' is'} wanted here as in the others"
-        raise DataError(f"{name}: {pixels}, and {wanted}; convert it, or set {key}.channels")
+        several = form.channels != 1
+        wanted = f"{form.channels} channel{'s are' if several else ' is'} wanted here as in the others"
+        there = f"{form.channels} channel{'s' * several}; {_MEND.get(pixels, 'give it as many')}"
+        raise _refusal(name, pixels, key, f"{wanted}; convert it, or set {key}.channels", there)
     if form.range != WHOLE.get(form.dtype):
         low, high = pixels.min(), pixels.max()
         if low < form.range[0] or high > form.range[1]:
-            raise DataError(
-                f"{name}: holds values from {low:g} to {high:g}, beyond {form.range[0]:g} to {form.range[1]:g}; "
-                f"set {key}.range to what all files hold"
-            )
+            least, most = form.range
+            here = f"{least:g} to {most:g} is the range here; set {key}.range to what all files hold"
+            found = f"holds values from {low:g} to {high:g}"
+            raise _refusal(name, found, key, here, f"{least:g} to {most:g}; rescale it")
     return pixels
 
 
@@ -62,23 +75,23 @@ def _fitted(pixels: np.ndarray, alpha: bool, count: int, wants_alpha: bool, opaq
     return np.concatenate([shades, rest], axis=2) if wants_alpha else shades
 
 
-def labels(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray:
+def labels(form: "Form", picture: Picture, name: object, key: str | None) -> np.ndarray:
     require_finite(picture.pixels, name)
     if form.snap and (colours := _to_snap(form, picture, name)) is not None:
         return nearest_colour(colours, form.palette, name)
     ids = ids_of(picture)
     if isinstance(ids, str):
-        remedy = f"{_NO_IDS.get(ids, _NO_IDS[''])}, or store ids in a palette or grey picture"
-        raise DataError(f"{name}: {ids}, and {remedy.format(key=key)}")
+        here = f"{_NO_IDS.get(ids, _NO_IDS[''])}, or store ids in a palette or grey picture".format(key=key)
+        there = f"labels; store ids 0 to {form.classes - 1} in a palette or grey picture"
+        raise _refusal(name, ids, key, here, there)
     low, high = ids.min(), ids.max()
     if low < 0 or high >= form.classes:
         worst = low if low < 0 else high
         row, column, _ = np.argwhere(ids == worst)[0]
+        found = f"holds the id {worst} at row {row}, column {column}"
+        wanted = f"{form.classes} classes, 0 to {form.classes - 1}"
         remedy = f"list all its colours in {key}.palette" if form.snap else f"set {key}.classes"
-        raise DataError(
-            f"{name}: holds the id {worst} at row {row}, column {column}, and there are {form.classes} classes, 0 to "
-            f"{form.classes - 1}; mend it, or {remedy}"
-        )
+        raise _refusal(name, found, key, f"there are {wanted}; mend it, or {remedy}", f"{wanted}; renumber it")
     if form.palette and picture.palette is not None:
         _require_palette(form, picture.palette, ids, name, key)
     return ids
@@ -105,17 +118,19 @@ def _to_snap(form: "Form", picture: Picture, name: object) -> np.ndarray | None:
     return np.repeat(colours, 3, axis=2) if known else None
 
 
-def _require_palette(form: "Form", palette: np.ndarray, ids: np.ndarray, name: object, key: str) -> None:
+def _require_palette(form: "Form", palette: np.ndarray, ids: np.ndarray, name: object, key: str | None) -> None:
     """Raises DataError where an id that is used has another colour than in the other files."""
     used = np.flatnonzero(np.bincount(ids.ravel()))
     own, others = palette[used, :3], np.array(form.palette, np.uint8)[used]
     different = np.flatnonzero((own != others).any(1))
     if len(different):
         id, own, others = (array[different[0]].tolist() for array in (used, own, others))
-        raise DataError(
-            f"{name}: has the colour {own} for the id {id}, and it is {others} in the others, so "
-            f"ids may not mean the same; list the colours of the classes in {key}.palette"
+        here = (
+            f"it is {others} in the others, so ids may not mean the same; list the colours of the classes in "
+            f"{key}.palette"
         )
+        there = f"{others} for it; renumber its ids by the palette of the training files"
+        raise _refusal(name, f"has the colour {own} for the id {id}", key, here, there)
 
 
 _NO_IDS = {  # why a picture holds none, and what to do
@@ -157,7 +172,7 @@ def nearest_colour(pixels: np.ndarray, palette: tuple[tuple[int, int, int], ...]
     return distances.argmin(-1)[..., None]
 
 
-def mask(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray:
+def mask(form: "Form", picture: Picture, name: object, key: str | None) -> np.ndarray:
     pixels = picture.colours()
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
     pixels = _fitted(pixels, picture.alpha, 1, False, top)
@@ -167,7 +182,8 @@ def mask(form: "Form", picture: Picture, name: object, key: str) -> np.ndarray:
         if any(some.issuperset(values.tolist()) for some in _BINARY):
             return pixels != 0
         found = f"holds {len(values)} values from {values[0]:g} to {values[-1]:g}"
-    raise DataError(
-        f"{name}: {found}, and a mask is 0 and 1, or 0 and 255; cut it at a threshold and save it as PNG, or set "
+    here = (
+        "a mask is 0 and 1, or 0 and 255; cut it at a threshold and save it as PNG, or set "
         f"{key}.kind to image or labels"
     )
+    raise _refusal(name, found, key, here, "masks, 0 and 1 or 0 and 255; cut it at a threshold")

@@ -41,10 +41,11 @@ class Form:
         """How it must be resized and rotated, where not as a config says: ids and masks are never mixed."""
         return None if self.kind == "image" else "nearest"
 
-    def decode(self, picture: Picture, name: object, key: str = "data.input_format") -> np.ndarray:
+    def decode(self, picture: Picture, name: object, key: str | None = None) -> np.ndarray:
         """The pixels of a file, [H, W, channels] of `dtype`; only ever changed where nothing is lost.
 
-        Raises DataError, calling the file `name` and the section of the config `key`, where it is something else.
+        Raises DataError, calling the file `name`, where it is something else. `key`: the section of the config that may
+        be changed; None where a generator is fixed.
         """
         how = {"image": decoding.image, "labels": decoding.labels, "mask": decoding.mask}[self.kind]
         return how(self, picture, name, key).astype(self.dtype, copy=False)
