@@ -232,7 +232,11 @@ def test_images_in_memory():
     for array in (RGB, RGB[..., 0], made(5, "float32")):
         np.testing.assert_array_equal(picture_of(array).pixels, array.reshape(*array.shape[:2], -1))
     assert picture_of(np.ones((2, 2))).pixels.dtype == np.float32
-    for wrong, text in ((np.zeros((3, 9, 9)), "x: has the shape [3, 9, 9]"), (Image.new("RGB", (0, 3)), "x: has no")):
+    for wrong, text in (
+        (np.zeros((3, 9, 9)), "x: has the shape [3, 9, 9]"),
+        (Image.new("RGB", (0, 3)), "x: has no"),
+        ("x.png", "x: is a str; give a PIL"),
+    ):
         with pytest.raises(DataError, match=re.escape(text)):
             picture_of(wrong, "x")
     assert Picture(RGB).colours() is RGB

@@ -65,6 +65,8 @@ def picture_of(image: Image.Image | np.ndarray, name: str | Path = "image") -> P
     """
     if isinstance(image, np.ndarray):
         return Picture(deep.native(deep.raster(image, name)))
+    if not isinstance(image, Image.Image):
+        raise DataError(f"{name}: is a {type(image).__name__}; give a PIL image or an array [H, W] or [H, W, C]")
     if not image.width or not image.height:
         raise DataError(f"{name}: has no pixels")
     if image.mode not in _MODES:
