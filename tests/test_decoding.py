@@ -12,6 +12,7 @@ from pix2pix.data.dataset import open_split
 from pix2pix.data.forms import Form, Forms, preview
 from pix2pix.data.images import read_picture
 from pix2pix.data.pictures import Picture, picture_of
+from pix2pix.data.survey import find_forms
 from pix2pix.errors import DataError
 
 SIDE = 40
@@ -140,3 +141,29 @@ def test_where_the_generator_is_fixed_the_remedy_is_of_the_picture(form, picture
     with pytest.raises(DataError) as caught:
         form.decode(picture, "x")
     assert words in str(caught.value) and "None" not in str(caught.value) and "data." not in str(caught.value)
+
+
+def _notes(root, inputs: list[np.ndarray], **settings) -> tuple[str, ...]:
+    for index, pixels in enumerate(inputs):
+        save(root / f"train/input/{index}.png", pixels)
+        save(root / f"train/target/{index}.png", noise(*pixels.shape[:2], index))
+    return find_forms(DataConfig(root=str(root), input_format=settings)).notes
+
+
+def test_labels_with_gaps_are_noted(tmp_path):
+    gaps = np.array([0, 7, 11, 255], np.uint8)[ids(4)]
+    said = "input labels: 256 classes, 4 seen: 0, 7, 11, 255; set data.input_format.classes"
+    assert _notes(tmp_path, [gaps, gaps * 0], kind="labels") == (said,)
+    assert _notes(tmp_path, [gaps, gaps * 0], kind="labels", classes=256) == ()
+    (said,) = _notes(tmp_path, [ids(2) * np.uint8(255)] * 2, kind="labels")
+    assert said.endswith("2 seen: 0, 255; set data.input_format.classes, or data.input_format.kind=mask")
+    assert _notes(tmp_path, [ids(3), ids(2)], kind="labels") == ()
+
+
+def test_images_of_0_and_1_are_noted(tmp_path, monkeypatch):
+    said = "inputs looked at hold only 0 and 1, which as images are black; set data.input_format.kind=mask"
+    assert _notes(tmp_path, [ids(2), ids(1)]) == (said,)
+    assert _notes(tmp_path, [ids(2), ids(3)]) == ()
+    assert _notes(tmp_path, [ids(2), ids(2)], kind="mask") == ()
+    monkeypatch.setattr("pix2pix.data.pairs.read_picture", None)  # of colour, nothing is decoded
+    assert _notes(tmp_path, [RGB, RGB]) == ()

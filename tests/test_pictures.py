@@ -235,7 +235,7 @@ def test_images_in_memory():
     for wrong, text in (
         (np.zeros((3, 9, 9)), "x: has the shape [3, 9, 9]"),
         (Image.new("RGB", (0, 3)), "x: has no"),
-        ("x.png", "x: is a str; give a PIL"),
+        ("x.png", "x: is a str; give a PIL image or an array"),
     ):
         with pytest.raises(DataError, match=re.escape(text)):
             picture_of(wrong, "x")

@@ -16,6 +16,8 @@ from pix2pix.data.pictures import Picture
 from pix2pix.errors import DataError
 
 _SAMPLE = 32  # pairs
+_SHOWN = 8  # ids
+_LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
 _DEPTHS = (10, 12, 14, 16)  # bits that sensors give
 
 
@@ -57,6 +59,7 @@ def _can_be_read(pair: Pair) -> bool:
 def _notes(sides: Sequence["_Side"]) -> tuple[str, ...]:
     notes = []
     for side in sides:
+        notes += side.notes
         if animated := sum(header.frames > 1 for header in side.headers):
             notes.append(f"{animated} of {len(side.headers)} {side.name}s looked at are animated: their first frame")
     return tuple(dict.fromkeys(notes))
@@ -71,6 +74,7 @@ class _Side:
         self.wish, self.kind, self.name, self.place, self.pairs, self.headers = wish, kind, name, place, pairs, headers
         self.key = f"data.{name}_format"
         self.files = [pair.names[place] for pair in pairs]
+        self.notes: list[str] = []  # what `form` saw
 
     def form(self) -> Form:
         """Raises DataError."""
@@ -93,8 +97,22 @@ class _Side:
             )
         channels = self.wish.channels if self.wish.channels != "auto" else self._channels()
         span = tuple(map(float, self.wish.range)) if self.wish.range != "auto" else self._range(dtype)
+        if self._only_0_and_1():
+            what = f"{self.name}s looked at hold only 0 and 1, which as images are black"
+            self.notes.append(f"{what}; set {self.key}.kind=mask")
         alpha = channels in (2, 4) and not self._plain_extra()
         return Form("image", channels, dtype, span, suffix=self._suffix(channels, dtype), alpha=alpha)
+
+    def _only_0_and_1(self) -> bool:
+        """Stops at the first that holds more; colour and JPEG are not even decoded."""
+        if any((header.channels, header.dtype, header.paletted) != (1, "uint8", False) for header in self.headers):
+            return False
+        if any(Path(file).suffix.lower() in _LOSSY for file in self.files):
+            return False
+        try:
+            return all(pair.pictures()[self.place].pixels.max() <= 1 for pair in self.pairs)
+        except DataError:  # for those that read all to tell
+            return False
 
     def _channels(self) -> int:
         """As many as hold what most files have: colour where there is any, transparency likewise."""
@@ -134,8 +152,15 @@ class _Side:
 
     def _seen(self, pictures: Sequence[Picture]) -> int:
         """One more than the largest id; what is no id is left for reading to refuse."""
-        found = [ids for ids in map(ids_of, pictures) if isinstance(ids, np.ndarray)]
-        return min(max([2, *(int(ids.max()) + 1 for ids in found)]), 65536)
+        found = [np.unique(ids) for ids in map(ids_of, pictures) if isinstance(ids, np.ndarray)]
+        seen = sorted({int(id) for ids in found for id in ids})
+        classes = min(max([2, *(id + 1 for id in seen[-1:])]), 65536)
+        if 0 < len(seen) < classes:
+            some = ", ".join(map(str, seen[:_SHOWN])) + (", ..." if len(seen) > _SHOWN else "")
+            mask = f", or {self.key}.kind=mask" if len(seen) == 2 else ""
+            what = f"{self.name} labels: {classes} classes, {len(seen)} seen: {some}"
+            self.notes.append(f"{what}; set {self.key}.classes{mask}")
+        return classes
 
     def _mask(self) -> Form:
         return Form("mask", 1, "uint8", (0.0, 1.0), suffix=self._suffix(1, "uint8"))
