@@ -63,7 +63,7 @@ class SideBySidePair(_Pair):
         width = both.pixels.shape[1]
         _require_halves(self.path, width)
         halves = both.pixels[:, : width // 2], both.pixels[:, width // 2 :]
-        return [Picture(half, both.palette) for half in (halves if self.direction == "a2b" else halves[::-1])]
+        return [replace(both, pixels=half) for half in (halves if self.direction == "a2b" else halves[::-1])]
 
 
 @dataclass(frozen=True)
