@@ -83,6 +83,33 @@ def test_what_is_wrong_in_a_split_that_training_never_reads_is_a_warning(tmp_pat
     assert _checked("data")[0] == 3
 
 
+@pytest.mark.parametrize(
+    ("broken", "rows"),
+    [
+        ("missing", ["0 0 train", "3 3 train", "1 1 val", "2 2 test"]),
+        ("missing", ["0 0 train", "1 1 val", "3 3 test"]),
+        ("missing", ["0 0 train", "3 3 train", "1 1 val", "3 2 test"]),
+        ("unreadable", ["0 0 train", "3 3 train", "1 1 val", "3 2 test"]),
+        ("unreadable", ["0 0 train", "1 1 val", "3 3 test"]),
+    ],
+)
+def test_check_and_train_agree_on_a_broken_manifest(tmp_path, broken, rows):
+    for number in range(4):
+        save(tmp_path / f"{number}.png", noise(40, 40, number))
+        save(tmp_path / f"t{number}.png", noise(40, 40, number + 10))
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    if broken == "missing":
+        (tmp_path / "3.png").unlink()
+    cells = [row.split() for row in rows]
+    lines = ["input,target,split", *(f"{input}.png,t{target}.png,{split}" for input, target, split in cells)]
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("\n".join(lines))
+    trained = pix2pix("train", *TINY, "--set", "data.direction=null", "--data", manifest, "--output", tmp_path / "run")
+    code, report = _checked(manifest)
+    assert (code, report["fails"]) == (trained.code, trained.code == 3), trained.err
+    assert broken in [one["code"] for one in report["findings"]]
+
+
 def test_json_says_what_the_screen_says(tmp_path):
     code, report = _checked(_broken(tmp_path))
     screen = pix2pix("check", "--data", tmp_path).out

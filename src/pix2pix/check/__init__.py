@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pix2pix.check.files import beside_findings, layout_finding
 from pix2pix.check.findings import Finding, finding, in_order
-from pix2pix.check.judge import beside_findings, layout_finding, pair_findings
+from pix2pix.check.judge import pair_findings
 from pix2pix.check.look import Seen, look_at
 from pix2pix.check.needs import find_needs
 from pix2pix.check.report import Report, Split

@@ -70,3 +70,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first: by severity, then as `CODES` has them."""
     codes = list(CODES)
     return sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), codes.index(one.code)))
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,14 +1,14 @@
-"""From what was seen of each pair to what is said about the data set."""
+"""From what pictures hold to what is said about the data set."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from pix2pix.check.between import duplicates, few_colours, leaks, near_leaks, swapped
-from pix2pix.check.findings import SEVERITIES, Finding, Item, finding
+from pix2pix.check.files import broken
+from pix2pix.check.findings import Finding, Item, counted, finding
 from pix2pix.check.look import Look, Seen
 from pix2pix.check.registration import common_offset
 from pix2pix.config import DataConfig
-from pix2pix.data.folders import Beside
 from pix2pix.data.forms import Forms
 
 _MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
@@ -19,75 +19,11 @@ _ODD_SIZE = 3  # times as long or as short as is usual
 _FEW = 0.05
 
 
-def layout_finding(error: Exception, severity: str = "error", code: str = "layout") -> Finding:
-    """What keeps a split from being found or read, as its DataError says it."""
-    message, _, remedy = str(error).rpartition("; ")
-    return finding(code, message or remedy, remedy if message else "", severity=severity)
-
-
-def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[Finding]:
-    """Of the pictures that are in no pair of each split."""
-    worst = {split: _severity([split], used) for split in beside}
-    lonely = {path: worst[split] for split, found in beside.items() for path in found.lonely}
-    if lonely:
-        yield finding(
-            "unmatched",
-            f"{_count(len(lonely), 'picture')} without a partner of the same name",
-            "add the partners, or remove the pictures",
-            [Item((str(path),)) for path in lonely],
-            min(lonely.values(), key=SEVERITIES.index),
-        )
-    missing = {place: worst[split] for split, found in beside.items() for place in found.missing}
-    if missing:
-        yield finding(
-            "missing",
-            f"{_count(len(missing), 'file')} that the manifest lists and that are not there",
-            "add the files, or remove the lines; paths are relative to the manifest's folder",
-            [Item((str(path),), place) for place, path in missing],
-            min(missing.values(), key=SEVERITIES.index),
-        )
-    doubles = {couple: worst[split] for split, found in beside.items() for couple in found.doubles}
-    if doubles:
-        yield finding(
-            "same-name",
-            f"{_count(len(doubles), 'picture')} with the name of another, so that a partner cannot be told",
-            "rename or remove one of each",
-            [Item(tuple(map(str, couple))) for couple in doubles],
-            min(doubles.values(), key=SEVERITIES.index),
-        )
-
-
 def pair_findings(data: DataConfig, pairs: Sequence[Seen], used: Sequence[str], forms: Forms) -> list[Finding]:
     """Of all pairs that were seen as `forms` say; `used` are the splits that training reads."""
     good = [pair for pair in pairs if pair.looks]
-    found = [*_broken(pairs, () if data.skip_broken else used), *_copies(good), *_wrong_way(good), *_offsets(good)]
+    found = [*broken(pairs, () if data.skip_broken else used), *_copies(good), *_wrong_way(good), *_offsets(good)]
     return [*found, *_values(good, forms), *_blended(good, forms), *_sizes(data, good), *_headers(good)]
-
-
-def _severity(splits: Iterable[str], used: Sequence[str]) -> str:
-    """Training fails over what it reads; the rest can wait."""
-    return "error" if set(splits) & set(used) else "warning"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
-    texts = {
-        "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
-        "unequal-size": ("pair", "of pictures that differ in size", "resize or crop one to the other, or remove both"),
-        "format": ("file", "that cannot be taken as the others are", "convert it, or remove it and its partner"),
-        "label-ids": ("file", "of labels with what is no class", "mend it, or say what it is in the config"),
-        "mask-values": ("file", "of a mask with what is neither 0 nor 1", "cut it at a threshold and save it as PNG"),
-        "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),
-    }
-    for code, (what, how, remedy) in texts.items():
-        places = {(file, why): pair.split for pair in pairs for kind, file, why in pair.problems if kind == code}
-        if places:
-            items = [Item((file,), why) for file, why in places]
-            message = f"{_count(len(items), what)} {how}"
-            yield finding(code, message, remedy, items, _severity(places.values(), used))
 
 
 def _names(*pairs: Seen) -> tuple[str, ...]:
@@ -100,7 +36,7 @@ def _copies(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if same:
         yield finding(
             "duplicate",
-            f"{_count(len(same), 'pair')} that equal another of the same split",
+            f"{counted(len(same), 'pair')} that equal another of the same split",
             "remove all but one: copies count double in training",
             [Item(_names(*couple)) for couple in same],
         )
@@ -109,7 +45,7 @@ def _copies(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if shared:
         yield finding(
             "leak",
-            f"{_count(len(shared), 'picture')} in two splits",
+            f"{counted(len(shared), 'picture')} in two splits",
             remedy,
             [Item(_names(*couple), f"the same {side}") for *couple, side in shared],
         )
@@ -118,7 +54,7 @@ def _copies(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if near:
         yield finding(
             "near-duplicate",
-            f"{_count(len(near), 'pair')} almost equal to one of another split",
+            f"{counted(len(near), 'pair')} almost equal to one of another split",
             remedy,
             [Item(_names(*couple)) for couple in near],
         )
@@ -129,7 +65,7 @@ def _wrong_way(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if found:
         yield finding(
             "swapped",
-            f"{_count(len(found), 'pair')} whose input looks like the others' targets, and whose target like inputs",
+            f"{counted(len(found), 'pair')} whose input looks like the others' targets, and whose target like inputs",
             "swap their two sides",
             [Item(_names(pair)) for pair in found],
         )
@@ -150,7 +86,7 @@ def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if wrong:
         yield finding(
             "misregistered",
-            f"{_count(len(wrong), 'pair')} whose pictures do not lie on each other",
+            f"{counted(len(wrong), 'pair')} whose pictures do not lie on each other",
             "move one picture back, or remove the pair",
             [Item(_names(pair), _shift(pair.offset.down, pair.offset.right, *pair.input.size)) for pair in wrong],
         )
@@ -159,8 +95,8 @@ def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
 def _shift(down: float, right: float, height: float, width: float) -> str:
     """Where a target lies, in pixels, given how far it must be moved to be right."""
     rows, columns = round(-down * height), round(-right * width)
-    words = [f"{_count(abs(rows), 'pixel')} too {'low' if rows > 0 else 'high'}"] if rows else []
-    words += [f"{_count(abs(columns), 'pixel')} too far {'right' if columns > 0 else 'left'}"] if columns else []
+    words = [f"{counted(abs(rows), 'pixel')} too {'low' if rows > 0 else 'high'}"] if rows else []
+    words += [f"{counted(abs(columns), 'pixel')} too far {'right' if columns > 0 else 'left'}"] if columns else []
     return " and ".join(words)
 
 
@@ -183,7 +119,7 @@ def _values(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
     if constant:
         yield finding(
             "constant",
-            f"{_count(len(constant), 'picture')} of one colour",
+            f"{counted(len(constant), 'picture')} of one colour",
             "remove the pairs, unless an empty picture means something",
             [_item(*place) for place in constant],
             "warning" if any(kinds[key] == "image" for _, key in constant) else "note",
@@ -196,7 +132,7 @@ def _values(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
         sections = " and ".join(dict.fromkeys(f"data.{key.partition('_')[0]}_format" for _, key, _ in dark))
         yield finding(
             "black",
-            f"{_count(len(dark), 'picture')} with no value above {top}, of 255: black to the network",
+            f"{counted(len(dark), 'picture')} with no value above {top}, of 255: black to the network",
             f"if they are {'masks' if top == 1 else 'class ids'}, set {sections} kind {kind}",
             [_item(pair, key) for pair, key, _ in dark],
         )
@@ -204,7 +140,7 @@ def _values(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
     if faint:
         yield finding(
             "almost-constant",
-            f"{_count(len(faint), 'picture')} almost of one colour",
+            f"{counted(len(faint), 'picture')} almost of one colour",
             "look whether they are what they should be",
             [_item(*place) for place in faint],
         )
@@ -227,7 +163,7 @@ def _blended(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
         if blended:
             yield finding(
                 "blended-labels",
-                f"{_count(len(blended), key)} of a few flat colours with blended ones between, as JPEG or resizing "
+                f"{counted(len(blended), key)} of a few flat colours with blended ones between, as JPEG or resizing "
                 "makes them",
                 remedy,
                 [_item(pair, key) for pair in blended],
@@ -240,7 +176,7 @@ def _headers(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if turned:
         yield finding(
             "turned",
-            f"{_count(len(turned), 'picture')} that EXIF turns while it leaves the partner",
+            f"{counted(len(turned), 'picture')} that EXIF turns while it leaves the partner",
             "look at the sheet; where they do not fit, remove the EXIF orientation or turn the partner",
             [Item((file,)) for file in turned],
         )
@@ -248,7 +184,7 @@ def _headers(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if moving:
         yield finding(
             "animated",
-            f"{_count(len(moving), 'file')} of several frames, of which the first is used",
+            f"{counted(len(moving), 'file')} of several frames, of which the first is used",
             "save the frames that you mean as files of their own",
             [Item((file,)) for file in moving],
         )
@@ -275,7 +211,7 @@ def _sizes(data: DataConfig, pairs: Sequence[Seen]) -> Iterator[Finding]:
     if odd and len(odd) <= max(1, _FEW * len(pairs)) and len(pairs) > 5:
         yield finding(
             "odd-size",
-            f"{_count(len(odd), 'pair')} of quite another size than the rest, usually {_by(usual)}",
+            f"{counted(len(odd), 'pair')} of quite another size than the rest, usually {_by(usual)}",
             "look whether they belong there",
             [Item(_names(pair), _by(pair.input.size)) for pair in odd],
         )
@@ -286,7 +222,7 @@ def _sizes(data: DataConfig, pairs: Sequence[Seen]) -> Iterator[Finding]:
         effect = "enlarged, and so blurred" if data.load else "continued by reflection"
         yield finding(
             "small",
-            f"{_count(len(small), 'pair')} smaller than {what} {_by(need)}: {effect}",
+            f"{counted(len(small), 'pair')} smaller than {what} {_by(need)}: {effect}",
             f"fine for a little, as 286 for 256 in the paper; else choose a smaller {what}",
             [Item(_names(pair), _by(pair.input.size)) for pair in small],
         )
