@@ -105,6 +105,20 @@ def test_layouts_with_splits(tmp_path, kind, forced, direction):
     assert available_splits(DataConfig(root=str(tmp_path), **settings)) == list(SPLITS)
 
 
+@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("word", ["valid", "Validation"])
+def test_val_may_be_called_valid_or_validation(tmp_path, kind, word):
+    paths, layout, _ = LAYOUTS[kind]
+    make(tmp_path, paths, {"train": ["1"], word: ["7", "deep/9"]})
+    assert available_splits(DataConfig(root=str(tmp_path))) == ["train", "val"]
+    data = PairedDataset.from_folder(tmp_path, "val")
+    assert data.layout == layout
+    check(data, ["7", "deep/9"])
+    make(tmp_path, paths, {"val": ["7"]})
+    text = message(root=tmp_path)
+    assert "count as one name, val" in text and f"/{word.lower()}" in text.lower() and "/val" in text
+
+
 @pytest.mark.parametrize("kind", WITHOUT_SPLIT)
 @pytest.mark.parametrize("forced", [False, True])
 @pytest.mark.parametrize("direction", [None, "b2a"])

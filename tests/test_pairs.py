@@ -137,7 +137,7 @@ def test_two_folders_of_one_name(tmp_path):
     if (folder / "A").exists():
         pytest.skip("this file system does not tell a from A")
     save(folder / "A/2.png", A)
-    _refused(tmp_path, str(folder / "A"), str(folder / "a"), "rename or remove one")
+    _refused(tmp_path, str(folder / "A"), str(folder / "a"), "count as one name, a; rename or remove all but one")
 
 
 def test_unequal_sizes_are_named(tmp_path):
