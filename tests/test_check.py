@@ -110,6 +110,29 @@ def test_check_and_train_agree_on_a_broken_manifest(tmp_path, broken, rows):
     assert broken in [one["code"] for one in report["findings"]]
 
 
+def test_nothing_is_said_twice(tmp_path):
+    for number, side in enumerate(("a", "b")):
+        save(tmp_path / f"sizes/train/{side}/0.png", noise(40 + 8 * number, 40))
+        for split in ("train", "val"):
+            save(tmp_path / f"stems/{split}/{side}/{side}.png", noise(40, 40, number))
+            save(tmp_path / f"ways/{split}/{side}/0.png", noise(40, 40, number))
+            save(tmp_path / f"ways/{side}/{split}/0.png", noise(40, 40, number))
+    (found,) = [one for one in _checked(tmp_path / "sizes")[1]["findings"] if one["code"] == "unequal-size"]
+    assert found["items"][0]["files"] == [f"{tmp_path}/sizes/train/a/0.png"]
+    assert found["items"][0]["detail"].startswith("is 40x40 but ")
+    code, report = _checked(tmp_path / "stems")
+    assert (code, [one["code"] for one in report["findings"]]) == (3, ["unmatched"])
+    code, report = _checked(tmp_path / "ways", "--set", "data.direction=b2a")
+    assert (code, len(report["findings"])) == (3, 2)  # another text for each split
+    (tmp_path / "ways/a").rename(tmp_path / "ways/c")
+    (tmp_path / "ways/b").rename(tmp_path / "ways/d")
+    for split in ("train", "val"):
+        (tmp_path / f"ways/{split}/a").rename(tmp_path / f"ways/{split}/input")
+        (tmp_path / f"ways/{split}/b").rename(tmp_path / f"ways/{split}/target")
+    code, report = _checked(tmp_path / "ways", "--set", "data.direction=b2a")
+    assert (code, [one["code"] for one in report["findings"]]) == (3, ["layout"])
+
+
 def test_json_says_what_the_screen_says(tmp_path):
     code, report = _checked(_broken(tmp_path))
     screen = pix2pix("check", "--data", tmp_path).out

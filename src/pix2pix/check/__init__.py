@@ -59,7 +59,7 @@ def _find(
     data: DataConfig, splits: Sequence[str], used: Sequence[str]
 ) -> tuple[str, dict[str, Sequence[Pair]], list[Finding]]:
     """The layout in words, the pairs of each split, and what is wrong with how they lie."""
-    layout, pairs, findings = data.layout, {}, []
+    layout, pairs, errors = data.layout, {}, {}
     beside = {split: Beside() for split in dict.fromkeys(["train", *splits])}
     for split, others in beside.items():
         try:
@@ -67,7 +67,9 @@ def _find(
             if len(pairs) == 1:
                 layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split, Beside())}"
         except DataError as error:
-            findings.append(layout_finding(error, "error" if split in used else "warning"))
+            if "holds no pairs" not in str(error) or others == Beside():  # else what is beside them tells why
+                errors.setdefault(str(error), []).append(split)
+    findings = [layout_finding(text, "error" if {*used} & {*some} else "warning") for text, some in errors.items()]
     if len(used) == 1:
         findings.append(
             finding("no-validation", "neither a val nor a test split to validate on", "move some pairs to a split val")

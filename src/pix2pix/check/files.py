@@ -10,7 +10,7 @@ from pix2pix.data.folders import Beside
 _Place = TypeVar("_Place", bound=Hashable)
 
 
-def layout_finding(error: Exception, severity: str = "error", code: str = "layout") -> Finding:
+def layout_finding(error: object, severity: str = "error", code: str = "layout") -> Finding:
     """What keeps a split from being found or read, as its DataError says it."""
     message, _, remedy = str(error).rpartition("; ")
     return finding(code, message or remedy, remedy if message else "", severity=severity)

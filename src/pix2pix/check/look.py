@@ -232,5 +232,6 @@ def _unreadable(pair: Pair, message: str) -> tuple[tuple[str, str, str], ...]:
             found.append(("unreadable", str(path), str(error).removeprefix(f"{path}: ")))
     if not found:
         code = "unequal-size" if len(pair.files) > 1 else "no-halves"
-        found = [(code, str(pair.files[0]), message.removeprefix(f"{pair.files[0]}: "))]
+        file = next((str(file) for file in pair.files if message.startswith((f"{file}: ", f"{file} "))), pair.files[0])
+        found = [(code, str(file), message.removeprefix(str(file)).lstrip(": "))]
     return tuple(found)
