@@ -149,6 +149,17 @@ def test_unequal_sizes_are_named(tmp_path):
         pair.headers()
 
 
+def test_sizes_that_differ_by_a_turn_are_explained(tmp_path):
+    plain, tagged = save(tmp_path / "a.png", A), save(tmp_path / "b.png", A, 6)
+    for files in ((plain, tagged), (tagged, plain)):
+        pair = FilesPair("x", files)
+        for use in (pair.headers, pair.read):
+            with pytest.raises(DataError, match=re.escape(f"{tagged} is turned by its EXIF orientation: remove that")):
+                use()
+    save(tagged, noise(5, 5), 6)
+    _unreadable(FilesPair("x", (plain, tagged)), str(plain), str(tagged), "resize one")
+
+
 def test_a_picture_without_two_halves(tmp_path):
     for width in (1, 13):
         path = save(tmp_path / f"{width}.png", noise(8, width))

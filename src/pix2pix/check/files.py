@@ -51,7 +51,7 @@ def broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
     """Of the files that keep pairs from being read."""
     texts = {
         "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
-        "unequal-size": ("pair", "of pictures that differ in size", "resize or crop one to the other, or remove both"),
+        "unequal-size": ("pair", "of pictures that differ in size", "resize, crop or turn one to fit, or remove both"),
         "format": ("file", "that cannot be taken as the others are", "convert it, or remove it and its partner"),
         "label-ids": ("file", "of labels with what is no class", "mend it, or say what it is in the config"),
         "mask-values": ("file", "of a mask with what is neither 0 nor 1", "cut it at a threshold and save it as PNG"),
