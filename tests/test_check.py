@@ -133,6 +133,45 @@ def test_nothing_is_said_twice(tmp_path):
     assert (code, [one["code"] for one in report["findings"]]) == (3, ["layout"])
 
 
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([0, 7, 11, 255], "256 classes, 4 seen: 0, 7, 11, 255; renumber"),
+        ([0, 255], "256 classes, 2 seen: 0, 255; set data.target_format kind mask"),
+        (range(12), None),
+        ([0, 1, 8], None),
+    ],
+)
+def test_labels_that_are_mostly_gaps(tmp_path, ids, words):
+    for number in range(4):
+        save(tmp_path / f"train/input/{number}.png", noise(40, 40, number))
+        labels = np.array(ids, np.uint8)[np.arange(1600).reshape(40, 40) // 100 % len(ids)]
+        save(tmp_path / f"train/target/{number}.png", np.roll(labels, number, 0))
+    more = ("--set", "data.target_format.kind=labels")
+    code, report = _checked(tmp_path, *more)
+    found = [f"{one['message']}; {one['remedy']}" for one in report["findings"] if one["code"] == "label-gaps"]
+    assert code == 0 and len(found) == (words is not None) and (words or "") in "".join(found)
+    _, report = _checked(tmp_path, *more, "--set", "data.target_format.classes=256")  # is asked for
+    assert "label-gaps" not in {one["code"] for one in report["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "words"),
+    [
+        (["0_A", "0_B", "1_A", "1_B"], 80, "4 pictures of one pair by their names"),
+        (["0_input", "0_target", "1_Input", "1_target", "2"], 80, "4 pictures of one pair by their names"),
+        (["0", "1", "2"], 40, "3 pictures whose halves, taken for A and B, are at least twice as tall as wide"),
+        (["0", "1", "2", "3_A"], 80, None),
+    ],
+)
+def test_single_pictures_taken_for_pairs_side_by_side(tmp_path, names, width, words):
+    for number, name in enumerate(names):
+        save(tmp_path / "train" / f"{name}.png", noise(40, width, number))
+    code, report = _checked(tmp_path)
+    found = [one["message"] for one in report["findings"] if one["code"] == "halves"]
+    assert code == 0 and len(found) == (words is not None) and (words or "") in "".join(found)
+
+
 def test_json_says_what_the_screen_says(tmp_path):
     code, report = _checked(_broken(tmp_path))
     screen = pix2pix("check", "--data", tmp_path).out

@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+import numpy as np
+
 from pix2pix.check.between import duplicates, few_colours, leaks, near_leaks, swapped
 from pix2pix.check.files import broken
 from pix2pix.check.findings import Finding, Item, counted, finding
 from pix2pix.check.look import Look, Seen
 from pix2pix.check.registration import common_offset
 from pix2pix.config import DataConfig
+from pix2pix.data.folders import first_ten
 from pix2pix.data.forms import Forms
 
 _MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
@@ -17,13 +20,23 @@ _FAINT = 8  # the range of grey in a picture that is almost of one colour
 _SMALLEST = 48  # pixels a side that edges can be told in
 _ODD_SIZE = 3  # times as long or as short as is usual
 _FEW = 0.05
+_GAPS = 8  # ids that are never seen
+_ENDS = (("_a", "_b"), ("_input", "_target"))
 
 
 def pair_findings(data: DataConfig, pairs: Sequence[Seen], used: Sequence[str], forms: Forms) -> list[Finding]:
     """Of all pairs that were seen as `forms` say; `used` are the splits that training reads."""
     good = [pair for pair in pairs if pair.looks]
     found = [*broken(pairs, () if data.skip_broken else used), *_copies(good), *_wrong_way(good), *_offsets(good)]
-    return [*found, *_values(good, forms), *_blended(good, forms), *_sizes(data, good), *_headers(good)]
+    return [
+        *found,
+        *_values(good, forms),
+        *_blended(good, forms),
+        *_gaps(data, good, forms),
+        *_halves(good),
+        *_sizes(data, good),
+        *_headers(good),
+    ]
 
 
 def _names(*pairs: Seen) -> tuple[str, ...]:
@@ -169,6 +182,54 @@ def _blended(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
                 [_item(pair, key) for pair in blended],
                 "warning" if form.kind == "labels" else None,
             )
+
+
+def _gaps(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
+    """Of labels whose highest id makes many classes, most of which are never seen, where no config asks for them."""
+    for key, form in forms.parts.items():
+        side = key.partition("_")[0]
+        wish = data.target_format if side == "target" else data.input_format
+        if form.kind != "labels" or wish.classes is not None or form.snap:
+            continue
+        is_seen = np.zeros(2**16, bool)
+        for pair in pairs:
+            is_seen[pair.looks[key].ids] = True
+        ids = np.flatnonzero(is_seen).tolist()
+        most = max(ids, default=-1) + 1
+        if 2 * len(ids) < most and most - len(ids) >= _GAPS:
+            is_mask = ids == [0, 255]
+            section = f"data.{side}_format"
+            yield finding(
+                "label-gaps",
+                f"{key} labels of {form.classes} classes, {len(ids)} seen: {first_ten(ids)}",
+                f"set {section} kind mask" if is_mask else f"renumber them from 0 on, or set {section} palette",
+            )
+
+
+def _halves(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    """Of single pictures that were taken for two side by side."""
+    single = [pair for pair in pairs if len(pair.files) == 1]
+    tall = [pair for pair in single if pair.input.size[0] >= 2 * pair.input.size[1]]
+    names = {(pair.split, pair.name.lower()) for pair in single}
+    sides = [pair for pair in single if {(pair.split, name) for name in _partners(pair.name.lower())} & names]
+    for found, what in (
+        (sides, "of one pair by their names, but cut into two halves each"),
+        (tall, "whose halves, taken for A and B, are at least twice as tall as wide"),
+    ):
+        if 2 * len(found) > len(single):
+            yield finding(
+                "halves",
+                f"{counted(len(found), 'picture')} {what}",
+                "if each is one picture, put A and B into two folders a and b, of one name each",
+                [Item(_names(pair)) for pair in found],
+            )
+            return
+
+
+def _partners(name: str) -> list[str]:
+    """What the other side of a pair is called, where a name ends with its side."""
+    ends = [end for couple in _ENDS for end in (couple, couple[::-1])]
+    return [name.removesuffix(mine) + other for mine, other in ends if name.endswith(mine)]
 
 
 def _headers(pairs: Sequence[Seen]) -> Iterator[Finding]:

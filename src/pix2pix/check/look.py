@@ -29,6 +29,7 @@ _LOSSY = (".jpg", ".jpeg", ".jfif")
 _STILL_AND_WHOLE = (*_LOSSY, ".bmp", ".npy")  # suffixes of files that hold one picture
 _BLENDED = 0.002  # of labels may have colours that are in no palette
 
+_NO_IDS = np.zeros(0, np.uint16)
 _counts = np.arange(SAMPLED**2 + 1)
 _ENTROPY = -np.log2(np.maximum(_counts, 1) / SAMPLED**2) * _counts / SAMPLED**2  # of a colour, by how often it is seen
 
@@ -46,6 +47,7 @@ class Look(NamedTuple):
     common: np.ndarray  # int32 [2, n]: its commonest rough colours, and how often each is seen in the sample
     traits: np.ndarray  # float32 [8]
     blended: bool  # labels that are not as they were drawn
+    ids: np.ndarray  # those that labels hold, else none
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class _Glimpse(NamedTuple):
     one_colour: bool
     top: int
     blended: bool
+    ids: np.ndarray
 
 
 def look_at(pairs: Sequence[tuple[str, Pair]], forms: Forms) -> list[Seen]:
@@ -152,6 +155,7 @@ def _glimpse(pixels: np.ndarray, form: Form, picture: Picture, name: str) -> _Gl
         high - low <= 1 and bool((pixels == pixels[0, 0]).all()),
         int(seen.max()) if high < 32 else 255,
         form.kind == "labels" and blended_labels(picture, form, name),
+        np.flatnonzero(np.bincount(pixels.ravel())).astype(np.uint16) if form.kind == "labels" else _NO_IDS,
     )
 
 
@@ -196,6 +200,7 @@ def _looks(glimpses: Sequence[_Glimpse], greys: np.ndarray) -> list[Look]:
             common[place],
             traits[place],
             glimpse.blended,
+            glimpse.ids,
         )
         for place, (glimpse, bits, thumb) in enumerate(zip(glimpses, hashes(greys), thumbs(greys), strict=True))
     ]
