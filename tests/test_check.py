@@ -172,6 +172,27 @@ def test_single_pictures_taken_for_pairs_side_by_side(tmp_path, names, width, wo
     assert code == 0 and len(found) == (words is not None) and (words or "") in "".join(found)
 
 
+def test_a_few_files_that_decide_are_named_and_counted(tmp_path):
+    for number in range(16):
+        save(tmp_path / f"train/input/{number:02}.png", noise(40, 40, number)[..., : 1 if number else 3].squeeze())
+        alpha = np.full((40, 40, 1), 255, np.uint8)
+        target = noise(40, 40, number + 20)
+        save(tmp_path / f"train/target/{number:02}.png", target if number != 3 else np.concatenate([target, alpha], 2))
+    code, report = _checked(tmp_path)
+    found = {one["message"]: one["items"] for one in report["findings"] if one["code"] == "few-decide"}
+    assert code == 0 and list(found) == [
+        "1 of 16 inputs has colours; all become RGB",
+        "1 of 16 targets has alpha; all become RGBA",
+    ]
+    assert [Path(items[0]["files"][0]).name for items in found.values()] == ["00.png", "03.png"]
+    split = report["splits"]["train"]
+    assert split["input"] == "image, 3 channels, 8-bit, 0 to 255 (from 15 of 1 channel, 1 of 3 channels)"
+    assert split["target"].endswith("(from 15 of 3 channels, 1 of 4 channels)")
+    chosen = [f"data.{side}_format.channels={count}" for side, count in (("input", 3), ("target", 4))]
+    _, report = _checked(tmp_path, *(word for setting in chosen for word in ("--set", setting)))
+    assert "few-decide" not in {one["code"] for one in report["findings"]}
+
+
 def test_json_says_what_the_screen_says(tmp_path):
     code, report = _checked(_broken(tmp_path))
     screen = pix2pix("check", "--data", tmp_path).out

@@ -1,12 +1,13 @@
 """`pix2pix check`: the friend who looks at a data set before a network does."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pix2pix.check.files import beside_findings, layout_finding
-from pix2pix.check.findings import Finding, finding, in_order
+from pix2pix.check.findings import Finding, counted, finding, in_order
 from pix2pix.check.judge import pair_findings
 from pix2pix.check.look import Seen, look_at
 from pix2pix.check.needs import find_needs
@@ -15,7 +16,7 @@ from pix2pix.check.sheet import write_sheet
 from pix2pix.config import Config, DataConfig
 from pix2pix.data.dataset import validation_split
 from pix2pix.data.folders import Beside
-from pix2pix.data.forms import RGB, Forms
+from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.layouts import whereabouts
 from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
 from pix2pix.data.parallel import for_each
@@ -112,8 +113,17 @@ def _split(seen: Sequence[Seen], forms: Forms) -> Split:
     sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
     ends = [f"{height}x{width}" for height, width in (*sizes[:1], *sizes[-1:])]
     size = " to ".join(dict.fromkeys(ends)) or "none that can be read"
-    input = " and ".join(dict.fromkeys(map(str, forms.input)))
-    return Split(len(seen), size, input, str(forms.target))
+    *inputs, target = (_in_words(form, [one.stored[key] for one in good]) for key, form in forms.parts.items())
+    return Split(len(seen), size, " and ".join(dict.fromkeys(inputs)), target)
+
+
+def _in_words(form: Form, stored: Sequence[tuple[int, str]]) -> str:
+    """What pictures become, and what their files hold where that is something else."""
+    if form.kind != "image" or {*stored} <= {(form.channels, form.dtype)}:
+        return str(form)
+    kinds = Counter(channels for channels, _ in stored).most_common()
+    words = ", ".join(f"{count:,} of {counted(channels, 'channel')}" for channels, count in kinds)
+    return f"{form} (from {words})"
 
 
 def _cache_bytes(config: Config, seen: Sequence[Seen], forms: Forms) -> int:

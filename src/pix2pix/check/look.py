@@ -54,8 +54,8 @@ class Look(NamedTuple):
 class Seen:
     """One pair. `problems`: (code, file, reason) of what keeps it from being read; then there are no looks.
 
-    `looks`: by the keys of `Forms.parts`. `moving`: files of which only the first frame is used. `turned`: files that
-    EXIF turns while it leaves their partners.
+    `looks`: by the keys of `Forms.parts`; `stored`: likewise, channels and number type in the files. `moving`: files of
+    which only the first frame is used. `turned`: files that EXIF turns while it leaves their partners.
     """
 
     split: str
@@ -63,6 +63,7 @@ class Seen:
     files: tuple[str, ...]
     problems: tuple[tuple[str, str, str], ...] = ()
     looks: dict[str, Look] = field(default_factory=dict)
+    stored: dict[str, tuple[int, str]] = field(default_factory=dict)
     offset: Offset | None = None
     moving: tuple[str, ...] = ()
     turned: tuple[str, ...] = ()
@@ -102,6 +103,7 @@ def look_at(pairs: Sequence[tuple[str, Pair]], forms: Forms) -> list[Seen]:
             one.problems = _unreadable(pair, str(error))
         else:
             found = _decoded(pair, pictures, forms)
+            one.stored = {key: _stored(picture) for key, picture in zip(forms.parts, pictures, strict=True)}
             one.problems = tuple(some for some in found if not isinstance(some, _Glimpse))
             glimpses += [] if one.problems else found
         seen.append(one)
@@ -136,6 +138,11 @@ def _decoded(pair: Pair, pictures: Sequence[Picture], forms: Forms) -> list[_Gli
             code = {"image": "format", "labels": "label-ids", "mask": "mask-values"}[form.kind]
             found.append((code, str(name), str(error).removeprefix(f"{name}: ")))
     return found
+
+
+def _stored(picture: Picture) -> tuple[int, str]:
+    pixels = picture.pixels if picture.palette is None else picture.palette
+    return pixels.shape[-1], pixels.dtype.name
 
 
 def _glimpse(pixels: np.ndarray, form: Form, picture: Picture, name: str) -> _Glimpse:

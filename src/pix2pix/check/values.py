@@ -7,19 +7,20 @@ import numpy as np
 from pix2pix.check.between import few_colours
 from pix2pix.check.findings import Finding, Item, counted, finding
 from pix2pix.check.look import Look, Seen
-from pix2pix.config import DataConfig
+from pix2pix.config import DataConfig, PictureFormat
 from pix2pix.data.folders import first_ten
 from pix2pix.data.forms import Forms
 
 _MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
 _DARK = 31  # the highest value in a picture that comes out black
 _FAINT = 8  # the range of grey in a picture that is almost of one colour
+_CHANNELS = {2: "grey with alpha", 3: "RGB", 4: "RGBA"}
 _GAPS = 8  # ids that are never seen
 
 
 def value_findings(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> list[Finding]:
     """Of pairs that can be read as `forms` say."""
-    return [*_values(pairs, forms), *_blended(pairs, forms), *_gaps(data, pairs, forms)]
+    return [*_values(pairs, forms), *_blended(pairs, forms), *_gaps(data, pairs, forms), *_few(data, pairs, forms)]
 
 
 def names(*pairs: Seen) -> tuple[str, ...]:
@@ -98,11 +99,33 @@ def _blended(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
             )
 
 
+def _wish(data: DataConfig, key: str) -> tuple[str, PictureFormat]:
+    """`input` or `target`, and what the config says of it."""
+    side = key.partition("_")[0]
+    return side, data.target_format if side == "target" else data.input_format
+
+
+def _few(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
+    """Of images whose channels a few files decide for all, where no config does."""
+    for key, form in forms.parts.items():
+        if form.kind != "image" or _wish(data, key)[1].channels != "auto" or form.channels not in _CHANNELS:
+            continue
+        for what, having in (("alpha", (2, 4)), ("colours", (3, 4))):
+            few = [pair for pair in pairs if pair.stored[key][0] in having]
+            if form.channels in having and 0 < 2 * len(few) < len(pairs):
+                have = f"{'has' if len(few) == 1 else 'have'} {what}"
+                yield finding(
+                    "few-decide",
+                    f"{len(few):,} of {counted(len(pairs), key)} {have}; all become {_CHANNELS[form.channels]}",
+                    "if that is not meant, save them as the others are",
+                    [_item(pair, key) for pair in few],
+                )
+
+
 def _gaps(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
     """Of labels whose highest id makes many classes, most of which are never seen, where no config asks for them."""
     for key, form in forms.parts.items():
-        side = key.partition("_")[0]
-        wish = data.target_format if side == "target" else data.input_format
+        side, wish = _wish(data, key)
         if form.kind != "labels" or wish.classes is not None or form.snap:
             continue
         is_seen = np.zeros(2**16, bool)
