@@ -29,6 +29,7 @@ _LOSSY = (".jpg", ".jpeg", ".jfif")
 _STILL_AND_WHOLE = (*_LOSSY, ".bmp", ".npy")  # suffixes of files that hold one picture
 _BLENDED = 0.002  # of labels may have colours that are in no palette
 
+_NO_IDS = np.zeros(0, np.uint16)
 _counts = np.arange(SAMPLED**2 + 1)
 _ENTROPY = -np.log2(np.maximum(_counts, 1) / SAMPLED**2) * _counts / SAMPLED**2  # of a colour, by how often it is seen
 
@@ -46,14 +47,15 @@ class Look(NamedTuple):
     common: np.ndarray  # int32 [2, n]: its commonest rough colours, and how often each is seen in the sample
     traits: np.ndarray  # float32 [8]
     blended: bool  # labels that are not as they were drawn
+    ids: np.ndarray  # those that labels hold, else none
 
 
 @dataclass(slots=True)
 class Seen:
     """One pair. `problems`: (code, file, reason) of what keeps it from being read; then there are no looks.
 
-    `looks`: by the keys of `Forms.parts`. `moving`: files of which only the first frame is used. `turned`: files that
-    EXIF turns while it leaves their partners.
+    `looks`: by the keys of `Forms.parts`; `stored`: likewise, channels and number type in the files. `moving`: files of
+    which only the first frame is used. `turned`: files that EXIF turns while it leaves their partners.
     """
 
     split: str
@@ -61,6 +63,7 @@ class Seen:
     files: tuple[str, ...]
     problems: tuple[tuple[str, str, str], ...] = ()
     looks: dict[str, Look] = field(default_factory=dict)
+    stored: dict[str, tuple[int, str]] = field(default_factory=dict)
     offset: Offset | None = None
     moving: tuple[str, ...] = ()
     turned: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ class _Glimpse(NamedTuple):
     one_colour: bool
     top: int
     blended: bool
+    ids: np.ndarray
 
 
 def look_at(pairs: Sequence[tuple[str, Pair]], forms: Forms) -> list[Seen]:
@@ -99,6 +103,7 @@ def look_at(pairs: Sequence[tuple[str, Pair]], forms: Forms) -> list[Seen]:
             one.problems = _unreadable(pair, str(error))
         else:
             found = _decoded(pair, pictures, forms)
+            one.stored = {key: _stored(picture) for key, picture in zip(forms.parts, pictures, strict=True)}
             one.problems = tuple(some for some in found if not isinstance(some, _Glimpse))
             glimpses += [] if one.problems else found
         seen.append(one)
@@ -135,6 +140,11 @@ def _decoded(pair: Pair, pictures: Sequence[Picture], forms: Forms) -> list[_Gli
     return found
 
 
+def _stored(picture: Picture) -> tuple[int, str]:
+    pixels = picture.pixels if picture.palette is None else picture.palette
+    return pixels.shape[-1], pixels.dtype.name
+
+
 def _glimpse(pixels: np.ndarray, form: Form, picture: Picture, name: str) -> _Glimpse:
     """Of [H, W, C] as `form` keeps them, decoded from `picture`."""
     pixels = np.ascontiguousarray(pixels)
@@ -152,6 +162,7 @@ def _glimpse(pixels: np.ndarray, form: Form, picture: Picture, name: str) -> _Gl
         high - low <= 1 and bool((pixels == pixels[0, 0]).all()),
         int(seen.max()) if high < 32 else 255,
         form.kind == "labels" and blended_labels(picture, form, name),
+        np.flatnonzero(np.bincount(pixels.ravel())).astype(np.uint16) if form.kind == "labels" else _NO_IDS,
     )
 
 
@@ -196,6 +207,7 @@ def _looks(glimpses: Sequence[_Glimpse], greys: np.ndarray) -> list[Look]:
             common[place],
             traits[place],
             glimpse.blended,
+            glimpse.ids,
         )
         for place, (glimpse, bits, thumb) in enumerate(zip(glimpses, hashes(greys), thumbs(greys), strict=True))
     ]
@@ -232,5 +244,6 @@ def _unreadable(pair: Pair, message: str) -> tuple[tuple[str, str, str], ...]:
             found.append(("unreadable", str(path), str(error).removeprefix(f"{path}: ")))
     if not found:
         code = "unequal-size" if len(pair.files) > 1 else "no-halves"
-        found = [(code, str(pair.files[0]), message.removeprefix(f"{pair.files[0]}: "))]
+        file = next((str(file) for file in pair.files if message.startswith((f"{file}: ", f"{file} "))), pair.files[0])
+        found = [(code, str(file), message.removeprefix(str(file)).lstrip(": "))]
     return tuple(found)
