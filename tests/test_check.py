@@ -8,14 +8,16 @@ import pytest
 from commands import TINY, contents, pairs, picture, pix2pix, program, refused
 from making import noise, save, smooth
 from PIL import Image
-from planting import clean, look, shifted, write
+from planting import InMemory, clean, look, shifted, write
 
 from pix2pix.check.findings import CODES, SEVERITIES
 from pix2pix.check.likeness import Likeness, digest, hashes, near_duplicates, thumbs
+from pix2pix.check.look import look_at
 from pix2pix.check.registration import SIDE, Offset, common_offset, edges, offsets
 from pix2pix.config import config_from_dict, load_config
 from pix2pix.data.augment import prepare, to_pixels
 from pix2pix.data.dataset import open_split
+from pix2pix.data.forms import RGB
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import find_pairs
 
@@ -191,6 +193,13 @@ def test_a_few_files_that_decide_are_named_and_counted(tmp_path):
     chosen = [f"data.{side}_format.channels={count}" for side, count in (("input", 3), ("target", 4))]
     _, report = _checked(tmp_path, *(word for setting in chosen for word in ("--set", setting)))
     assert "few-decide" not in {one["code"] for one in report["findings"]}
+
+
+def test_no_offset_is_looked_for_where_edges_cannot_be_told():
+    sizes = [64, 40, 64]
+    pictures = [(noise(size, 64, 1), noise(size, 64, 2)) for size in sizes]
+    seen = look_at([("train", InMemory(str(index), *pair)) for index, pair in enumerate(pictures)], RGB)
+    assert [one.offset is not None for one in seen] == [size >= 48 for size in sizes]
 
 
 def test_json_says_what_the_screen_says(tmp_path):

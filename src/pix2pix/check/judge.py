@@ -12,7 +12,6 @@ from pix2pix.check.values import names, value_findings
 from pix2pix.config import DataConfig
 from pix2pix.data.forms import Forms
 
-_SMALLEST = 48  # pixels a side that edges can be told in
 _ODD_SIZE = 3  # times as long or as short as is usual
 _FEW = 0.05
 _ENDS = (("_a", "_b"), ("_input", "_target"))
@@ -67,7 +66,7 @@ def _wrong_way(pairs: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
-    pairs = [pair for pair in pairs if min(pair.input.size) >= _SMALLEST]
+    pairs = [pair for pair in pairs if pair.offset is not None]
     whole = common_offset([pair.offset for pair in pairs])
     if whole is not None:
         height, width = (median(pair.input.size[axis] for pair in pairs) for axis in (0, 1))
