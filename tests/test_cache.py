@@ -297,8 +297,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(root, limited, room):
 
 
 def test_a_full_disk_ends_a_run_with_exit_4(root, limited):
-    limited(40_000)  # enough for the run folder's first files
-    result = pix2pix("train", *TINY, "--data", root, "--set", 'data.layout="auto"', "--set", "data.cache=disk")
+    limited(1_000_000)  # enough for a checkpoint, and not for pictures of this size
+    flags = ("--set", 'data.layout="auto"', "--set", "data.cache=disk", "--set", "data.load_size=400")
+    result = pix2pix("train", *TINY, "--data", root, *flags)
     limited(resource.RLIM_INFINITY)
     refused(result, 4, "cannot be used as a cache", "data.cache=off")
     assert files() == []
