@@ -258,7 +258,8 @@ class PairLoader:
             try:
                 batch = next(batches, None)
             except (OSError, EOFError, RuntimeError) as error:
-                if late.is_alive() and "DataLoader" not in str(error):
+                killed = "DataLoader" in str(error) or isinstance(error, ConnectionError | EOFError)  # amid a batch
+                if not killed and late.is_alive():
                     raise
                 raise self._worker_lost() from None
             finally:

@@ -1,0 +1,68 @@
+"""Injects every fault that a run must survive, in full counts: python scripts/fault_campaign.py --results faults.json.
+
+Rows run one after the other; each one's result is saved as it ends, and a row that is saved is not run again, so that
+a campaign can be split and gone on with. Prints a table; exits with 1 where a row falls short.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch; runs are compared to the bit, for one number of threads
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "faults")]
+
+import torch  # noqa: E402
+from rows import ROWS  # noqa: E402
+
+
+def run(name: str, scale: float) -> dict:
+    """Tries a row; what is to be saved of it."""
+    row, start = ROWS[name], time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"pix2pix-{name}-") as folder:
+        os.environ["PIX2PIX_CACHE"] = str(Path(folder, "cache"))
+        found = row.run(max(1, round(row.full * scale)), Path(folder))
+    seconds = round(time.monotonic() - start)
+    counts = {"passed": found.passed, "tried": found.tried, "full": row.full}
+    return counts | {"counted": found.counted, "wrong": found.wrong[:5], "seconds": seconds}
+
+
+def table(results: dict[str, dict]) -> str:
+    """Every row, tried or not, in Markdown."""
+    lines = ["| row | fault | passed | of | full | beside | seconds |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for name, row in ROWS.items():
+        found = results.get(name)
+        if found is None:
+            lines.append(f"| {name} | {row.what} | | | {row.full} | not run | |")
+            continue
+        beside = ", ".join(f"{value} {what}" for what, value in found["counted"].items())
+        numbers = f"{found['passed']} | {found['tried']} | {row.full} | {beside} | {found['seconds']}"
+        lines.append(f"| {name} | {row.what} | {numbers} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Runs what is asked for and not yet saved."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS], metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--scale", type=float, default=1.0, help="part of the full counts (1)")
+    parser.add_argument("--results", type=Path, default=Path("faults.json"), help="kept there (faults.json)")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    results = json.loads(args.results.read_text()) if args.results.exists() else {}
+    for name in args.rows:
+        if name in results:
+            continue
+        results[name] = run(name, args.scale)
+        args.results.write_text(json.dumps(results, indent=1))
+        print(f"{name}: {results[name]}", flush=True)
+    print(table(results))
+    return int(any(results[name]["passed"] < results[name]["tried"] for name in args.rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Every row of the table of faults: what injects it, and how many times it must hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import rows_ranks
+import rows_runs
+from harness import Outcome
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault: `run(count, folder)` tries it, `full` times in a campaign and `short` times in the tests.
+
+    F17's short version is in tests/test_distributed.py, and F19 has none."""
+
+    what: str
+    run: Callable[[int, Path], Outcome]
+    full: int
+    short: int
+
+
+ROWS = {
+    "F1": Row("SIGKILL at any time, a third inside a save", rows_runs.f1_killed, 100, 3),
+    "F2": Row("resumed: workers x place x precision x ranks", rows_ranks.f2_grid, 36, 2),
+    "F3": Row("SIGTERM at any time", rows_runs.f3_stopped, 50, 3),
+    "F4": Row("a second signal", rows_runs.f4_stopped_twice, 20, 2),
+    "F5": Row("a full disk", rows_runs.f5_full, 50, 2),
+    "F7": Row("a damaged newest checkpoint", rows_runs.f7_damaged, 20, 3),
+    "F12": Row("mutated checkpoint and weights files", rows_runs.f12_mutated, 2000, 60),
+    "F13": Row("NaN and Inf", rows_runs.f13_not_finite, 160, 3),
+    "F14": Row("the same run twice", rows_runs.f14_same_twice, 10, 1),
+    "F15": Row("SIGKILL of one of two ranks", rows_ranks.f15_lost_rank, 20, 1),
+    "F16": Row("a reader killed or hung", rows_runs.f16_lost_workers, 4, 1),
+    "F17": Row("1 rank x batch 4 against 2 x 2", rows_ranks.f17_shared, 1, 0),
+    "F18": Row("a second process on a run", rows_runs.f18_locked, 10, 1),
+    "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
+}
