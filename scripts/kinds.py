@@ -79,10 +79,11 @@ def other_size(index: int) -> tuple[int, int]:
 
 CASES = {
     "rectangular": Case(
-        "label map -> photo, 64x96",
+        "label map -> photo, 256x384",
         lambda p, m: {"input": m, "target": p},
-        {"image_size": [64, 96]},
-        lambda _: (64, 96),
+        {"image_size": [256, 384]},
+        lambda _: (256, 384),
+        epochs=3,
     ),
     "grey": Case("label map -> grey photo, 8-bit", lambda p, m: {"input": m, "target": grey(p, 255)}),
     "rgba": Case("label map -> photo and alpha", lambda p, m: {"input": m, "target": with_alpha(p, m)}),

@@ -95,6 +95,18 @@ def png(path: Path, samples: np.ndarray, before: bytes = b"", behind: bytes = b"
     return path
 
 
+def shallow_png(path: Path, values: np.ndarray, depth: int, transparent: int | None = None) -> Path:
+    """A grey PNG of 1, 2, 4 or 8 bits."""
+    height, width = values.shape
+    bits = np.unpackbits(values[..., None], axis=2)[..., -depth:].reshape(height, -1)
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+    key = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
+    end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + key + end)
+    return path
+
+
 def tiff(path: Path, samples: np.ndarray, **others: int) -> Path:
     """An uncompressed TIFF [H, W, C] of the samples' own type; a fourth channel is one of unknown meaning.
 

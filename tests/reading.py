@@ -26,6 +26,7 @@ def same(path, want: np.ndarray, frames: int = 1) -> None:
     assert picture.pixels.dtype == want.dtype and picture.palette is None
     np.testing.assert_array_equal(picture.pixels, want)
     assert (*header.size, header.channels) == want.shape
+    assert header.alpha == picture.alpha
     assert (header.dtype, header.frames, header.paletted) == (want.dtype.name, frames, False)
 
 

@@ -8,14 +8,16 @@ import pytest
 from commands import TINY, contents, pairs, picture, pix2pix, program, refused
 from making import noise, save, smooth
 from PIL import Image
-from planting import clean, look, shifted, write
+from planting import InMemory, clean, look, shifted, write
 
 from pix2pix.check.findings import CODES, SEVERITIES
 from pix2pix.check.likeness import Likeness, digest, hashes, near_duplicates, thumbs
+from pix2pix.check.look import look_at
 from pix2pix.check.registration import SIDE, Offset, common_offset, edges, offsets
 from pix2pix.config import config_from_dict, load_config
 from pix2pix.data.augment import prepare, to_pixels
 from pix2pix.data.dataset import open_split
+from pix2pix.data.forms import RGB
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import find_pairs
 
@@ -81,6 +83,123 @@ def test_what_is_wrong_in_a_split_that_training_never_reads_is_a_warning(tmp_pat
     ]
     Path("data/val/1.png").write_bytes(b"")
     assert _checked("data")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("broken", "rows"),
+    [
+        ("missing", ["0 0 train", "3 3 train", "1 1 val", "2 2 test"]),
+        ("missing", ["0 0 train", "1 1 val", "3 3 test"]),
+        ("missing", ["0 0 train", "3 3 train", "1 1 val", "3 2 test"]),
+        ("unreadable", ["0 0 train", "3 3 train", "1 1 val", "3 2 test"]),
+        ("unreadable", ["0 0 train", "1 1 val", "3 3 test"]),
+    ],
+)
+def test_check_and_train_agree_on_a_broken_manifest(tmp_path, broken, rows):
+    for number in range(4):
+        save(tmp_path / f"{number}.png", noise(40, 40, number))
+        save(tmp_path / f"t{number}.png", noise(40, 40, number + 10))
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    if broken == "missing":
+        (tmp_path / "3.png").unlink()
+    cells = [row.split() for row in rows]
+    lines = ["input,target,split", *(f"{input}.png,t{target}.png,{split}" for input, target, split in cells)]
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("\n".join(lines))
+    trained = pix2pix("train", *TINY, "--set", "data.direction=null", "--data", manifest, "--output", tmp_path / "run")
+    code, report = _checked(manifest)
+    assert (code, report["fails"]) == (trained.code, trained.code == 3), trained.err
+    assert broken in [one["code"] for one in report["findings"]]
+
+
+def test_nothing_is_said_twice(tmp_path):
+    for number, side in enumerate(("a", "b")):
+        save(tmp_path / f"sizes/train/{side}/0.png", noise(40 + 8 * number, 40))
+        for split in ("train", "val"):
+            save(tmp_path / f"stems/{split}/{side}/{side}.png", noise(40, 40, number))
+            save(tmp_path / f"ways/{split}/{side}/0.png", noise(40, 40, number))
+            save(tmp_path / f"ways/{side}/{split}/0.png", noise(40, 40, number))
+    (found,) = [one for one in _checked(tmp_path / "sizes")[1]["findings"] if one["code"] == "unequal-size"]
+    assert found["items"][0]["files"] == [f"{tmp_path}/sizes/train/a/0.png"]
+    assert found["items"][0]["detail"].startswith("is 40x40 but ")
+    code, report = _checked(tmp_path / "stems")
+    assert (code, [one["code"] for one in report["findings"]]) == (3, ["unmatched"])
+    code, report = _checked(tmp_path / "ways", "--set", "data.direction=b2a")
+    assert (code, len(report["findings"])) == (3, 2)  # another text for each split
+    (tmp_path / "ways/a").rename(tmp_path / "ways/c")
+    (tmp_path / "ways/b").rename(tmp_path / "ways/d")
+    for split in ("train", "val"):
+        (tmp_path / f"ways/{split}/a").rename(tmp_path / f"ways/{split}/input")
+        (tmp_path / f"ways/{split}/b").rename(tmp_path / f"ways/{split}/target")
+    code, report = _checked(tmp_path / "ways", "--set", "data.direction=b2a")
+    assert (code, [one["code"] for one in report["findings"]]) == (3, ["layout"])
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([0, 7, 11, 255], "256 classes, 4 seen: 0, 7, 11, 255; renumber"),
+        ([0, 255], "256 classes, 2 seen: 0, 255; set data.target_format kind mask"),
+        (range(12), None),
+        ([0, 1, 8], None),
+    ],
+)
+def test_labels_that_are_mostly_gaps(tmp_path, ids, words):
+    for number in range(4):
+        save(tmp_path / f"train/input/{number}.png", noise(40, 40, number))
+        labels = np.array(ids, np.uint8)[np.arange(1600).reshape(40, 40) // 100 % len(ids)]
+        save(tmp_path / f"train/target/{number}.png", np.roll(labels, number, 0))
+    more = ("--set", "data.target_format.kind=labels")
+    code, report = _checked(tmp_path, *more)
+    found = [f"{one['message']}; {one['remedy']}" for one in report["findings"] if one["code"] == "label-gaps"]
+    assert code == 0 and len(found) == (words is not None) and (words or "") in "".join(found)
+    _, report = _checked(tmp_path, *more, "--set", "data.target_format.classes=256")  # is asked for
+    assert "label-gaps" not in {one["code"] for one in report["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "words"),
+    [
+        (["0_A", "0_B", "1_A", "1_B"], 80, "4 pictures of one pair by their names"),
+        (["0_input", "0_target", "1_Input", "1_target", "2"], 80, "4 pictures of one pair by their names"),
+        (["0", "1", "2"], 40, "3 pictures whose halves, taken for A and B, are at least twice as tall as wide"),
+        (["0", "1", "2", "3_A"], 80, None),
+    ],
+)
+def test_single_pictures_taken_for_pairs_side_by_side(tmp_path, names, width, words):
+    for number, name in enumerate(names):
+        save(tmp_path / "train" / f"{name}.png", noise(40, width, number))
+    code, report = _checked(tmp_path)
+    found = [one["message"] for one in report["findings"] if one["code"] == "halves"]
+    assert code == 0 and len(found) == (words is not None) and (words or "") in "".join(found)
+
+
+def test_a_few_files_that_decide_are_named_and_counted(tmp_path):
+    for number in range(16):
+        save(tmp_path / f"train/input/{number:02}.png", noise(40, 40, number)[..., : 1 if number else 3].squeeze())
+        alpha = np.full((40, 40, 1), 255, np.uint8)
+        target = noise(40, 40, number + 20)
+        save(tmp_path / f"train/target/{number:02}.png", target if number != 3 else np.concatenate([target, alpha], 2))
+    code, report = _checked(tmp_path)
+    found = {one["message"]: one["items"] for one in report["findings"] if one["code"] == "few-decide"}
+    assert code == 0 and list(found) == [
+        "1 of 16 inputs has colours; all become RGB",
+        "1 of 16 targets has alpha; all become RGBA",
+    ]
+    assert [Path(items[0]["files"][0]).name for items in found.values()] == ["00.png", "03.png"]
+    split = report["splits"]["train"]
+    assert split["input"] == "image, 3 channels, 8-bit, 0 to 255 (from 15 of 1 channel, 1 of 3 channels)"
+    assert split["target"].endswith("(from 15 of 3 channels, 1 of 4 channels)")
+    chosen = [f"data.{side}_format.channels={count}" for side, count in (("input", 3), ("target", 4))]
+    _, report = _checked(tmp_path, *(word for setting in chosen for word in ("--set", setting)))
+    assert "few-decide" not in {one["code"] for one in report["findings"]}
+
+
+def test_no_offset_is_looked_for_where_edges_cannot_be_told():
+    sizes = [64, 40, 64]
+    pictures = [(noise(size, 64, 1), noise(size, 64, 2)) for size in sizes]
+    seen = look_at([("train", InMemory(str(index), *pair)) for index, pair in enumerate(pictures)], RGB)
+    assert [one.offset is not None for one in seen] == [size >= 48 for size in sizes]
 
 
 def test_json_says_what_the_screen_says(tmp_path):

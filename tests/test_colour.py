@@ -79,13 +79,17 @@ def test_of_other_channels_transparency_is_kept_and_greys_stay_grey():
     numbers = torch.tensor([[1.2, 0.6, 1.4, 0.3]])
     picture = torch.from_numpy(noise(6, 7)).permute(2, 0, 1)[None].float()
     colours = recolour(picture, numbers, augment)
-    rgba = recolour(torch.cat([picture, picture[:, :1]], 1), numbers, augment)
+    rgba = recolour(torch.cat([picture, picture[:, :1]], 1), numbers, augment, alpha=True)
     assert torch.equal(rgba[:, :3], colours) and torch.equal(rgba[:, 3:], picture[:, :1])
     grey = recolour(picture[:, :1], numbers, augment)
     want = (picture[:, :1] * 1.2).clamp(0, 255)
     assert torch.allclose(grey, (want.mean() + (want - want.mean()) * 0.6).clamp(0, 255), atol=1e-3)
     assert torch.allclose(recolour(picture[:, :1].expand(-1, 3, -1, -1), numbers, augment), grey, atol=1e-3)
-    assert torch.equal(recolour(picture[:, :2], numbers, augment), torch.cat([grey, picture[:, 1:2]], 1))
+    grey_alpha = recolour(picture[:, :2], numbers, augment, alpha=True)
+    assert torch.equal(grey_alpha, torch.cat([grey, picture[:, 1:2]], 1))
+    four = picture[:, [0, 1, 2, 0]]
+    bands = recolour(four, torch.tensor([[0.0, 1, 1, 0]]), AugmentConfig(brightness=1.0))
+    assert not bands.any()  # a fourth band that is no transparency is changed too
     assert recolour(picture.repeat(1, 2, 1, 1), numbers, augment).shape[1] == 6
     sixteen = recolour(picture * 257, numbers, augment, top=65535.0)
     assert torch.allclose(sixteen / 257, colours, atol=1e-2)

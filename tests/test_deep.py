@@ -110,6 +110,9 @@ def test_16_bit_cmyk_and_premultiplied_alpha(tmp_path):
     tifffile.imwrite(path, np.concatenate([dim, alpha], 2), photometric="rgb", extrasamples=["assocalpha"])
     got = read_picture(path).pixels
     np.testing.assert_array_equal(got[..., 3:], alpha)
+    assert read_picture(path).alpha and read_header(path).alpha
+    tifffile.imwrite(path, inks, photometric="rgb", extrasamples=["unspecified"])
+    assert not read_picture(path).alpha and not read_header(path).alpha
     assert np.abs(got[..., :3].astype(int) - colours)[alpha[..., 0] > 0].max() <= 1
     assert (got[3, 3] == 0).all()
 

@@ -24,7 +24,7 @@ FLATTEN, REPLACE = "convert it, or set data.input_format.channels", "remove it o
 
 def read_image(path: Path) -> np.ndarray:
     """As a data set of RGB pictures has it."""
-    return RGB.target.decode(read_picture(path), path)
+    return RGB.target.decode(read_picture(path), path, "data.input_format")
 
 
 def _refused(path: Path, remedy: str, read=read_image) -> str:

@@ -1,5 +1,6 @@
 """Every kind of picture, from its file through two steps of training and an identity generator to a file again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -96,11 +97,12 @@ def _read_tiff(path: Path) -> np.ndarray:
 # the form that must be found. The other side of the pair is of the same kind.
 IMAGES = {
     "grey": (".png", ramp(1, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=1)),
-    "grey and alpha": (".png", ramp(2, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=2)),
+    "grey and alpha": (".png", ramp(2, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=2, alpha=True)),
     "RGB": (".png", ramp(3, "uint8", 0, 255), _pillow, _read_pillow, Form()),
     "RGB BMP": (".bmp", ramp(3, "uint8", 0, 255), _pillow, _read_pillow, Form(suffix=".bmp")),
     "RGB TIFF": (".tif", ramp(3, "uint8", 0, 255), _pillow, _read_pillow, Form(suffix=".tif")),
-    "RGBA": (".png", ramp(4, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=4)),
+    "RGBA": (".png", ramp(4, "uint8", 0, 255), _pillow, _read_pillow, Form(channels=4, alpha=True)),
+    "4 bands": (".npy", ramp(4, "uint8", 0, 255), _npy, np.load, Form(channels=4, suffix=".npy")),
     "5 channels": (".npy", ramp(5, "uint8", 0, 255), _npy, np.load, Form(channels=5, suffix=".npy")),
     "5-channel TIFF": (".tif", ramp(5, "uint8", 0, 255), _tifffile, _read_tiff, Form(channels=5, suffix=".tif")),
     "16-bit grey": (".png", ramp(1, "uint16", 0, 65535), _pillow, _read_pillow, deep(1)),
@@ -110,7 +112,7 @@ IMAGES = {
     ),
     "16-bit RGBA": (
         *(".png", ramp(4, "uint16", 0, 65535), _imagecodecs_png, _read_png),
-        deep(4),
+        replace(deep(4), alpha=True),
     ),
     "16-bit RGB TIFF": (
         *(".tif", ramp(3, "uint16", 0, 65535), _tifffile, _read_tiff),
@@ -322,7 +324,7 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
         (RGB, {"kind": "mask"}, "has colours, and a mask is 0 and 1, or 0 and 255; cut it at a threshold"),
         (GREY, {"kind": "mask"}, "and a mask is 0 and 1, or 0 and 255; cut it at a threshold"),
         (np.array([[0, 255], [1, 0]], np.uint8), {"kind": "mask"}, "holds 3 values from 0 to 255"),
-        (FIVE, {"range": [0, 4095]}, "holds values from 5000 to 5000, beyond 0 to 4095; set data.input_format.range"),
+        (FIVE, {"range": [0, 4095]}, "holds values from 5000 to 5000, and 0 to 4095 is the range here; set data"),
     ],
 )  # fmt: skip
 def test_what_a_form_cannot_hold_is_refused_by_name(tmp_path, pixels, settings, words):

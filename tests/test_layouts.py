@@ -105,6 +105,20 @@ def test_layouts_with_splits(tmp_path, kind, forced, direction):
     assert available_splits(DataConfig(root=str(tmp_path), **settings)) == list(SPLITS)
 
 
+@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("word", ["valid", "Validation"])
+def test_val_may_be_called_valid_or_validation(tmp_path, kind, word):
+    paths, layout, _ = LAYOUTS[kind]
+    make(tmp_path, paths, {"train": ["1"], word: ["7", "deep/9"]})
+    assert available_splits(DataConfig(root=str(tmp_path))) == ["train", "val"]
+    data = PairedDataset.from_folder(tmp_path, "val")
+    assert data.layout == layout
+    check(data, ["7", "deep/9"])
+    make(tmp_path, paths, {"val": ["7"]})
+    text = message(root=tmp_path)
+    assert "count as one name, val" in text and f"/{word.lower()}" in text.lower()
+
+
 @pytest.mark.parametrize("kind", WITHOUT_SPLIT)
 @pytest.mark.parametrize("forced", [False, True])
 @pytest.mark.parametrize("direction", [None, "b2a"])
@@ -266,12 +280,27 @@ AMBIGUOUS = {
 }
 
 
+def test_no_layout_is_named_that_does_not_help(tmp_path):
+    for file in f"{AB.format('.', '.')} {IO.format('.', '.')}".split():
+        save(tmp_path / file, noise(*SIZE))
+    assert message(root=tmp_path).endswith("move all but one away, or set data.input and data.target to two folders")
+    find_pairs(DataConfig(root=str(tmp_path), input="a", target="b"), "train", SIZE)
+    make(tmp_path, ["p/{s}/{n}.png", "q/{s}/{n}.png"], {"train": ["1"]})
+    make(tmp_path, ["{s}/p/{n}.png", "{s}/q/{n}.png"], {"train": ["1"]})
+    assert message(root=tmp_path, input="p", target="q").endswith("; move all but one away")
+
+
 @pytest.mark.parametrize("files", AMBIGUOUS)
 def test_what_can_be_read_in_two_ways_is_refused_with_both(tmp_path, files):
     for file in files.split():
         save(tmp_path / file, noise(*SIZE))
     text = message(root=tmp_path).replace(str(tmp_path), ".")
-    assert text.startswith(".: can be read in 2 ways: ") and "data.layout" in text and "data.input" in text
+    assert text.startswith(".: can be read in 2 ways: ") and "data.input" in text
+    for layout in ("side-by-side", "two-folders"):  # those that are named help, and no others do
+        if re.search(f"set data.layout to [^,]*{layout}", text):
+            find_pairs(DataConfig(root=str(tmp_path), layout=layout), "train", SIZE)
+        else:
+            assert message(root=tmp_path, layout=layout)
     for words in AMBIGUOUS[files]:
         assert words in text.replace("././", "./") or words.replace("./", "", 1) in text, text
 

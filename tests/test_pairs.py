@@ -137,7 +137,7 @@ def test_two_folders_of_one_name(tmp_path):
     if (folder / "A").exists():
         pytest.skip("this file system does not tell a from A")
     save(folder / "A/2.png", A)
-    _refused(tmp_path, str(folder / "A"), str(folder / "a"), "rename or remove one")
+    _refused(tmp_path, str(folder / "A"), str(folder / "a"), "count as one name, a; rename or remove all but one")
 
 
 def test_unequal_sizes_are_named(tmp_path):
@@ -147,6 +147,17 @@ def test_unequal_sizes_are_named(tmp_path):
     _unreadable(pair, str(tmp_path / "train/a/1.png"), str(tmp_path / "train/b/1.png"), "6x8", "7x8", "resize one")
     with pytest.raises(DataError, match=r"6x8.*7x8"):
         pair.headers()
+
+
+def test_sizes_that_differ_by_a_turn_are_explained(tmp_path):
+    plain, tagged = save(tmp_path / "a.png", A), save(tmp_path / "b.png", A, 6)
+    for files in ((plain, tagged), (tagged, plain)):
+        pair = FilesPair("x", files)
+        for use in (pair.headers, pair.read):
+            with pytest.raises(DataError, match=re.escape(f"{tagged} is turned by its EXIF orientation: remove that")):
+                use()
+    save(tagged, noise(5, 5), 6)
+    _unreadable(FilesPair("x", (plain, tagged)), str(plain), str(tagged), "resize one")
 
 
 def test_a_picture_without_two_halves(tmp_path):

@@ -1,13 +1,11 @@
 """Pictures that Pillow holds: each kind gives its own values and number type."""
 
 import re
-import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
-from making import SHARED, TURNS, chunk, noise, png, save, smooth
+from making import SHARED, TURNS, chunk, noise, png, save, shallow_png, smooth
 from PIL import Image, ImageOps
 from reading import made, refused, same
 
@@ -28,6 +26,7 @@ def test_colour_and_transparency_are_kept(tmp_path, kind):
     if kind != ".bmp":
         visible = np.maximum(RGBA, [0, 0, 0, 1]).astype(np.uint8)  # WebP forgets the colours behind alpha 0
         same(save(tmp_path / f"a{kind}", visible, **LOSSLESS[kind]), visible)
+        assert read_picture(tmp_path / f"a{kind}").alpha and not read_picture(tmp_path / f"x{kind}").alpha
     if kind in (".png", ".tif"):
         same(save(tmp_path / f"la{kind}", Image.fromarray(RGBA[..., 2:])), RGBA[..., 2:])
 
@@ -55,7 +54,7 @@ def test_shallow_png(tmp_path, depth, transparent):
     most = 2**depth - 1
     values = RGB[..., 0] & most
     want = (values * (255 // most))[..., None]
-    grey = _shallow(tmp_path / "grey.png", values, depth, transparent)
+    grey = shallow_png(tmp_path / "grey.png", values, depth, transparent)
     alpha = np.where(want == (255 // most if transparent else -1), 0, 255).astype(np.uint8)
     same(grey, want if transparent is None else np.concatenate([want, alpha], 2))
     image = Image.fromarray(values)
@@ -67,18 +66,6 @@ def test_shallow_png(tmp_path, depth, transparent):
     if transparent is not None:
         np.testing.assert_array_equal(picture.colours()[..., 3:], np.where(values == 1, 0, 255)[..., None])
     assert read_header(path).paletted and read_header(path).channels == picture.colours().shape[2]
-
-
-def _shallow(path: Path, values: np.ndarray, depth: int, transparent: int | None) -> Path:
-    """A grey PNG of 1, 2, 4 or 8 bits."""
-    height, width = values.shape
-    bits = np.unpackbits(values[..., None], axis=2)[..., -depth:].reshape(height, -1)
-    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
-    key = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
-    end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + key + end)
-    return path
 
 
 def test_a_png_whose_last_rows_are_black_is_whole_or_not(tmp_path):
@@ -245,7 +232,11 @@ def test_images_in_memory():
     for array in (RGB, RGB[..., 0], made(5, "float32")):
         np.testing.assert_array_equal(picture_of(array).pixels, array.reshape(*array.shape[:2], -1))
     assert picture_of(np.ones((2, 2))).pixels.dtype == np.float32
-    for wrong, text in ((np.zeros((3, 9, 9)), "x: has the shape [3, 9, 9]"), (Image.new("RGB", (0, 3)), "x: has no")):
+    for wrong, text in (
+        (np.zeros((3, 9, 9)), "x: has the shape [3, 9, 9]"),
+        (Image.new("RGB", (0, 3)), "x: has no"),
+        ("x.png", "x: is a str; give a PIL image or an array"),
+    ):
         with pytest.raises(DataError, match=re.escape(text)):
             picture_of(wrong, "x")
     assert Picture(RGB).colours() is RGB

@@ -25,7 +25,7 @@ def test_resize_is_pillows(name, channels):
         pixels = made(channels, "uint8", 12, 10) > 99 if dtype == "bool" else made(channels, dtype, 12, 10)
         assert resize(pixels, (12, 10), name) is pixels
         for size in ((24, 7), (5, 31), (1, 1)):
-            got = resize(pixels, size, name)
+            got = resize(pixels, size, name, alpha=channels in (2, 4))
             assert got.shape == (*size, channels) and got.dtype == pixels.dtype
             if dtype == "uint8" and channels <= 4:
                 image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
@@ -36,6 +36,18 @@ def test_resize_is_pillows(name, channels):
                 if dtype != "float32":
                     want = np.clip(np.round(want), 0, 65535 if dtype == "uint16" else 255 if dtype == "uint8" else 1)
             np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("name", ["bicubic", "bilinear", "nearest"])
+def test_bands_that_are_no_transparency_are_resized_each_for_itself(name):
+    bands = np.random.default_rng(1).integers(1, 256, (64, 64, 4), np.uint8)
+    bands[:32, :, 3] = 0
+    for channels in (2, 4):
+        got = resize(bands[..., -channels:], (32, 24), name)
+        for band in range(channels):
+            alone = resize(bands[..., band - channels, None], (32, 24), name)
+            np.testing.assert_allclose(got[..., band, None], alone, atol=1)
+        assert got[:12, :, :-1].all()
 
 
 def test_nearest_takes_only_ids_that_are_there_and_agrees_among_types():

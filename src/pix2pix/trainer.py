@@ -52,12 +52,10 @@ class Trainer:
     `Trainer(config).fit()` does a whole run in the folder `config.run.output`, going on where it stopped before.
     `train_step(x, y)` is one update, for a loop of one's own. Attributes: `generator`, `discriminator`, `ema` (the
     averaged generator or None), `generator_optimizer`, `discriminator_optimizer`, `step` (updates done),
-    `samples_seen` (pairs trained on, which drives order, randomness and schedule).
+    `samples_seen` (pairs trained on, which drives order, randomness and schedule). `forms`: what inputs and targets
+    are; by default the config and its data are asked.
 
-    `forms`: what inputs and targets are; by default the config and its data are asked (see `find_forms`).
-
-    Raises ConfigError where the config cannot be carried out on this machine or on this data, DataError where there is
-    no such data.
+    Raises ConfigError where the config cannot be carried out on this machine or data, DataError where there are none.
     """
 
     def __init__(self, config: Config, forms: Forms | None = None):
@@ -226,8 +224,7 @@ class Trainer:
         split = validation_split(available_splits(data))
         self.val_data = open_fixed(data, split, room, self.forms) if split else None
         validation = (split, self.val_data) if split else None
-        plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
-        say(plan)
+        say(describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device))
         pairs = {"train": fingerprint(self.train_data.pairs)}
         if split:
             pairs["val"] = fingerprint(self.val_data.pairs)

@@ -89,7 +89,7 @@ class Translator:
         """[1, C, h, w] in [-1, 1]."""
         data = self.config.data
         if self.resize:
-            pixels = resize(pixels, data.crop, form.interpolation or data.interpolation)
+            pixels = resize(pixels, data.crop, form.interpolation or data.interpolation, form.alpha)
         return to_float(torch.from_numpy(self._pad(pixels).transpose(2, 0, 1).copy())[None], form)
 
     def _pad(self, pixels: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
 """`pix2pix check`: the friend who looks at a data set before a network does."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pix2pix.check.findings import Finding, finding, in_order
-from pix2pix.check.judge import beside_findings, layout_finding, pair_findings
+from pix2pix.check.files import beside_findings, layout_finding
+from pix2pix.check.findings import Finding, counted, finding, in_order
+from pix2pix.check.judge import pair_findings
 from pix2pix.check.look import Seen, look_at
 from pix2pix.check.needs import find_needs
 from pix2pix.check.report import Report, Split
@@ -14,7 +16,7 @@ from pix2pix.check.sheet import write_sheet
 from pix2pix.config import Config, DataConfig
 from pix2pix.data.dataset import validation_split
 from pix2pix.data.folders import Beside
-from pix2pix.data.forms import RGB, Forms
+from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.layouts import whereabouts
 from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
 from pix2pix.data.parallel import for_each
@@ -58,7 +60,7 @@ def _find(
     data: DataConfig, splits: Sequence[str], used: Sequence[str]
 ) -> tuple[str, dict[str, Sequence[Pair]], list[Finding]]:
     """The layout in words, the pairs of each split, and what is wrong with how they lie."""
-    layout, pairs, findings = data.layout, {}, []
+    layout, pairs, errors = data.layout, {}, {}
     beside = {split: Beside() for split in dict.fromkeys(["train", *splits])}
     for split, others in beside.items():
         try:
@@ -66,7 +68,9 @@ def _find(
             if len(pairs) == 1:
                 layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split, Beside())}"
         except DataError as error:
-            findings.append(layout_finding(error, "error" if split in used else "warning"))
+            if "holds no pairs" not in str(error) or others == Beside():  # else what is beside them tells why
+                errors.setdefault(str(error), []).append(split)
+    findings = [layout_finding(text, "error" if {*used} & {*some} else "warning") for text, some in errors.items()]
     if len(used) == 1:
         findings.append(
             finding("no-validation", "neither a val nor a test split to validate on", "move some pairs to a split val")
@@ -109,8 +113,17 @@ def _split(seen: Sequence[Seen], forms: Forms) -> Split:
     sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
     ends = [f"{height}x{width}" for height, width in (*sizes[:1], *sizes[-1:])]
     size = " to ".join(dict.fromkeys(ends)) or "none that can be read"
-    input = " and ".join(dict.fromkeys(map(str, forms.input)))
-    return Split(len(seen), size, input, str(forms.target))
+    *inputs, target = (_in_words(form, [one.stored[key] for one in good]) for key, form in forms.parts.items())
+    return Split(len(seen), size, " and ".join(dict.fromkeys(inputs)), target)
+
+
+def _in_words(form: Form, stored: Sequence[tuple[int, str]]) -> str:
+    """What pictures become, and what their files hold where that is something else."""
+    if form.kind != "image" or {*stored} <= {(form.channels, form.dtype)}:
+        return str(form)
+    kinds = Counter(channels for channels, _ in stored).most_common()
+    words = ", ".join(f"{count:,} of {counted(channels, 'channel')}" for channels, count in kinds)
+    return f"{form} (from {words})"
 
 
 def _cache_bytes(config: Config, seen: Sequence[Seen], forms: Forms) -> int:

@@ -17,18 +17,21 @@ CODES = {
     "format": "error",
     "label-ids": "error",
     "mask-values": "error",
+    "halves": "warning",
     "leak": "warning",
     "near-duplicate": "warning",
     "duplicate": "warning",
     "swapped": "warning",
     "offset": "warning",
     "misregistered": "warning",
+    "label-gaps": "warning",
     "black": "warning",
     "constant": "warning",
     "odd-size": "warning",
     "turned": "warning",
     "almost-constant": "note",
     "blended-labels": "note",
+    "few-decide": "note",
     "animated": "note",
     "small": "note",
     "no-validation": "note",
@@ -70,3 +73,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first: by severity, then as `CODES` has them."""
     codes = list(CODES)
     return sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), codes.index(one.code)))
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,98 +1,28 @@
 """From what was seen of each pair to what is said about the data set."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
-from pix2pix.check.between import duplicates, few_colours, leaks, near_leaks, swapped
-from pix2pix.check.findings import SEVERITIES, Finding, Item, finding
-from pix2pix.check.look import Look, Seen
+from pix2pix.check.between import duplicates, leaks, near_leaks, swapped
+from pix2pix.check.files import broken
+from pix2pix.check.findings import Finding, Item, counted, finding
+from pix2pix.check.look import Seen
 from pix2pix.check.registration import common_offset
+from pix2pix.check.values import names, value_findings
 from pix2pix.config import DataConfig
-from pix2pix.data.folders import Beside
 from pix2pix.data.forms import Forms
 
-_MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
-_DARK = 31  # the highest value in a picture that comes out black
-_FAINT = 8  # the range of grey in a picture that is almost of one colour
-_SMALLEST = 48  # pixels a side that edges can be told in
 _ODD_SIZE = 3  # times as long or as short as is usual
 _FEW = 0.05
-
-
-def layout_finding(error: Exception, severity: str = "error", code: str = "layout") -> Finding:
-    """What keeps a split from being found or read, as its DataError says it."""
-    message, _, remedy = str(error).rpartition("; ")
-    return finding(code, message or remedy, remedy if message else "", severity=severity)
-
-
-def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[Finding]:
-    """Of the pictures that are in no pair of each split."""
-    worst = {split: _severity([split], used) for split in beside}
-    lonely = {path: worst[split] for split, found in beside.items() for path in found.lonely}
-    if lonely:
-        yield finding(
-            "unmatched",
-            f"{_count(len(lonely), 'picture')} without a partner of the same name",
-            "add the partners, or remove the pictures",
-            [Item((str(path),)) for path in lonely],
-            min(lonely.values(), key=SEVERITIES.index),
-        )
-    missing = {place: worst[split] for split, found in beside.items() for place in found.missing}
-    if missing:
-        yield finding(
-            "missing",
-            f"{_count(len(missing), 'file')} that the manifest lists and that are not there",
-            "add the files, or remove the lines; paths are relative to the manifest's folder",
-            [Item((str(path),), place) for place, path in missing],
-            min(missing.values(), key=SEVERITIES.index),
-        )
-    doubles = {couple: worst[split] for split, found in beside.items() for couple in found.doubles}
-    if doubles:
-        yield finding(
-            "same-name",
-            f"{_count(len(doubles), 'picture')} with the name of another, so that a partner cannot be told",
-            "rename or remove one of each",
-            [Item(tuple(map(str, couple))) for couple in doubles],
-            min(doubles.values(), key=SEVERITIES.index),
-        )
+_ENDS = (("_a", "_b"), ("_input", "_target"))
 
 
 def pair_findings(data: DataConfig, pairs: Sequence[Seen], used: Sequence[str], forms: Forms) -> list[Finding]:
     """Of all pairs that were seen as `forms` say; `used` are the splits that training reads."""
     good = [pair for pair in pairs if pair.looks]
-    found = [*_broken(pairs, () if data.skip_broken else used), *_copies(good), *_wrong_way(good), *_offsets(good)]
-    return [*found, *_values(good, forms), *_blended(good, forms), *_sizes(data, good), *_headers(good)]
-
-
-def _severity(splits: Iterable[str], used: Sequence[str]) -> str:
-    """Training fails over what it reads; the rest can wait."""
-    return "error" if set(splits) & set(used) else "warning"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
-    texts = {
-        "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
-        "unequal-size": ("pair", "of pictures that differ in size", "resize or crop one to the other, or remove both"),
-        "format": ("file", "that cannot be taken as the others are", "convert it, or remove it and its partner"),
-        "label-ids": ("file", "of labels with what is no class", "mend it, or say what it is in the config"),
-        "mask-values": ("file", "of a mask with what is neither 0 nor 1", "cut it at a threshold and save it as PNG"),
-        "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),
-    }
-    for code, (what, how, remedy) in texts.items():
-        places = {(file, why): pair.split for pair in pairs for kind, file, why in pair.problems if kind == code}
-        if places:
-            items = [Item((file,), why) for file, why in places]
-            message = f"{_count(len(items), what)} {how}"
-            yield finding(code, message, remedy, items, _severity(places.values(), used))
-
-
-def _names(*pairs: Seen) -> tuple[str, ...]:
-    """What a person looks for: the first file of each, or the name of a drawn pair."""
-    return tuple(pair.files[0] if pair.files else pair.name for pair in pairs)
+    found = [*broken(pairs, () if data.skip_broken else used), *_copies(good), *_wrong_way(good), *_offsets(good)]
+    found += [*value_findings(data, good, forms), *_halves(good), *_sizes(data, good), *_headers(good)]
+    return found
 
 
 def _copies(pairs: Sequence[Seen]) -> Iterator[Finding]:
@@ -100,27 +30,27 @@ def _copies(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if same:
         yield finding(
             "duplicate",
-            f"{_count(len(same), 'pair')} that equal another of the same split",
+            f"{counted(len(same), 'pair')} that equal another of the same split",
             "remove all but one: copies count double in training",
-            [Item(_names(*couple)) for couple in same],
+            [Item(names(*couple)) for couple in same],
         )
     remedy = "remove it from one: results on pictures that were trained on say nothing"
     shared = leaks(pairs)
     if shared:
         yield finding(
             "leak",
-            f"{_count(len(shared), 'picture')} in two splits",
+            f"{counted(len(shared), 'picture')} in two splits",
             remedy,
-            [Item(_names(*couple), f"the same {side}") for *couple, side in shared],
+            [Item(names(*couple), f"the same {side}") for *couple, side in shared],
         )
     known = {id(one) for one, _, _ in shared}
     near = near_leaks([pair for pair in pairs if id(pair) not in known])
     if near:
         yield finding(
             "near-duplicate",
-            f"{_count(len(near), 'pair')} almost equal to one of another split",
+            f"{counted(len(near), 'pair')} almost equal to one of another split",
             remedy,
-            [Item(_names(*couple)) for couple in near],
+            [Item(names(*couple)) for couple in near],
         )
 
 
@@ -129,14 +59,14 @@ def _wrong_way(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if found:
         yield finding(
             "swapped",
-            f"{_count(len(found), 'pair')} whose input looks like the others' targets, and whose target like inputs",
+            f"{counted(len(found), 'pair')} whose input looks like the others' targets, and whose target like inputs",
             "swap their two sides",
-            [Item(_names(pair)) for pair in found],
+            [Item(names(pair)) for pair in found],
         )
 
 
 def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
-    pairs = [pair for pair in pairs if min(pair.input.size) >= _SMALLEST]
+    pairs = [pair for pair in pairs if pair.offset is not None]
     whole = common_offset([pair.offset for pair in pairs])
     if whole is not None:
         height, width = (median(pair.input.size[axis] for pair in pairs) for axis in (0, 1))
@@ -150,89 +80,44 @@ def _offsets(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if wrong:
         yield finding(
             "misregistered",
-            f"{_count(len(wrong), 'pair')} whose pictures do not lie on each other",
+            f"{counted(len(wrong), 'pair')} whose pictures do not lie on each other",
             "move one picture back, or remove the pair",
-            [Item(_names(pair), _shift(pair.offset.down, pair.offset.right, *pair.input.size)) for pair in wrong],
+            [Item(names(pair), _shift(pair.offset.down, pair.offset.right, *pair.input.size)) for pair in wrong],
         )
 
 
 def _shift(down: float, right: float, height: float, width: float) -> str:
     """Where a target lies, in pixels, given how far it must be moved to be right."""
     rows, columns = round(-down * height), round(-right * width)
-    words = [f"{_count(abs(rows), 'pixel')} too {'low' if rows > 0 else 'high'}"] if rows else []
-    words += [f"{_count(abs(columns), 'pixel')} too far {'right' if columns > 0 else 'left'}"] if columns else []
+    words = [f"{counted(abs(rows), 'pixel')} too {'low' if rows > 0 else 'high'}"] if rows else []
+    words += [f"{counted(abs(columns), 'pixel')} too far {'right' if columns > 0 else 'left'}"] if columns else []
     return " and ".join(words)
 
 
-def _each(pairs: Sequence[Seen]) -> Iterator[tuple[Seen, str, Look]]:
-    for pair in pairs:
-        for key, look in pair.looks.items():
-            yield pair, key, look
-
-
-def _item(pair: Seen, key: str) -> Item:
-    """One picture of a pair: its file, or its pair's with the side named."""
-    if len(pair.files) > 1:
-        return Item((pair.files[list(pair.looks).index(key)],))
-    return Item(_names(pair), key)
-
-
-def _values(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
-    kinds = {key: form.kind for key, form in forms.parts.items()}
-    constant = [(pair, key) for pair, key, look in _each(pairs) if look.one_colour]
-    if constant:
-        yield finding(
-            "constant",
-            f"{_count(len(constant), 'picture')} of one colour",
-            "remove the pairs, unless an empty picture means something",
-            [_item(*place) for place in constant],
-            "warning" if any(kinds[key] == "image" for _, key in constant) else "note",
-        )
-    others = [(pair, key, look) for pair, key, look in _each(pairs) if kinds[key] == "image" and not look.one_colour]
-    dark = [(pair, key, look.top) for pair, key, look in others if look.top <= _DARK]
-    if dark:
-        top = max(top for *_, top in dark)
-        kind = "mask" if top == 1 else "labels"
-        sections = " and ".join(dict.fromkeys(f"data.{key.partition('_')[0]}_format" for _, key, _ in dark))
-        yield finding(
-            "black",
-            f"{_count(len(dark), 'picture')} with no value above {top}, of 255: black to the network",
-            f"if they are {'masks' if top == 1 else 'class ids'}, set {sections} kind {kind}",
-            [_item(pair, key) for pair, key, _ in dark],
-        )
-    faint = [(pair, key) for pair, key, look in others if look.high - look.low <= _FAINT and look.top > _DARK]
-    if faint:
-        yield finding(
-            "almost-constant",
-            f"{_count(len(faint), 'picture')} almost of one colour",
-            "look whether they are what they should be",
-            [_item(*place) for place in faint],
-        )
-
-
-def _blended(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
-    for key, form in forms.parts.items():
-        looks, section = [pair.looks[key] for pair in pairs], f"data.{key.partition('_')[0]}_format"
-        if form.kind == "labels":
-            blended = [pair for pair in pairs if pair.looks[key].blended]
-            remedy = (
-                "each pixel counts as the nearest colour of the palette, wrong at edges; save labels as PNG"
-                if form.snap
-                else f"save labels as PNG, or give {section} a palette to snap to"
-            )
-        else:
-            many = form.kind == "image" and few_colours(looks)
-            blended = [pair for pair in pairs if many and pair.looks[key].colours > _MANY_COLOURS]
-            remedy = f"fine as images; as labels, set {section} kind labels and a palette to snap to"
-        if blended:
+def _halves(pairs: Sequence[Seen]) -> Iterator[Finding]:
+    """Of single pictures that were taken for two side by side."""
+    single = [pair for pair in pairs if len(pair.files) == 1]
+    tall = [pair for pair in single if pair.input.size[0] >= 2 * pair.input.size[1]]
+    known = {(pair.split, pair.name.lower()) for pair in single}
+    sides = [pair for pair in single if {(pair.split, name) for name in _partners(pair.name.lower())} & known]
+    for found, what in (
+        (sides, "of one pair by their names, but cut into two halves each"),
+        (tall, "whose halves, taken for A and B, are at least twice as tall as wide"),
+    ):
+        if 2 * len(found) > len(single):
             yield finding(
-                "blended-labels",
-                f"{_count(len(blended), key)} of a few flat colours with blended ones between, as JPEG or resizing "
-                "makes them",
-                remedy,
-                [_item(pair, key) for pair in blended],
-                "warning" if form.kind == "labels" else None,
+                "halves",
+                f"{counted(len(found), 'picture')} {what}",
+                "if each is one picture, put A and B into two folders a and b, of one name each",
+                [Item(names(pair)) for pair in found],
             )
+            return
+
+
+def _partners(name: str) -> list[str]:
+    """What the other side of a pair is called, where a name ends with its side."""
+    ends = [end for couple in _ENDS for end in (couple, couple[::-1])]
+    return [name.removesuffix(mine) + other for mine, other in ends if name.endswith(mine)]
 
 
 def _headers(pairs: Sequence[Seen]) -> Iterator[Finding]:
@@ -240,7 +125,7 @@ def _headers(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if turned:
         yield finding(
             "turned",
-            f"{_count(len(turned), 'picture')} that EXIF turns while it leaves the partner",
+            f"{counted(len(turned), 'picture')} that EXIF turns while it leaves the partner",
             "look at the sheet; where they do not fit, remove the EXIF orientation or turn the partner",
             [Item((file,)) for file in turned],
         )
@@ -248,7 +133,7 @@ def _headers(pairs: Sequence[Seen]) -> Iterator[Finding]:
     if moving:
         yield finding(
             "animated",
-            f"{_count(len(moving), 'file')} of several frames, of which the first is used",
+            f"{counted(len(moving), 'file')} of several frames, of which the first is used",
             "save the frames that you mean as files of their own",
             [Item((file,)) for file in moving],
         )
@@ -275,9 +160,9 @@ def _sizes(data: DataConfig, pairs: Sequence[Seen]) -> Iterator[Finding]:
     if odd and len(odd) <= max(1, _FEW * len(pairs)) and len(pairs) > 5:
         yield finding(
             "odd-size",
-            f"{_count(len(odd), 'pair')} of quite another size than the rest, usually {_by(usual)}",
+            f"{counted(len(odd), 'pair')} of quite another size than the rest, usually {_by(usual)}",
             "look whether they belong there",
-            [Item(_names(pair), _by(pair.input.size)) for pair in odd],
+            [Item(names(pair), _by(pair.input.size)) for pair in odd],
         )
     need = data.load or data.crop
     small = [pair for pair in pairs if any(have < want for have, want in zip(pair.input.size, need, strict=True))]
@@ -286,9 +171,9 @@ def _sizes(data: DataConfig, pairs: Sequence[Seen]) -> Iterator[Finding]:
         effect = "enlarged, and so blurred" if data.load else "continued by reflection"
         yield finding(
             "small",
-            f"{_count(len(small), 'pair')} smaller than {what} {_by(need)}: {effect}",
+            f"{counted(len(small), 'pair')} smaller than {what} {_by(need)}: {effect}",
             f"fine for a little, as 286 for 256 in the paper; else choose a smaller {what}",
-            [Item(_names(pair), _by(pair.input.size)) for pair in small],
+            [Item(names(pair), _by(pair.input.size)) for pair in small],
         )
 
 

@@ -1,7 +1,8 @@
 """What is kept of a pair after one look at it: numbers, hashes and a tiny thumbnail, not its pixels.
 
 A look has two parts: what takes long for one picture, and what numpy does for several pictures in one call, so that
-threads do not wait for each other's Python.
+threads do not wait for each other's Python. Much of it is the same for a picture of any size: about a millisecond a
+pair, which is several times as long as small pictures take to decode.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from pix2pix.check.likeness import Likeness, digest, hashes, thumbs
-from pix2pix.check.registration import SIDE, Offset, edges, offsets
+from pix2pix.check.registration import SIDE, SMALLEST, Offset, edges, offsets
 from pix2pix.data.forms import Form, Forms, preview
 from pix2pix.data.images import read_picture
 from pix2pix.data.pairs import Pair
@@ -29,6 +30,7 @@ _LOSSY = (".jpg", ".jpeg", ".jfif")
 _STILL_AND_WHOLE = (*_LOSSY, ".bmp", ".npy")  # suffixes of files that hold one picture
 _BLENDED = 0.002  # of labels may have colours that are in no palette
 
+_NO_IDS = np.zeros(0, np.uint16)
 _counts = np.arange(SAMPLED**2 + 1)
 _ENTROPY = -np.log2(np.maximum(_counts, 1) / SAMPLED**2) * _counts / SAMPLED**2  # of a colour, by how often it is seen
 
@@ -46,14 +48,16 @@ class Look(NamedTuple):
     common: np.ndarray  # int32 [2, n]: its commonest rough colours, and how often each is seen in the sample
     traits: np.ndarray  # float32 [8]
     blended: bool  # labels that are not as they were drawn
+    ids: np.ndarray  # those that labels hold, else none
 
 
 @dataclass(slots=True)
 class Seen:
     """One pair. `problems`: (code, file, reason) of what keeps it from being read; then there are no looks.
 
-    `looks`: by the keys of `Forms.parts`. `moving`: files of which only the first frame is used. `turned`: files that
-    EXIF turns while it leaves their partners.
+    `looks`: by the keys of `Forms.parts`; `stored`: likewise, channels and number type in the files. `offset`: None too
+    where pictures are too small to tell one. `moving`: files of which only the first frame is used. `turned`: files
+    that EXIF turns while it leaves their partners.
     """
 
     split: str
@@ -61,6 +65,7 @@ class Seen:
     files: tuple[str, ...]
     problems: tuple[tuple[str, str, str], ...] = ()
     looks: dict[str, Look] = field(default_factory=dict)
+    stored: dict[str, tuple[int, str]] = field(default_factory=dict)
     offset: Offset | None = None
     moving: tuple[str, ...] = ()
     turned: tuple[str, ...] = ()
@@ -85,6 +90,7 @@ class _Glimpse(NamedTuple):
     one_colour: bool
     top: int
     blended: bool
+    ids: np.ndarray
 
 
 def look_at(pairs: Sequence[tuple[str, Pair]], forms: Forms) -> list[Seen]:
@@ -99,18 +105,22 @@ def look_at(pairs: Sequence[tuple[str, Pair]], forms: Forms) -> list[Seen]:
             one.problems = _unreadable(pair, str(error))
         else:
             found = _decoded(pair, pictures, forms)
+            one.stored = {key: _stored(picture) for key, picture in zip(forms.parts, pictures, strict=True)}
             one.problems = tuple(some for some in found if not isinstance(some, _Glimpse))
             glimpses += [] if one.problems else found
         seen.append(one)
     good = [one for one in seen if not one.problems]
     if good:
         greys, keys = np.array([glimpse.grey for glimpse in glimpses], np.float32), list(forms.parts)
-        looks, (spectra, shares) = _looks(glimpses, greys), edges(greys)
-        inputs, targets = slice(0, None, len(keys)), slice(len(keys) - 1, None, len(keys))
-        found = offsets(spectra[inputs], spectra[targets], np.minimum(shares[inputs], shares[targets]))
-        for place, (one, moved) in enumerate(zip(good, found, strict=True)):
+        looks = _looks(glimpses, greys)
+        for place, one in enumerate(good):
             one.looks = dict(zip(keys, looks[place * len(keys) :], strict=False))
-            one.offset = moved
+        large = [place for place, one in enumerate(good) if min(one.input.size) >= SMALLEST]
+        if large:
+            pairs_greys = greys.reshape(len(good), len(keys), *greys.shape[1:])[large]
+            (inputs, some), (targets, others) = edges(pairs_greys[:, 0]), edges(pairs_greys[:, -1])
+            for place, moved in zip(large, offsets(inputs, targets, np.minimum(some, others)), strict=True):
+                good[place].offset = moved
     return seen
 
 
@@ -135,6 +145,11 @@ def _decoded(pair: Pair, pictures: Sequence[Picture], forms: Forms) -> list[_Gli
     return found
 
 
+def _stored(picture: Picture) -> tuple[int, str]:
+    pixels = picture.pixels if picture.palette is None else picture.palette
+    return pixels.shape[-1], pixels.dtype.name
+
+
 def _glimpse(pixels: np.ndarray, form: Form, picture: Picture, name: str) -> _Glimpse:
     """Of [H, W, C] as `form` keeps them, decoded from `picture`."""
     pixels = np.ascontiguousarray(pixels)
@@ -152,6 +167,7 @@ def _glimpse(pixels: np.ndarray, form: Form, picture: Picture, name: str) -> _Gl
         high - low <= 1 and bool((pixels == pixels[0, 0]).all()),
         int(seen.max()) if high < 32 else 255,
         form.kind == "labels" and blended_labels(picture, form, name),
+        np.flatnonzero(np.bincount(pixels.ravel())).astype(np.uint16) if form.kind == "labels" else _NO_IDS,
     )
 
 
@@ -196,6 +212,7 @@ def _looks(glimpses: Sequence[_Glimpse], greys: np.ndarray) -> list[Look]:
             common[place],
             traits[place],
             glimpse.blended,
+            glimpse.ids,
         )
         for place, (glimpse, bits, thumb) in enumerate(zip(glimpses, hashes(greys), thumbs(greys), strict=True))
     ]
@@ -232,5 +249,6 @@ def _unreadable(pair: Pair, message: str) -> tuple[tuple[str, str, str], ...]:
             found.append(("unreadable", str(path), str(error).removeprefix(f"{path}: ")))
     if not found:
         code = "unequal-size" if len(pair.files) > 1 else "no-halves"
-        found = [(code, str(pair.files[0]), message.removeprefix(f"{pair.files[0]}: "))]
+        file = next((str(file) for file in pair.files if message.startswith((f"{file}: ", f"{file} "))), pair.files[0])
+        found = [(code, str(file), message.removeprefix(str(file)).lstrip(": "))]
     return tuple(found)

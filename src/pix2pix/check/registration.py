@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 SIDE = 96  # of the reduced grey copies
+SMALLEST = 48  # pixels a side that edges can be told in
 _REACH = SIDE * 3 // 16  # offsets beyond this are not looked for
 _NEAR = np.arange(-_REACH, _REACH + 1)
 _CLEAR = 6.5  # standard deviations above the mean that a peak must have

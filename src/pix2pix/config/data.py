@@ -74,7 +74,9 @@ class PictureFormat(Section):
         None, description="How many ids labels have, from 0 on; null counts the palette, or those that are seen."
     )
     palette: Annotated[tuple[Colour, ...], Field(strict=False, min_length=2)] | None = Field(
-        None, description="The [red, green, blue] of each class: colours in files are taken for the nearest of them."
+        None,
+        description="The [red, green, blue] of each class: colours in files are taken for the nearest of them; grey "
+        "values that are all below their number are ids.",
     )
 
     def kinds(self, count: int = 1) -> tuple[str, ...]:

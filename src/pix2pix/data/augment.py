@@ -98,5 +98,5 @@ def augment_batch(
 def _recoloured(images: Tensor, colours: Tensor, augment: AugmentConfig, form: Form) -> Tensor:
     """`recolour` of any range: what is black in it stays black."""
     low, high = form.range
-    changed = recolour(images - low if low else images, colours, augment, high - low)
+    changed = recolour(images - low if low else images, colours, augment, high - low, form.alpha)
     return changed + low if low else changed

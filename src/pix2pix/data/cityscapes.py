@@ -81,7 +81,7 @@ def _by_stem(source: Path, split: str, suffix: str) -> dict[str, Path]:
 
 
 def _read_pair(pair: tuple[Path, Path]) -> tuple:
-    photo, labels = (RGB.target.decode(read_picture(path), path) for path in pair)
+    photo, labels = (RGB.target.decode(read_picture(path), path, "data.input_format") for path in pair)
     if photo.shape != labels.shape:
         sizes = f"{photo.shape[1]}x{photo.shape[0]} and {labels.shape[1]}x{labels.shape[0]}"
         raise DataError(f"{pair[0]} and {pair[1]} are of two sizes, {sizes}; unzip them anew")

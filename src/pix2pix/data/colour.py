@@ -9,14 +9,16 @@ from torch import Tensor
 from pix2pix.config import AugmentConfig
 
 
-def recolour(images: Tensor, numbers: Tensor, augment: AugmentConfig, top: float = 255.0) -> Tensor:
+def recolour(
+    images: Tensor, numbers: Tensor, augment: AugmentConfig, top: float = 255.0, alpha: bool = False
+) -> Tensor:
     """Brightness, contrast, saturation and hue changed, in this order, by the columns of `numbers`, floats [B, 4].
 
-    Only what `augment` has on. Of 2 or 4 channels the last is transparency, which is kept; other than three colours
+    Only what `augment` has on. With `alpha`, the last channel is transparency, which is kept; other than three colours
     have no saturation and no hue.
     """
-    kept = images.shape[1] - 1 if images.shape[1] in (2, 4) else images.shape[1]
-    colours, alpha = images[:, :kept], images[:, kept:]
+    kept = images.shape[1] - alpha
+    colours, rest = images[:, :kept], images[:, kept:]
     brightness, contrast, saturation, hue = (number[:, None, None, None] for number in numbers.unbind(1))
     if augment.brightness:
         colours = (colours * brightness).clamp(0, top)
@@ -29,7 +31,7 @@ def recolour(images: Tensor, numbers: Tensor, augment: AugmentConfig, top: float
         colours = (level + (colours - level) * saturation).clamp(0, top)
     if kept == 3 and augment.hue:
         colours = turn_hue(colours, hue)
-    return torch.cat([colours, alpha], 1) if alpha.shape[1] else colours
+    return torch.cat([colours, rest], 1) if alpha else colours
 
 
 def grey(colours: Tensor) -> Tensor:

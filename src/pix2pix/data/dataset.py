@@ -148,7 +148,7 @@ class PairedDataset(Dataset):
     def _fit(self, image: np.ndarray, form: Form) -> np.ndarray:
         if self.central:
             return central_crop(image, self.load_size)
-        return resize(image, self.load_size, form.interpolation or self.interpolation)
+        return resize(image, self.load_size, form.interpolation or self.interpolation, form.alpha)
 
     def files(self, index: int) -> list[str]:
         """The files of a pair, or its name where it is drawn."""

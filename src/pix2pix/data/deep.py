@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5  # TIFF 6.0, PhotometricInterpretation
-_PREMULTIPLIED = 1  # TIFF 6.0 section 18, ExtraSamples
+_PREMULTIPLIED, _UNASSOCIATED = 1, 2  # TIFF 6.0 section 18, ExtraSamples
 _ORIENTATION = 274
 
 
@@ -134,6 +134,7 @@ def _header(pages: list["TiffPage"], frames: int, path: Path) -> Header:
         channels,
         "uint8" if page.dtype.kind == "b" else kept_type(page.dtype).name,
         1 if len(pages) > 1 else frames,
+        alpha=channels in (2, 4) and tuple(page.extrasamples) in ((_PREMULTIPLIED,), (_UNASSOCIATED,)),
     )
 
 
@@ -147,16 +148,17 @@ def tiff_header(path: Path, what: str) -> Header:
         return _header(_pages(file), len(file.pages), path)
 
 
-def read_tiff(path: Path, what: str) -> np.ndarray:
-    """Pixels [H, W, C] of the first page or of a stack, upright, in their own type. Raises as `tiff_header` does.
+def read_tiff(path: Path, what: str) -> tuple[np.ndarray, bool]:
+    """Pixels [H, W, C] of the first page or of a stack, upright, in their own type, and whether the last channel is
+    transparency. Raises as `tiff_header` does.
 
     White is the greatest value, also where the file has it as zero; bits beyond 8 are not scaled, fewer are, to 0..255.
     """
     with _opened(path, what) as file:
         pages = _pages(file)
-        _header(pages, 1, path)
+        header = _header(pages, 1, path)
         pixels = np.concatenate([_decoded(page) for page in pages], 2)
-        return turn(native(pixels), _orientation(pages[0]))
+        return turn(native(pixels), _orientation(pages[0])), header.alpha
 
 
 def _decoded(page: "TiffPage") -> np.ndarray:

@@ -1,6 +1,7 @@
 """A folder and what lies in it, listed at most once."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from pix2pix.errors import DataError
 COUPLES = (("a", "b"), ("input", "target"))
 SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = frozenset(f"{split}{side}" for split in SPLITS for side in ("", "a", "b"))
+_ALSO_VAL = re.compile("(?:validation|valid)([ab]?)")
 REMEDY = "name two folders with data.input and data.target, or list the pairs in a data.manifest"
 
 
@@ -19,7 +21,9 @@ class Folder:
     """The pictures and the folders in a folder; what is hidden or something else is not there. Raises OSError."""
 
     def __init__(self, path: Path, around: tuple[tuple[int, int], ...] = ()):
-        self.path, self.name = path, path.name.lower()
+        self.path, name = path, path.name.lower()
+        found = _ALSO_VAL.fullmatch(name)
+        self.name = f"val{found[1]}" if found else name
         self._around = around  # device and inode of the folders that led here
         self._below: dict[str, Folder | None] = {}
 
@@ -56,10 +60,14 @@ class Folder:
         return bool(self.pictures) or any(folder.holds_pictures for folder in self.folders)
 
     def child(self, name: str) -> "Folder | None":
-        """The folder in it of this name, in capitals or not. Raises DataError where there are two."""
+        """The folder in it of this name, in capitals or not; `validation` and `valid` are `val`.
+
+        Raises DataError where there are two.
+        """
         found = [folder for folder in self.folders if folder.name == name]
         if len(found) > 1:
-            raise DataError(f"{found[0].path} and {found[1].path} have one name; rename or remove one")
+            paths = " and ".join(str(folder.path) for folder in found)
+            raise DataError(f"{paths} count as one name, {name}; rename or remove all but one")
         return found[0] if found else None
 
     def below(self, path: str) -> "Folder | None":

@@ -24,6 +24,7 @@ class Header:
     frames: int = 1  # of an animation or of many pages, of which only the first is read; a stack is one frame
     paletted: bool = False  # its pixels are indices
     turned: bool = False  # its EXIF orientation turns or mirrors it
+    alpha: bool = False  # the last channel is transparency
 
 
 def check_size(height: int, width: int, channels: int = 1) -> None:
@@ -45,6 +46,13 @@ def png_header(path: Path) -> tuple[int, int]:
     """Bits a channel and colour type (2 RGB, 4 grey and alpha, 6 RGBA): Pillow makes 8 bits of 16-bit colour."""
     with open(path, "rb") as file:
         return tuple(file.read(26)[24:])  # 8 bytes signature, 8 chunk head, 8 width and height, then these
+
+
+def grey_bits(path: Path, image: Image.Image) -> int:
+    """Bits of a grey value in the file of a grey image, of which Pillow makes 8."""
+    if image.format == "PNG":
+        return png_header(path)[0]
+    return image.tag_v2.get(258, (1,))[0] if image.format == "TIFF" else 8
 
 
 def png_chunks(path: Path) -> Iterator[bytes]:

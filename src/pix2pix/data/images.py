@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pix2pix.data import deep, headers
 from pix2pix.data.headers import Header, png_header
-from pix2pix.data.pictures import Picture, as_pil, channels_of, orientation_of, picture_of
+from pix2pix.data.pictures import Picture, as_pil, channels_of, has_alpha, orientation_of, picture_of
 from pix2pix.errors import DataError
 
 _SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
@@ -120,10 +121,10 @@ def read_header(path: str | Path) -> Header:
         if beyond:
             deep.need_extra(path, beyond)
             channels = {2: 3, 4: 2, 6: 4}[png_header(path)[1]] + ("transparency" in image.info)
-            return Header(size, channels, "uint16", frames, turned=turned)
+            return Header(size, channels, "uint16", frames, turned=turned, alpha=channels in (2, 4))
         if image.mode == "P":
-            return Header(size, 4 if "transparency" in image.info else 3, "uint8", frames, True, turned)
-        return Header(size, *channels_of(image), frames, turned=turned)
+            return Header(size, 4 if has_alpha(image) else 3, "uint8", frames, True, turned, has_alpha(image))
+        return Header(size, *channels_of(image), frames, turned=turned, alpha=has_alpha(image))
 
 
 def read_picture(path: str | Path) -> Picture:
@@ -141,7 +142,8 @@ def read_picture(path: str | Path) -> Picture:
     with _opened(path) as image:
         beyond = headers.beyond_pillow(path, image)
         if beyond and (image is None or image.format == "TIFF"):
-            return Picture(deep.read_tiff(path, beyond))
+            pixels, alpha = deep.read_tiff(path, beyond)
+            return Picture(pixels, alpha=alpha)
         if image.format == "TIFF":
             headers.check_tiff(image)
             image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
@@ -149,13 +151,15 @@ def read_picture(path: str | Path) -> Picture:
             data = path.read_bytes()
             stream = headers.png_stream(data)
             if beyond:
-                return Picture(_deep_png(path, image, data, beyond))
+                pixels = _deep_png(path, image, data, beyond)
+                return Picture(pixels, alpha=pixels.shape[2] in (2, 4))
             if image.mode == "L" and "transparency" in image.info:  # Pillow scales the values, but not this one
                 image.info["transparency"] *= 255 // (2 ** png_header(path)[0] - 1)
         image.load()
         if image.format == "PNG":
             headers.check_png_rows(image, data, stream)
-        return picture_of(image, path)
+        picture = picture_of(image, path)
+        return replace(picture, bits=headers.grey_bits(path, image)) if image.mode == "L" else picture
 
 
 def _deep_png(path: Path, image: Image.Image, data: bytes, what: str) -> np.ndarray:

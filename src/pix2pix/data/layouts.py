@@ -14,6 +14,7 @@ from pix2pix.data.folders import COUPLES, REMEDY, SPLITS, Beside, Folder, by_nam
 from pix2pix.data.manifest import Row, is_manifest, read_manifest
 from pix2pix.errors import DataError
 
+_LAYOUTS = ("side-by-side", "two-folders")
 _KNOWN = "pictures with A and B side by side, or two folders a and b, or input and target"
 
 
@@ -174,10 +175,20 @@ class FolderLayout:
         return [*found, Source((folder.path,), (folder,))] if folder.pictures or (groups and not couples) else found
 
     def _refuse(self, candidates: list[str]) -> None:
-        raise DataError(
-            f"{self.root.path}: can be read in {len(candidates)} ways: {', or '.join(candidates)}; move all but one "
-            "away, or set data.layout to side-by-side or two-folders, or data.input and data.target to two folders"
-        )
+        layouts = [layout for layout in _LAYOUTS if self.data.layout == "auto" and self._is_clear(layout)]
+        remedies = ["move all but one away"]
+        remedies += [f"set data.layout to {' or '.join(layouts)}"] if layouts else []
+        remedies += [] if self.named else ["set data.input and data.target to two folders"]
+        ways = f"can be read in {len(candidates)} ways: {', or '.join(candidates)}"
+        raise DataError(f"{self.root.path}: {ways}; {', or '.join(remedies)}")
+
+    def _is_clear(self, layout: str) -> bool:
+        """Whether there is one way to read each split once data.layout is this."""
+        try:
+            forced = FolderLayout(self.data.model_copy(update={"layout": layout}))
+            return all(len(forced._whole or forced._of_split(split)) == 1 for split in forced.splits or ["train"])
+        except DataError:
+            return False
 
     def _miss(self, split: str) -> None:
         """Says that a split is not there, and what is."""

@@ -63,7 +63,7 @@ class SideBySidePair(_Pair):
         width = both.pixels.shape[1]
         _require_halves(self.path, width)
         halves = both.pixels[:, : width // 2], both.pixels[:, width // 2 :]
-        return [Picture(half, both.palette) for half in (halves if self.direction == "a2b" else halves[::-1])]
+        return [replace(both, pixels=half) for half in (halves if self.direction == "a2b" else halves[::-1])]
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,12 @@ class FilesPair(_Pair):
     def _require_one_size(self, sizes: Sequence[tuple[int, int]]) -> None:
         for file, (height, width) in zip(self.files, sizes, strict=True):
             if (height, width) != sizes[-1]:
+                remedy = "the pictures of a pair must have one size: resize one, or remove the pair"
+                turned = [some for some in (file, self.files[-1]) if read_header(some).turned]
+                if len(turned) == 1 and (width, height) == sizes[-1]:  # resizing would distort
+                    remedy = f"{turned[0]} is turned by its EXIF orientation: remove that tag, or turn the partner"
                 raise DataError(
-                    f"{file} is {width}x{height} but {self.files[-1]} is {sizes[-1][1]}x{sizes[-1][0]}; the pictures "
-                    "of a pair must have one size: resize one, or remove the pair"
+                    f"{file} is {width}x{height} but {self.files[-1]} is {sizes[-1][1]}x{sizes[-1][0]}; {remedy}"
                 )
 
 

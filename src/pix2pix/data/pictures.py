@@ -23,6 +23,7 @@ _CONVERTED = {  # those that are not kept as they are
     **{"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA"},
 }
 _WITH_KEY = frozenset({"1", "L", "RGB", "I;16"})  # one of whose values may be transparent, as PNG's tRNS says
+_WITH_ALPHA = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Picture:
 
     pixels: np.ndarray  # [H, W, C] in its own type, perhaps read-only; uint8 indices [H, W, 1] where there is a palette
     palette: np.ndarray | None = None  # uint8 [n, 3], or [n, 4] with transparency; every index is in it
+    alpha: bool = False  # the last channel of its colours is transparency
+    bits: int = 8  # that a grey value had in its file, 1, 2, 4 or 8; fewer than 8 are scaled to 0..255
 
     def colours(self) -> np.ndarray:
         """The pixels, their palette applied: uint8 [H, W, 3 | 4] where there is one."""
@@ -48,6 +51,13 @@ def channels_of(image: Image.Image) -> tuple[int, str]:
     return channels + (image.mode in _WITH_KEY and "transparency" in image.info), dtype
 
 
+def has_alpha(image: Image.Image) -> bool:
+    """Whether it has transparency; of a TIFF, only where it says that this is what its last channel means."""
+    meaning = getattr(image, "tag_v2", {}).get(338, (2,))  # ExtraSamples
+    keyed = (image.mode in _WITH_KEY or image.mode == "P") and "transparency" in image.info
+    return keyed or (image.mode in _WITH_ALPHA and meaning[:1] in ((1,), (2,)))
+
+
 def picture_of(image: Image.Image | np.ndarray, name: str | Path = "image") -> Picture:
     """An image in memory as `read_picture` gives a file's; an array is [H, W] or [H, W, C].
 
@@ -55,6 +65,8 @@ def picture_of(image: Image.Image | np.ndarray, name: str | Path = "image") -> P
     """
     if isinstance(image, np.ndarray):
         return Picture(deep.native(deep.raster(image, name)))
+    if not isinstance(image, Image.Image):
+        raise DataError(f"{name}: is a {type(image).__name__}; give a PIL image or an array [H, W] or [H, W, C]")
     if not image.width or not image.height:
         raise DataError(f"{name}: has no pixels")
     if image.mode not in _MODES:
@@ -70,7 +82,9 @@ def picture_of(image: Image.Image | np.ndarray, name: str | Path = "image") -> P
     if image.mode in _WITH_KEY and "transparency" in image.info:
         opaque = (pixels != image.info["transparency"]).any(2, keepdims=True)
         pixels = np.concatenate([pixels, opaque * np.iinfo(pixels.dtype).max], 2, dtype=pixels.dtype, casting="unsafe")
-    return Picture(pixels if orientation == 1 else deep.turn(pixels, orientation), palette)
+    alpha = has_alpha(image) if palette is None else palette.shape[1] == 4
+    bits = 1 if image.mode == "1" else 8
+    return Picture(pixels if orientation == 1 else deep.turn(pixels, orientation), palette, alpha, bits)
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:
@@ -109,17 +123,17 @@ def as_pil(pixels: np.ndarray, palette: np.ndarray | None = None) -> Image.Image
     return image
 
 
-def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str, alpha: bool = False) -> np.ndarray:
     """[H, W, C] resized to `size` (H, W); the very same array where the size is right already.
 
-    "bicubic" and "bilinear" are antialiased, and integers rounded; uint8 of two or four channels is grey or RGB with
-    alpha, which weighs the colours. "nearest" takes values that are there. uint8, uint16, float32 and bool.
+    "bicubic" and "bilinear" are antialiased, and integers rounded. "nearest" takes values that are there. uint8,
+    uint16, float32 and bool. With `alpha`, the last channel is transparency, which weighs the colours of uint8.
     """
     if pixels.shape[:2] == tuple(size):
         return pixels
     resample = Image.Resampling[interpolation.upper()]
     channels = pixels.shape[2]
-    if pixels.dtype == np.uint8 and channels <= 4:
+    if pixels.dtype == np.uint8 and channels in ((2, 4) if alpha else (1, 3)):
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).resize(size[::-1], resample)
         return np.asarray(image).reshape(*size, channels)
     if resample == Image.Resampling.NEAREST:

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.config import DataConfig, PictureFormat
+from pix2pix.data.decoding import ids_of, require_finite
 from pix2pix.data.folders import SPLITS
-from pix2pix.data.forms import Form, Forms, ids_of, output_suffix, require_finite
+from pix2pix.data.forms import Form, Forms, output_suffix
 from pix2pix.data.headers import Header
 from pix2pix.data.pairs import Pair, available_splits, find_pairs
 from pix2pix.data.pictures import Picture
 from pix2pix.errors import DataError
 
 _SAMPLE = 32  # pairs
+_SHOWN = 8  # ids
+_LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
 _DEPTHS = (10, 12, 14, 16)  # bits that sensors give
 
 
@@ -56,6 +59,7 @@ def _can_be_read(pair: Pair) -> bool:
 def _notes(sides: Sequence["_Side"]) -> tuple[str, ...]:
     notes = []
     for side in sides:
+        notes += side.notes
         if animated := sum(header.frames > 1 for header in side.headers):
             notes.append(f"{animated} of {len(side.headers)} {side.name}s looked at are animated: their first frame")
     return tuple(dict.fromkeys(notes))
@@ -70,6 +74,7 @@ class _Side:
         self.wish, self.kind, self.name, self.place, self.pairs, self.headers = wish, kind, name, place, pairs, headers
         self.key = f"data.{name}_format"
         self.files = [pair.names[place] for pair in pairs]
+        self.notes: list[str] = []  # what `form` saw
 
     def form(self) -> Form:
         """Raises DataError."""
@@ -92,14 +97,33 @@ class _Side:
             )
         channels = self.wish.channels if self.wish.channels != "auto" else self._channels()
         span = tuple(map(float, self.wish.range)) if self.wish.range != "auto" else self._range(dtype)
-        return Form("image", channels, dtype, span, suffix=self._suffix(channels, dtype))
+        if self._only_0_and_1():
+            what = f"{self.name}s looked at hold only 0 and 1, which as images are black"
+            self.notes.append(f"{what}; set {self.key}.kind=mask")
+        alpha = channels in (2, 4) and not self._plain_extra()
+        return Form("image", channels, dtype, span, suffix=self._suffix(channels, dtype), alpha=alpha)
+
+    def _only_0_and_1(self) -> bool:
+        """Stops at the first that holds more; colour and JPEG are not even decoded."""
+        if any((header.channels, header.dtype, header.paletted) != (1, "uint8", False) for header in self.headers):
+            return False
+        if any(Path(file).suffix.lower() in _LOSSY for file in self.files):
+            return False
+        try:
+            return all(pair.pictures()[self.place].pixels.max() <= 1 for pair in self.pairs)
+        except DataError:  # for those that read all to tell
+            return False
 
     def _channels(self) -> int:
         """As many as hold what most files have: colour where there is any, transparency likewise."""
         seen = Counter(header.channels for header in self.headers)
-        if max(seen) > 4:
+        if self._plain_extra():
             return _most(list(seen.elements()))
         return (3 if seen[3] or seen[4] else 1) + (1 if seen[2] or seen[4] else 0)
+
+    def _plain_extra(self) -> bool:
+        """Whether some have channels that are neither colours nor transparency."""
+        return any(header.channels - header.alpha not in (1, 3) for header in self.headers)
 
     def _range(self, dtype: str) -> tuple[float, float]:
         if dtype == "uint8":
@@ -122,16 +146,21 @@ class _Side:
         if classes is None or not snap:
             pictures = self._pictures()
             classes = classes or self._seen(pictures)
-            own = next((picture.palette for picture in pictures if picture.palette is not None), None)
-            if own is not None and len(own) >= classes:
-                palette = tuple(tuple(map(int, colour[:3])) for colour in own[:classes])
+            palette = palette or _own_palette(pictures, classes)
         dtype = "uint8" if classes <= 256 else "uint16"
         return Form("labels", 1, dtype, (0.0, 1.0), classes, palette, snap, self._suffix(1, dtype))
 
     def _seen(self, pictures: Sequence[Picture]) -> int:
         """One more than the largest id; what is no id is left for reading to refuse."""
-        found = [ids for ids in map(ids_of, pictures) if ids is not None]
-        return min(max([2, *(int(ids.max()) + 1 for ids in found)]), 65536)
+        found = [np.unique(ids) for ids in map(ids_of, pictures) if isinstance(ids, np.ndarray)]
+        seen = sorted({int(id) for ids in found for id in ids})
+        classes = min(max([2, *(id + 1 for id in seen[-1:])]), 65536)
+        if 0 < len(seen) < classes:
+            some = ", ".join(map(str, seen[:_SHOWN])) + (", ..." if len(seen) > _SHOWN else "")
+            mask = f", or {self.key}.kind=mask" if len(seen) == 2 else ""
+            what = f"{self.name} labels: {classes} classes, {len(seen)} seen: {some}"
+            self.notes.append(f"{what}; set {self.key}.classes{mask}")
+        return classes
 
     def _mask(self) -> Form:
         return Form("mask", 1, "uint8", (0.0, 1.0), suffix=self._suffix(1, "uint8"))
@@ -140,6 +169,20 @@ class _Side:
 def _most(values: Sequence) -> object:
     """The commonest; of several, the one that comes first."""
     return Counter(values).most_common(1)[0][0]
+
+
+def _own_palette(pictures: Sequence[Picture], classes: int) -> tuple[tuple[int, int, int], ...] | None:
+    """Of each class the colour in the first picture that uses it, or else in the longest palette."""
+    palettes = [picture.palette[:, :3] for picture in pictures if picture.palette is not None]
+    colours = max(palettes, key=len, default=np.zeros((0, 3), np.uint8))[:classes].copy()
+    if len(colours) < classes:
+        return None
+    for picture in reversed(pictures):
+        if picture.palette is not None:
+            used = np.unique(picture.pixels)
+            used = used[used < classes]
+            colours[used] = picture.palette[used, :3]
+    return tuple(tuple(colour) for colour in colours.tolist())
 
 
 def _outward(low: float, high: float) -> tuple[float, float]:

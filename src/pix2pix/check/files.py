@@ -1,0 +1,79 @@
+"""What is said of files: that no split can be found in them, that they lie in no pair, that they cannot be read."""
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from pix2pix.check.findings import Finding, Item, counted, finding
+from pix2pix.check.look import Seen
+from pix2pix.data.folders import Beside
+
+_Place = TypeVar("_Place", bound=Hashable)
+
+
+def layout_finding(error: object, severity: str = "error", code: str = "layout") -> Finding:
+    """What keeps a split from being found or read, as its DataError says it."""
+    message, _, remedy = str(error).rpartition("; ")
+    return finding(code, message or remedy, remedy if message else "", severity=severity)
+
+
+def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[Finding]:
+    """Of the pictures that are in no pair of each split."""
+
+    def places(kind: str) -> dict[_Place, set[str]]:
+        return _splits((place, split) for split, found in beside.items() for place in getattr(found, kind))
+
+    if lonely := places("lonely"):
+        yield finding(
+            "unmatched",
+            f"{counted(len(lonely), 'picture')} without a partner of the same name",
+            "add the partners, or remove the pictures",
+            [Item((str(path),)) for path in lonely],
+            _severity(lonely, used),
+        )
+    if missing := places("missing"):  # an error wherever it is: a manifest is read as a whole
+        yield finding(
+            "missing",
+            f"{counted(len(missing), 'file')} that the manifest lists and that are not there",
+            "add the files, or remove the lines; paths are relative to the manifest's folder",
+            [Item((str(path),), place) for place, path in missing],
+        )
+    if doubles := places("doubles"):
+        yield finding(
+            "same-name",
+            f"{counted(len(doubles), 'picture')} with the name of another, so that a partner cannot be told",
+            "rename or remove one of each",
+            [Item(tuple(map(str, couple))) for couple in doubles],
+            _severity(doubles, used),
+        )
+
+
+def broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
+    """Of the files that keep pairs from being read."""
+    texts = {
+        "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
+        "unequal-size": ("pair", "of pictures that differ in size", "resize, crop or turn one to fit, or remove both"),
+        "format": ("file", "that cannot be taken as the others are", "convert it, or remove it and its partner"),
+        "label-ids": ("file", "of labels with what is no class", "mend it, or say what it is in the config"),
+        "mask-values": ("file", "of a mask with what is neither 0 nor 1", "cut it at a threshold and save it as PNG"),
+        "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),
+    }
+    for code, (what, how, remedy) in texts.items():
+        places = _splits(
+            ((file, why), pair.split) for pair in pairs for kind, file, why in pair.problems if kind == code
+        )
+        if places:
+            items = [Item((file,), why) for file, why in places]
+            yield finding(code, f"{counted(len(items), what)} {how}", remedy, items, _severity(places, used))
+
+
+def _splits(places: Iterable[tuple[_Place, str]]) -> dict[_Place, set[str]]:
+    """The splits that each place is in: a file may be listed in several."""
+    found: dict[_Place, set[str]] = {}
+    for place, split in places:
+        found.setdefault(place, set()).add(split)
+    return found
+
+
+def _severity(places: dict[_Place, set[str]], used: Sequence[str]) -> str:
+    """Training fails over what it reads; the rest can wait."""
+    return "error" if set().union(*places.values()) & set(used) else "warning"
