@@ -17,6 +17,7 @@ from torch.utils.serialization import config
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.console import say
 from pix2pix.runtime.files import writing
+from pix2pix.runtime.tensors import require_plain
 
 VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
@@ -167,6 +168,7 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
 
 def _load(path: Path, device: torch.device) -> dict[str, Any]:
     try:
+        require_plain(path)
         return torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError, TypeError):
         # It is as its manifest says: it was made so.

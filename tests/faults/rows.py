@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import rows_files
 import rows_ranks
 import rows_runs
 from harness import Outcome
@@ -28,6 +29,7 @@ ROWS = {
     "F4": Row("a second signal", rows_runs.f4_stopped_twice, 20, 2),
     "F5": Row("a full disk", rows_runs.f5_full, 50, 2),
     "F7": Row("a damaged newest checkpoint", rows_runs.f7_damaged, 20, 3),
+    "F11": Row("weights files made to do harm", rows_files.f11_harmful, 40, 40),
     "F12": Row("mutated checkpoint and weights files", rows_runs.f12_mutated, 2000, 60),
     "F13": Row("NaN and Inf", rows_runs.f13_not_finite, 160, 3),
     "F14": Row("the same run twice", rows_runs.f14_same_twice, 10, 1),

@@ -16,6 +16,7 @@ from pix2pix.models import has_per_image_norm, set_per_image_norm
 from pix2pix.networks import build_generator
 from pix2pix.runtime.files import save_atomically
 from pix2pix.runtime.finite import all_finite
+from pix2pix.runtime.tensors import require_plain
 
 FORMAT = "pix2pix weights"
 VERSION = 1
@@ -59,6 +60,7 @@ def _read(path: Path) -> dict:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            require_plain(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; a run writes its weights to <its output folder>/gen.pt") from None
@@ -106,13 +108,18 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
     try:
         config = config_from_dict(content["config"], str(path))
         forms = Forms.from_dict(content["forms"])
-        generator = build_generator(config, *forms.channels)
-        generator.load_state_dict(content["state_dict"])
+        with torch.device("meta"):  # which takes no memory, whatever sizes a config names
+            generator = build_generator(config, *forms.channels)
+        state = content["state_dict"]
+        if any(value.nbytes > value.untyped_storage().nbytes() for value in state.values()):
+            raise ValueError("a tensor claims more numbers than it has")
+        generator.load_state_dict(state, assign=True)
+        generator.float()
         set_per_image_norm(generator, content.get("per_image_norm", config.data.batch_size == 1))
         if not all_finite(generator):
             raise CheckpointError(f"{path}: holds weights that are infinite or not a number; give another copy")
         return GeneratorFile(generator.eval(), config, forms, content["step"], content["epoch"])
-    except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ConfigError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path}: is damaged, or was written by a newer pix2pix ({reason}); give another copy, or upgrade"
