@@ -131,7 +131,7 @@ def files_no_larger_than(limit: int) -> Iterator[None]:
 # Root may write anywhere by one capability, and is bound as others are by a program that starts without it: 24 is
 # PR_CAPBSET_DROP in <linux/prctl.h>, 1 is CAP_DAC_OVERRIDE in <linux/capability.h>. Another user would do as well, were
 # it not for interpreters in /root, which no other user can start.
-_WITHOUT_ROOTS_RIGHT = "import ctypes\nctypes.CDLL(None).prctl(24, 1, 0, 0, 0)"
+WITHOUT_ROOTS_RIGHT = "import ctypes\nctypes.CDLL(None).prctl(24, 1, 0, 0, 0)"
 
 
 def as_ordinary_user() -> dict[str, str]:
@@ -143,7 +143,7 @@ def as_ordinary_user() -> dict[str, str]:
     if not sys.platform.startswith("linux"):
         pytest.skip("the tests run as root, which can write everywhere")
     Path("probe").mkdir(mode=0o555)
-    attempt = f"{_WITHOUT_ROOTS_RIGHT}\nimport os\nos.execlp('touch', 'touch', 'probe/file')"
+    attempt = f"{WITHOUT_ROOTS_RIGHT}\nimport os\nos.execlp('touch', 'touch', 'probe/file')"
     if subprocess.run([sys.executable, "-c", attempt], capture_output=True).returncode == 0:
         pytest.skip("the tests run as root and cannot give up its right to write everywhere")
-    return {"first": _WITHOUT_ROOTS_RIGHT}
+    return {"first": WITHOUT_ROOTS_RIGHT}

@@ -14,9 +14,10 @@ from PIL import Image
 from pix2pix.config import AugmentConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment import augment_batch, prepare, to_float
+from pix2pix.data.draws import draw
 from pix2pix.data.forms import RGB, Form, Forms
 from pix2pix.data.geometry import margin, turn_and_flip, warp, warp_numbers
-from pix2pix.data.loader import PairLoader, draw
+from pix2pix.data.loader import PairLoader
 
 CPU = torch.device("cpu")
 

@@ -257,7 +257,7 @@ def test_a_full_disk_is_found_before_the_first_step_and_leaves_what_is_there(lim
     before = contents(Path("out"))
     with files_no_larger_than(limit):
         result = pix2pix(*command)
-    refused(result, 4, "out/checkpoints: cannot be written", "free space", "it takes", "bytes")
+    refused(result, 4, "out/checkpoints: cannot be written", "bytes are free", "ulimit -f", "it takes", "bytes")
     assert "step 4" not in result.out
     after = contents(Path("out"))
     assert all(after[name] == before[name] for name in before if name.endswith(".pt"))

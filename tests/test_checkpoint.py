@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, the newest whole one used, one process a run."""
 
+import errno
 import json
 import os
 import shutil
@@ -112,7 +113,8 @@ def test_a_disk_that_fills_up_while_training_leaves_the_checkpoint_before(tmp_pa
 
     files_limit = files_no_larger_than(150_000)
     try:
-        with pytest.raises(CheckpointError, match=r"step_00000006: cannot be written .* bytes are free.*; free space"):
+        words = r"step_00000006: cannot be written .* bytes are free.*; raise the limit"
+        with pytest.raises(CheckpointError, match=words):
             trainer.fit(stop=stop)
     finally:
         files_limit.__exit__(None, None, None)
@@ -181,3 +183,26 @@ def test_a_lock_of_another_machine_is_heeded(tmp_path):
     (folder / f".lock-{psutil.Process().pid}-1.00-elsewhere").rename(folder / f".lock-4000000-1.00-{claims._host()}")
     Trainer(make_config(folder)).fit()
     assert not list(folder.glob(".lock-*"))
+
+
+def test_what_goes_wrong_amid_a_write_is_told_as_it_is(tmp_path, monkeypatch):
+    """A dead reader of data is told of by an exception, wherever the main thread is."""
+
+    def raising(data):
+        raise error
+
+    monkeypatch.setattr(files, "save_tensors", lambda path, value: torch.save(value, Broken()))
+
+    class Broken:
+        write = staticmethod(raising)
+
+        def flush(self):
+            """As files have it."""
+
+    error = RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+    with pytest.raises(RuntimeError, match="DataLoader worker"):
+        files.save_atomically(tmp_path / "x.pt", {"a": torch.ones(9)})
+    error = OSError(errno.EIO, os.strerror(errno.EIO))
+    with pytest.raises(CheckpointError, match=r"x.pt: cannot be written \(Input/output error\); mend"):
+        files.save_atomically(tmp_path / "x.pt", {"a": torch.ones(9)})
+    assert not list(tmp_path.iterdir())

@@ -2,15 +2,14 @@
 
 import random
 import re
-import string
 from pathlib import Path
 
 import pytest
+from malformed_configs import WRONG_TYPES, misspelt, sections
 from pydantic import ValidationError
 
-from pix2pix.config import Config, ResNetConfig, load_config
+from pix2pix.config import ResNetConfig, load_config
 from pix2pix.config.advice import FOREIGN_KEYS, edit_distance, unknown_key
-from pix2pix.config.schema import nested_sections
 from pix2pix.errors import ConfigError
 
 
@@ -30,14 +29,6 @@ def errors(source, overrides=()) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load_config(source, overrides)
     return str(caught.value).split("\n")
-
-
-def sections(model=Config, path=(), name=""):
-    """(dotted section, network name, model) of the whole schema."""
-    yield ".".join(path), name, model
-    for key in model.model_fields:
-        for inner_name, inner in nested_sections(model, key).items():
-            yield from sections(inner, (*path, key), inner_name)
 
 
 # --- one error for everything ---
@@ -86,16 +77,6 @@ schedule: {epochs: 20, decay_epochs: 30}
     ]
 
 
-WRONG_TYPES = [
-    ("data", "batch_size", "1.0"), ("data", "batch_size", "true"), ("data", "image_size", "15"),
-    ("data", "image_size", "[256]"), ("data", "image_size", "[256, 8193]"), ("data", "image_size", "[true, 256]"),
-    ("data", "direction", "AtoB"), ("data", "root", "5"), ("data", "workers", "none"), ("data", "cache", "true"),
-    ("loss", "lambda_l1", "true"), ("loss", "lambda_l1", "-1"), ("loss", "lambda_l1", "1e999"),
-    ("loss", "lambda_gan", "null"), ("optimizer", "lr", "0"), ("optimizer", "betas", "[0.5]"),
-    ("schedule", "epochs", "2e2"), ("run", "ema", "1"), ("run", "device", "cuda:x"), ("run", "seed", "-1"),
-]  # fmt: skip
-
-
 @pytest.mark.parametrize(("section", "key", "value"), WRONG_TYPES)
 def test_a_wrong_value_is_named_with_what_is_allowed(write, section, key, value):
     root = "" if (section, key) == ("data", "root") else "data.root=x"
@@ -124,18 +105,10 @@ def test_whole_numbers_are_numbers_and_lists_become_tuples(write):
 
 def test_suggestions_are_right_for_nearly_every_misspelling():
     rng, right, count = random.Random(7), 0, 0
-    letters = string.ascii_lowercase + "_"
     for section, name, model in sections():
         for key in (key for key in model.model_fields if len(key) >= 5):
             for _ in range(30):
-                word = key
-                while word == key or word in model.model_fields:
-                    word = key
-                    for _ in range(rng.choice((1, 2))):
-                        at, kind = rng.randrange(len(word) - 1), rng.randrange(4)
-                        letter, here, after = rng.choice(letters), word[at], word[at + 1]
-                        edit = (after, letter + here + after, letter + after, after + here)[kind]
-                        word = word[:at] + edit + word[at + 2 :]
+                word = misspelt(key, model.model_fields, rng)
                 count += 1
                 right += unknown_key(word, section, model, name).meant == (f"{section}.{key}" if section else key)
     assert count > 1000 and right / count >= 0.95, f"{right} of {count}"

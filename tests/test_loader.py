@@ -23,8 +23,9 @@ from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment import prepare, to_float, to_pixels
 from pix2pix.data.dataset import open_split, validation_split
+from pix2pix.data.draws import draw
 from pix2pix.data.forms import Form
-from pix2pix.data.loader import PairLoader, draw, worker_count
+from pix2pix.data.loader import PairLoader, worker_count
 from pix2pix.data.pairs import find_pairs
 from pix2pix.errors import DataError
 
@@ -335,6 +336,21 @@ next(batches)
 def test_workers_that_are_still_there_at_the_end_do_not_keep_the_program_alive():
     # They ignore the SIGTERM with which Python would end them, and it would wait for them without end.
     subprocess.run([sys.executable, "-c", KEPT], check=True, timeout=60)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_workers_that_hang_between_epochs_are_said_in_time_and_killed(dataset, monkeypatch):
+    monkeypatch.setattr("pix2pix.data.loader.PATIENCE", 1)
+    with pytest.raises(DataError, match="gave nothing for 1 seconds"), PairLoader(dataset, CROP, workers=2) as loader:
+        [*loader.epoch(0)]
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGSTOP)
+        loader.epoch(1)
+    assert not multiprocessing.active_children()
+    with PairLoader(dataset, CROP, workers=1) as loader:  # nor do they outlive a loader that is closed
+        [*loader.epoch(0)]
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGSTOP)
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")

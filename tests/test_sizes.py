@@ -16,8 +16,9 @@ from pix2pix import Trainer, load_generator
 from pix2pix.config import AugmentConfig, DataConfig, config_from_dict
 from pix2pix.data.augment import to_float
 from pix2pix.data.dataset import open_fixed, open_split
+from pix2pix.data.draws import draw
 from pix2pix.data.geometry import central_crop, reflected
-from pix2pix.data.loader import PairLoader, draw
+from pix2pix.data.loader import PairLoader
 from pix2pix.data.pictures import resize
 from pix2pix.errors import ConfigError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import rows_files
 import rows_ranks
 import rows_runs
+import rows_starts
 from harness import Outcome
 
 
@@ -14,7 +15,7 @@ from harness import Outcome
 class Row:
     """A fault: `run(count, folder)` tries it, `full` times in a campaign and `short` times in the tests.
 
-    F17's short version is in tests/test_distributed.py, and F19 has none."""
+    The short versions of F8 and F17 are tests of their own (test_f08_images.py, test_distributed.py); F19 has none."""
 
     what: str
     run: Callable[[int, Path], Outcome]
@@ -28,7 +29,11 @@ ROWS = {
     "F3": Row("SIGTERM at any time", rows_runs.f3_stopped, 50, 3),
     "F4": Row("a second signal", rows_runs.f4_stopped_twice, 20, 2),
     "F5": Row("a full disk", rows_runs.f5_full, 50, 2),
+    "F6": Row("a folder that is none, or is lost", rows_starts.f6_no_folder, 10, 2),
     "F7": Row("a damaged newest checkpoint", rows_runs.f7_damaged, 20, 3),
+    "F8": Row("malformed pictures", rows_starts.f8_malformed_images, 300, 0),
+    "F9": Row("malformed configs and YAML's traps", rows_starts.f9_malformed_configs, 440, 66),
+    "F10": Row("every shipped config", rows_starts.f10_shipped, 9, 2),
     "F11": Row("weights files made to do harm", rows_files.f11_harmful, 40, 40),
     "F12": Row("mutated checkpoint and weights files", rows_runs.f12_mutated, 2000, 60),
     "F13": Row("NaN and Inf", rows_runs.f13_not_finite, 160, 3),

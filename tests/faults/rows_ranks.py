@@ -82,7 +82,7 @@ def f15_lost_rank(count: int, folder: Path) -> Outcome:
         output = folder / "run"
         shutil.rmtree(output, ignore_errors=True)
         process = torchrun(2, *training(output, data__batch_size=2), stderr=subprocess.STDOUT)
-        at = chance.randrange(1, 15)
+        at = chance.randrange(1, STEPS // 20)
         if not any(line.startswith(f"step {at}0/") for line in process.stdout):
             found.note(False, f"trial {number}: never came to step {at}0")
             continue

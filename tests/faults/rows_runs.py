@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import torch
 from harness import (
+    EPOCHS,
+    PAIRS,
     STEPS,
     Child,
     Outcome,
@@ -126,7 +128,7 @@ def f4_stopped_twice(count: int, folder: Path) -> Outcome:
     for number, chance in trials(count, 4):
         output, name = folder / "run", ("SIGTERM", "SIGINT")[number % 2]
         shutil.rmtree(output, ignore_errors=True)
-        at = chance.randrange(70, 250)
+        at = chance.randrange(PAIRS + 10, STEPS - PAIRS + 10)
 
         def hang(at=at, in_save=number % 4 < 2) -> None:
             step = trainer.Trainer.train_step
@@ -153,7 +155,7 @@ def f4_stopped_twice(count: int, folder: Path) -> Outcome:
             seconds = time.monotonic() - start
         found.counted["slowest"] = round(max(found.counted.get("slowest", 0), seconds), 3)
         state = newest(output)
-        good = code == (130 if name == "SIGINT" else 143) and seconds < 2 and state["step"] == at // 60 * 60
+        good = code == (130 if name == "SIGINT" else 143) and seconds < 2 and state["step"] == at // PAIRS * PAIRS
         found.note(good, f"trial {number}: {code} after {seconds:.1f} s, step {state['step']}")
     return found
 
@@ -166,7 +168,7 @@ def f5_full(count: int, folder: Path) -> Outcome:
     for number, chance in trials(count, 5):
         output = folder / "run"
         shutil.rmtree(output, ignore_errors=True)
-        at, limit = chance.randrange(60, 290), chance.randrange(1, size)
+        at, limit = chance.randrange(PAIRS, STEPS - 10), chance.randrange(1, size)
 
         def starve(at=at, limit=limit) -> None:
             step = trainer.Trainer.train_step
@@ -182,7 +184,7 @@ def f5_full(count: int, folder: Path) -> Outcome:
         errors = [line for line in said.splitlines() if line.startswith("error: ")]
         state = newest(output)
         clear = len(errors) == 1 and str(output) in errors[0] and "bytes are free" in errors[0]
-        loads = state["step"] >= at // 60 * 60 and load_generator_file(output / "gen.pt").step >= 60
+        loads = state["step"] >= at // PAIRS * PAIRS and load_generator_file(output / "gen.pt").step >= PAIRS
         code_2, rest = finish(training(output))
         wrong = as_uninterrupted(output, whole) if code_2 == 0 else rest[-300:]
         found.note(code == 4 and clear and loads and not wrong, f"trial {number}: {code} {errors} {wrong}")
@@ -218,7 +220,7 @@ def f7_damaged(count: int, folder: Path) -> Outcome:
         (lambda path, place: (path / "state.pt").unlink(), used),
         (lambda path, place: (path / "manifest.json").unlink(), used),
         (lambda path, place: os.truncate(path / "manifest.json", 60), used),
-        (lambda path, place: shutil.copytree(path, f"{path}.tmp-1"), "continuing from step 300"),
+        (lambda path, place: shutil.copytree(path, f"{path}.tmp-1"), f"continuing from step {STEPS}"),
         (lambda path, place: manifest(path, version=2), "was written by a newer pix2pix"),
         (lambda path, place: replace(path), "is of networks of another shape"),
     ]
@@ -228,10 +230,12 @@ def f7_damaged(count: int, folder: Path) -> Outcome:
         shutil.copytree(whole, output)
         spoil, words = ways[number % len(ways)]
         spoil(list_checkpoints(output / "checkpoints")[0], chance.random())
-        code, said = finish(training(output, schedule__epochs=6))
+        code, said = finish(training(output, schedule__epochs=EPOCHS + 1))
         refused = words != used and "continuing" not in words
         good = words in said and "Traceback" not in said and code == (4 if refused else 0)
-        found.note(good and (refused or newest(output)["step"] == 360), f"trial {number}: {code} {said[-300:]}")
+        found.note(
+            good and (refused or newest(output)["step"] == STEPS + PAIRS), f"trial {number}: {code} {said[-300:]}"
+        )
     return found
 
 
@@ -282,7 +286,7 @@ def f13_not_finite(count: int, folder: Path) -> Outcome:
         finite = state is None or all(value.isfinite().all() for value in _tensors(state))
         saved = state["step"] if state else 0
         named = f"at step {at + 1} " in said and ", with train_" in said and ("d/" in said or "g/" in said)
-        good = code == 5 and finite and named and saved == at // 60 * 60
+        good = code == 5 and finite and named and saved == at // PAIRS * PAIRS
         found.note(good, f"trial {number}, {kind} at {at}: {code} {saved} {said[-400:]}")
     return found
 
@@ -337,7 +341,7 @@ def f16_lost_workers(count: int, folder: Path) -> Outcome:
         shutil.rmtree(output, ignore_errors=True)
         command = training(output, data__workers=2, data__cache="off")
         with Child(command) as child:
-            child.wait_for(f"step {chance.randrange(1, 20)}0/")
+            child.wait_for(f"step {chance.randrange(1, STEPS // 15)}0/")
             workers = psutil.Process(child.pid).children()
             for worker in workers if name == "SIGSTOP" else workers[:1]:
                 worker.send_signal(getattr(signal, name))
@@ -363,7 +367,7 @@ def f18_locked(count: int, folder: Path) -> Outcome:
             code, said = finish([*training(output), *flags])
             child.kill()
         left = len(list(output.glob(".lock-*")))
-        again = finish(training(output, schedule__epochs=5))[0]
+        again = finish(training(output, schedule__epochs=EPOCHS))[0]
         good = code == 4 and f"process {child.pid} on" in said and left == 1 and again == 0
         found.note(good, f"trial {number}: {code} {said[-300:]} {left} {again}")
     return found
@@ -373,7 +377,7 @@ def f19_long(count: int, folder: Path) -> Outcome:
     """Ten thousand steps: after the first thousand, memory grows by less than 2 %, and open files not at all."""
     found, output, steps = Outcome(), folder / "run", max(2000, 10_000 * count)
     shutil.rmtree(output, ignore_errors=True)
-    epochs = steps // 60
+    epochs = steps // PAIRS
     with Child(training(output, schedule__epochs=epochs, run__log_every_steps=100, run__ema=None)) as child:
         process, seen = psutil.Process(child.pid), {}
         for at in (1000, steps - 200):

@@ -181,10 +181,10 @@ class DiskCache(Arrays):
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             file = next((some for some in self.path.parents if some.is_file()), self.path.parent)
             remedy = f"{file} is a file, and a folder is needed: move it away"
-        elif error.errno in FULL - {errno.ENOSPC}:
-            remedy = f"it takes {self.size:,} bytes, beyond a limit on file size or a quota; raise that"
         elif error.errno == errno.ENOSPC:
             remedy = f"it takes {self.size:,} bytes, and {free_space(self.path):,} are free there; free some"
+        elif error.errno in FULL:
+            remedy = f"it takes {self.size:,} bytes, beyond a limit on file size or a quota; raise that"
         return CheckpointError(
             f"{self.path}: cannot be used as a cache ({error.strerror or error}); {remedy}, set PIX2PIX_CACHE to "
             "another folder, or set data.cache=off"

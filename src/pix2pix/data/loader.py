@@ -1,12 +1,12 @@
-"""Batches: the order of an epoch, one draw a pair, the crop; all from (seed, epoch, index), never from workers."""
+"""Batches: the order of an epoch, the crop of each pair; all from (seed, epoch, index), never from workers."""
 
 import atexit
 import signal
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from threading import Timer
-from typing import NamedTuple
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,64 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data.dataset import PairedDataset
+from pix2pix.data.draws import Draw, draw
 from pix2pix.data.geometry import margin, reflected, warp_numbers, window
 from pix2pix.errors import DataError
 from pix2pix.runtime import distributed
-from pix2pix.runtime.rng import AUGMENT, ORDER, chances, counter_rng
+from pix2pix.runtime.rng import ORDER, counter_rng
 
-
-class Draw(NamedTuple):
-    """What chance decides for one pair in one epoch; both of its images get the same."""
-
-    top: int  # negative where the crop begins above the picture, in its reflection
-    left: int
-    flip: bool
-    flip_vertical: bool = False
-    turns: int = 0  # quarters against the clock
-    angle: float = 0.0  # degrees against the clock
-    scale: float = 1.0
-    colour: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation; turn of hue
-
-
-def draw(
-    seed: int,
-    epoch: int,
-    index: int,
-    load: tuple[int, int],
-    crop: tuple[int, int],
-    flip: bool,
-    augment: AugmentConfig | None = None,
-) -> Draw:
-    """Where the crop of size `crop` (H, W) lies in an image of size `load`, whether to mirror it, and the rest.
-
-    The paper's random jitter and mirroring (appendix 6.2), then what `augment` has on. Everything has its number drawn,
-    on or off, so that turning one thing on changes no other. An image smaller than the crop lies somewhere in it.
-    """
-    augment = augment or AugmentConfig()
-    chance = chances(seed, AUGMENT, epoch, index)
-    low, high = augment.scale
-
-    def place(chance: float, room: int) -> int:
-        return min(0, room) + int(chance * (abs(room) + 1))
-
-    def swing(by: float, chance: float) -> float:
-        return by * (2 * chance - 1)
-
-    return Draw(
-        top=place(chance[0], load[0] - crop[0]),
-        left=place(chance[1], load[1] - crop[1]),
-        flip=flip and chance[2] < 0.5,
-        flip_vertical=augment.flip_vertical and chance[3] < 0.5,
-        turns=int(4 * chance[4]) if augment.quarter_turns else 0,
-        angle=swing(augment.rotation, chance[5]),
-        scale=low + (high - low) * chance[6],
-        colour=(
-            1 + swing(augment.brightness, chance[7]),
-            1 + swing(augment.contrast, chance[8]),
-            1 + swing(augment.saturation, chance[9]),
-            swing(augment.hue, chance[10]),
-        ),
-    )
+T = TypeVar("T")
 
 
 class _Crops(Dataset):
@@ -218,13 +167,16 @@ class PairLoader:
         self._order.epoch, self._order.start = epoch, start
         if self._loader is None:
             return self._raising(map(self._read, iter(self._order)))
-        return self._raising(self._in_time(iter(self._loader)))
+        return self._raising(self._batches(self._in_time(lambda: iter(self._loader))))
 
     def close(self) -> None:
         """Ends the workers, where there are any; another epoch starts new ones."""
         if self._loader is not None and self._loader._iterator is not None:
-            self._loader._iterator._shutdown_workers()
-            self._loader._iterator = None
+            iterator, self._loader._iterator = self._loader._iterator, None
+            iterator._shutdown_workers()
+            for worker in iterator._workers:
+                worker.kill()  # one that is stopped cannot end itself
+                worker.join()
 
     def __enter__(self) -> "PairLoader":
         return self
@@ -250,22 +202,23 @@ class PairLoader:
             "whether the disk or the memory is the reason; the same command goes on from the last checkpoint"
         )
 
-    def _in_time(self, batches: Iterator) -> Iterator:
-        """What workers give; one that hangs is killed: a DataLoader's own timeout misses one that holds a batch."""
-        while True:
-            late = Timer(PATIENCE, self._kill)
-            late.start()
-            try:
-                batch = next(batches, None)
-            except (OSError, EOFError, RuntimeError) as error:
-                killed = "DataLoader" in str(error) or isinstance(error, ConnectionError | EOFError)  # amid a batch
-                if not killed and late.is_alive():
-                    raise
-                raise self._worker_lost() from None
-            finally:
-                late.cancel()
-            if batch is None:
-                return
+    def _in_time(self, ask: Callable[[], T]) -> T:
+        """What workers are asked for; one that hangs is killed: a DataLoader's own timeout misses one that holds a
+        batch, and an epoch's beginning."""
+        late = Timer(PATIENCE, self._kill)
+        late.start()
+        try:
+            return ask()
+        except (OSError, EOFError, RuntimeError) as error:
+            killed = "DataLoader" in str(error) or isinstance(error, ConnectionError | EOFError)  # amid a batch
+            if not killed and late.is_alive():
+                raise
+            raise self._worker_lost() from None
+        finally:
+            late.cancel()
+
+    def _batches(self, batches: Iterator) -> Iterator:
+        while (batch := self._in_time(lambda: next(batches, None))) is not None:
             yield batch
 
     def _read(self, places: list[tuple[int, int]]) -> dict[str, Tensor] | DataError:

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from pix2pix.errors import CheckpointError
 
-FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# What helps where there is no room.
+FULL = {
+    errno.ENOSPC: "free space",
+    getattr(errno, "EDQUOT", errno.ENOSPC): "free space",  # not on Windows
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+}
 
 
 @contextmanager
@@ -19,21 +24,28 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _unwritten(path, error.strerror or str(error), error.errno in FULL) from None
+        raise _unwritten(path, error) from None
     except RuntimeError as error:
-        # A write that fails in the middle of torch.save ends as a RuntimeError of its zip writer.
+        # The zip writer of torch.save complains when it is closed amid a write, after what has kept it from writing:
+        # an OSError, or a signal's doing, such as the end of a process that reads data.
         if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
             raise
-        raise _unwritten(path, "the disk may be full", True) from None
+        first = error.__context__
+        if isinstance(first, RuntimeError):
+            raise first from None
+        raise _unwritten(
+            path, first if isinstance(first, OSError) else OSError(errno.ENOSPC, "No space left")
+        ) from None
 
 
-def _unwritten(path: Path, reason: str, full: bool) -> CheckpointError:
-    room = f", {free_space(path):,} bytes are free" if full else ""
-    remedy = "free space" if full else "free space, mend its permissions"
-    return CheckpointError(
-        f"{path}: cannot be written ({reason}{room}); {remedy} or choose another --output; what was saved before is "
-        "whole, and the same command goes on from it"
-    )
+def _unwritten(path: Path, error: OSError) -> CheckpointError:
+    reason, remedy = error.strerror or str(error), FULL.get(error.errno, "mend its permissions")
+    if error.errno in FULL:
+        reason = f"{reason}, {free_space(path):,} bytes are free"
+    if error.errno == errno.ENOENT:
+        reason, remedy = f"{path.parent} is gone", "put it back"
+    kept = "; what was saved before is whole, and the same command goes on from it" if path.parent.exists() else ""
+    return CheckpointError(f"{path}: cannot be written ({reason}); {remedy} or choose another --output{kept}")
 
 
 def free_space(path: Path) -> int:
