@@ -11,6 +11,7 @@ import torch
 from commands import TINY, pix2pix
 from ranks import torchrun
 from runs import make_config, weights_of
+from torch.nn import functional as F
 
 from pix2pix import Trainer
 from pix2pix.checkpoint import load_newest
@@ -162,6 +163,24 @@ def test_both_updates_of_an_accumulated_batch_judge_the_same_fakes(tmp_path):
     assert torch.equal(real_1, y[:2]) and torch.equal(real_2, y[2:])
     assert torch.equal(fake_1, again_1) and torch.equal(fake_2, again_2) and not torch.equal(fake_1, fake_2)
     assert trainer.samples_seen == 4 and weights_of(trainer)
+
+
+def test_running_statistics_follow_each_part_once(tmp_path):
+    model = {"generator": {"base_channels": 2}, "discriminator": {"base_channels": 2, "n_layers": 2}}
+    config = config_of(tmp_path, optimizer={"accumulation_steps": 2}).model_dump(mode="json")
+    trainer = Trainer(config_from_dict(config | {"model": model}, "test"))
+    x = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        outputs = [
+            trainer.generator.down["2"].conv(F.leaky_relu(trainer.generator.down["1"](part), 0.2))
+            for part in x.chunk(2)
+        ]
+    trainer.train_step(x, x)
+    norm, mean = trainer.generator.down["2"].norm, torch.zeros(4)
+    for output in outputs:
+        mean += 0.1 * (output.mean((0, 2, 3)) - mean)
+    assert norm.num_batches_tracked == 2
+    torch.testing.assert_close(norm.running_mean, mean)
 
 
 def test_parts_that_are_not_equal_are_refused():

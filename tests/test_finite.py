@@ -8,6 +8,7 @@ import torch
 from runs import after, make_config, weights_of
 
 from pix2pix import Trainer, keeping, losses
+from pix2pix.data.forms import RGB, Forms
 from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.tracking import read_metrics
 from pix2pix.validation import collapse
@@ -81,7 +82,7 @@ def test_nothing_of_it_is_applied_or_saved_and_it_is_named(tmp_path, monkeypatch
     assert all(value.isfinite().all() for value in weights_of(again).values())
 
 
-def test_a_broken_target_is_named_by_its_file(tmp_path):
+def test_a_broken_picture_is_named_by_its_file(tmp_path):
     trainer = Trainer(make_config(tmp_path / "run"))
     trainer.folder = tmp_path
     x = torch.zeros(1, 3, 32, 32)
@@ -89,15 +90,19 @@ def test_a_broken_target_is_named_by_its_file(tmp_path):
     assert trainer.guard.first() == (1, ["d/loss", "d/real", "d/gradient"])
 
     class Data:
+        forms = Forms(RGB.input * 2, RGB.target)
+
         def __getitem__(self, i):
-            return {"input": torch.zeros(2), "target": torch.full((2,), math.nan if i == 7 else 0.0)}
+            bad = {self.broken} if i == 7 else set()
+            return {key: torch.full((2,), math.nan if key in bad else 0.0) for key in self.forms.parts}
 
         def files(self, i):
             return [f"{i}.png"]
 
     trainer.train_data, trainer.batches[1] = Data(), torch.tensor([3, 7])
-    with pytest.raises(NonFiniteError, match=r"at step 1 d/loss, d/real, d/gradient became .* number, in 7.png; "):
-        keeping.require_finite(trainer)
+    for Data.broken in ("input", "input_2", "target"):
+        with pytest.raises(NonFiniteError, match=r"at step 1 d/loss, d/real, d/gradient became .* number, in 7.png; "):
+            keeping.require_finite(trainer)
 
 
 def test_it_stays_latched_and_a_loop_of_ones_own_may_look(tmp_path):

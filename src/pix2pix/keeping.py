@@ -107,7 +107,7 @@ def _blame(trainer: "Trainer", step: int) -> str:
     if step not in trainer.batches:
         return ""
     indices, data = trainer.batches[step].tolist(), trainer.train_data
-    broken = [i for i in indices if not all(data[i][side].isfinite().all() for side in ("input", "target"))]
+    broken = [i for i in indices if not all(data[i][key].isfinite().all() for key in data.forms.parts)]
     files = [file for i in broken or indices for file in data.files(i)]
     more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
     return f", {'in' if broken else 'with'} {', '.join(files[:_NAMED])}{more}"

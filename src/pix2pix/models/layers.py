@@ -13,7 +13,8 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     A network trained at batch 1 has only ever seen each image's own statistics, which is what the paper's test time
     keeps (Isola et al. 2017, section 3.4). With `per_image`, inference normalises each image by its own mean and
-    variance: equal to training at batch 1, and independent of the neighbours in the batch.
+    variance: equal to training at batch 1, and independent of the neighbours in the batch. A training pass without
+    gradients leaves the running statistics alone: accumulation repeats it with them.
     """
 
     per_image = False
@@ -21,6 +22,8 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.per_image and not self.training:
             return F.instance_norm(x, weight=self.weight, bias=self.bias, use_input_stats=True, eps=self.eps)
+        if self.training and not torch.is_grad_enabled():
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
         return super().forward(x)
 
 
