@@ -2,23 +2,26 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from commands import TINY, pix2pix
+from commands import TINY, overrides, pairs, pix2pix
 from ranks import torchrun
 from runs import make_config, weights_of
 from torch.nn import functional as F
 
-from pix2pix import Trainer
+from pix2pix import Trainer, keeping
 from pix2pix.checkpoint import load_newest
 from pix2pix.config import config_from_dict, dump_config
-from pix2pix.errors import ConfigError
-from pix2pix.networks import synchronise_norms
+from pix2pix.data.dataset import open_split
+from pix2pix.errors import ConfigError, NonFiniteError
+from pix2pix.networks import require_equal_shares, synchronise_norms
 from pix2pix.runtime import distributed
+from pix2pix.runtime.signals import Stopped
 from pix2pix.weights import load_generator_file
 
 CPU = torch.device("cpu")
@@ -62,10 +65,10 @@ def test_two_ranks_compute_what_one_does_and_read_each_pair_once(tmp_path):
     one, two = (torch.load(tmp_path / name / "gradients.pt") for name in ("one", "two"))
     assert far_apart(one["gradients"], two["gradients"], 1e-6) == []
     assert all(two["report"][name].item() == pytest.approx(value.item(), 1e-5) for name, value in one["report"].items())
-    pairs = [torch.load(tmp_path / "two" / f"pairs-{rank}.pt") for rank in (0, 1)]
-    together = [a + b for a, b in zip(*pairs, strict=True)]
+    read = [torch.load(tmp_path / "two" / f"pairs-{rank}.pt") for rank in (0, 1)]
+    together = [a + b for a, b in zip(*read, strict=True)]
     assert together == torch.load(tmp_path / "one" / "pairs-0.pt")
-    assert [len(part) for part in pairs[1]] == [2, 2, 0] * 3
+    assert [len(part) for part in read[1]] == [2, 2, 0] * 3
     for epoch in range(3):
         assert sorted(index for batch in together[3 * epoch : 3 * epoch + 3] for index in batch) == [*range(9)]
     one, two = (torch.load(tmp_path / name / "weights.pt") for name in ("one", "two"))
@@ -73,40 +76,88 @@ def test_two_ranks_compute_what_one_does_and_read_each_pair_once(tmp_path):
     assert load_generator_file(tmp_path / "two" / "run" / "gen.pt").step == 9
 
 
-def run(count: int, output: str, *flags: str, seconds: float = 120) -> tuple[int, str, str]:
-    process = torchrun(count, "train", *TINY, "--output", output, *flags)
-    out, errors = process.communicate(timeout=seconds)
-    return process.returncode, out, errors
-
-
-LONG = ("--set", "data.synthetic.train=60", "--set", "run.checkpoint_every_epochs=1", "--set", "schedule.epochs=4")
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks") / "run"
-    assert run(2, str(folder), *LONG)[0] == 0
-    return load_newest(folder / "checkpoints", CPU)
-
-
-def same(a: dict, b: dict) -> bool:
-    """Whether two checkpoints hold the same, to the bit."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-
-
-def test_a_stop_is_agreed_upon_and_gone_on_from(uninterrupted):
-    process = torchrun(2, "train", *TINY, *LONG, "--output", "out")
+def test_a_stop_is_agreed_upon():
+    """torchrun passes on what it is sent; row F2 goes on from such stops."""
+    long = ("--set", "data.synthetic.train=60", "--set", "schedule.epochs=4")
+    process = torchrun(2, "train", *TINY, *long, "--output", "out")
     assert any(line.startswith("step 40/") for line in process.stdout)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert "all saved in out; the same command goes on from here" in out
-    step = load_newest(Path("out/checkpoints"), CPU)["step"]
-    assert 40 <= step < 120
-    code, out, errors = run(2, "out", *LONG)
-    assert code == 0 and f"continuing from step {step}" in out, errors
-    assert same(load_newest(Path("out/checkpoints"), CPU), uninterrupted)
+    assert 40 <= load_newest(Path("out/checkpoints"), CPU)["step"] < 120
+
+
+def test_ranks_that_see_other_data_or_another_run_are_refused(tmp_path):
+    """Two machines with folders of their own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    sizes = {"data.layout": "auto", "data.root": "data", "data.direction": None}
+    command = [sys.executable, "-m", "pix2pix", "train", *TINY, *overrides(sizes), "--output", "run"]
+
+    def both() -> list[tuple[int, str]]:
+        ranks = []
+        for rank in "01":
+            around = {
+                "RANK": rank,
+                "LOCAL_RANK": rank,
+                "WORLD_SIZE": "2",
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port,
+            }
+            streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+            folder = tmp_path / rank
+            ranks.append(subprocess.Popen(command, cwd=folder, env=os.environ | around, **streams))
+        said = [rank.communicate(timeout=100)[0] for rank in ranks]
+        return [(rank.returncode, words) for rank, words in zip(ranks, said, strict=True)]
+
+    for rank, count in (("0", 4), ("1", 3)):
+        pairs(tmp_path / rank / "data", "train", count=count)
+    for (code, said), count in zip(both(), (4, 3), strict=True):
+        assert code == 3 and f"the ranks see other data (this one train {count} pairs)" in said, said
+    pairs(tmp_path / "1" / "data", "train", count=4)
+    assert (
+        pix2pix(
+            "train", *TINY, *overrides(sizes), "--output", tmp_path / "0" / "run", "--data", tmp_path / "0" / "data"
+        ).code
+        == 0
+    )
+    for (code, said), step in zip(both(), (4, 0), strict=True):
+        assert code == 4 and f"do not see the same checkpoints (this one is at step {step})" in said, said
+
+
+def test_ranks_stop_together(monkeypatch):
+    with distributed.stopped_together():
+        pass
+    with pytest.raises(Stopped), distributed.stopped_together():
+        raise Stopped
+    monkeypatch.setattr(distributed, "any_rank", lambda flag: True)  # another one has
+    with pytest.raises(Stopped), distributed.stopped_together():
+        pass
+
+
+def test_a_broken_picture_of_another_rank_is_not_blamed_on_this_ones(tmp_path, monkeypatch):
+    trainer = Trainer(make_config(tmp_path / "run"))
+    monkeypatch.setattr(distributed, "any_rank", lambda flag: True)
+    monkeypatch.setattr(trainer.guard, "first", lambda: (3, ["d/real"]))
+    trainer.folder, trainer.batches[3] = tmp_path, torch.tensor([0, 1])
+    trainer.train_data = open_split(trainer.config.data, "train", (36, 36))
+    with pytest.raises(NonFiniteError, match="d/real became infinite or not a number, in what another rank read; "):
+        keeping.require_finite(trainer)
+
+
+def test_synchronised_norms_need_equal_shares(tmp_path, monkeypatch):
+    monkeypatch.setattr(distributed, "count", lambda: 2)
+    network = torch.nn.SyncBatchNorm(3)
+    config = config_of(tmp_path, 8, optimizer={"accumulation_steps": 2})
+    for count in (8, 12, 16, 20):
+        require_equal_shares(config, count, network)
+    for count in (9, 10, 11, 13):
+        require_equal_shares(config, count, torch.nn.BatchNorm2d(3))
+        with pytest.raises(
+            ConfigError, match=f"last batch of {count} pairs cannot be shared by 4; set data.batch_size"
+        ):
+            require_equal_shares(config, count, network)
 
 
 def test_what_ranks_refuse(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "plan": {"", "config", "data", "models", "run_folder", "runtime", "tracking"},
     "translate": {"config", "data", "errors", "grids", "models", "runtime", "weights"},
     "identity": {"config", "errors", "runtime"},
-    "keeping": {"checkpoint", "errors", "identity", "run_folder", "runtime", "weights"},
+    "keeping": {"checkpoint", "config", "errors", "identity", "run_folder", "runtime", "weights"},
     "validation": {"data", "grids", "losses", "runtime"},
     "epoch_end": {"data", "keeping", "runtime", "tracking", "validation"},
     "trainer": {

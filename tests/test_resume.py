@@ -1,5 +1,6 @@
 """Going on with a run: what may change, what is refused, what is said."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from commands import TINY, pairs, picture, pix2pix
 from runs import after, assert_identical, make_config, without_timing
 
 from pix2pix import Trainer
+from pix2pix.checkpoint import load_step
 from pix2pix.config import config_keys, load_config
 from pix2pix.errors import CheckpointError, ConfigError, DataError
 from pix2pix.identity import HARMLESS
+from pix2pix.weights import load_generator_file
 
 
 def stopped(config, steps: int) -> Trainer:
@@ -81,10 +84,20 @@ def test_more_epochs_go_on_and_say_the_rate_that_they_jump_to(tmp_path, capsys):
     trainer = Trainer(longer)
     trainer.fit()
     said = capsys.readouterr().out
-    assert "was 3, now 5: after epoch 3 with a learning rate of 0.0001, epoch 4 has 0.0002" in said
+    assert "schedule.epochs was 3, now 5: epoch 4 has a learning rate of 0.0002, and the last one had 0.0001" in said
     assert "continuing from step 9 (epoch 4)" in said and trainer.step == 15
     with pytest.raises(ConfigError, match=r"schedule.epochs: was 5, now 4"):
         Trainer(make_config(tmp_path / "run", schedule={"epochs": 4, "decay_epochs": 1})).fit()
+
+
+def test_a_longer_schedule_says_how_the_epoch_under_way_changes(tmp_path, capsys):
+    def config(epochs: int):
+        return make_config(tmp_path / "run", schedule={"epochs": epochs, "decay_epochs": 2})
+
+    stopped(config(3), 4)  # amid the second epoch
+    Trainer(config(5)).fit(stop=lambda: True)
+    said = capsys.readouterr().out
+    assert "was 3, now 5: epoch 2 has a learning rate of 0.0002, and would have had 0.0001333" in said
 
 
 def folder_config(tmp_path, root: str):
@@ -108,6 +121,66 @@ def test_other_data_are_refused_and_moved_data_are_not(tmp_path, capsys):
         Trainer(folder_config(tmp_path, "moved")).fit()
     assert Trainer(folder_config(tmp_path, "moved")).fit(allow_changed=["data"])
     assert "4 pairs now, by their names and sizes, as --allow-changed has it" in capsys.readouterr().out
+
+
+def test_a_validation_split_that_has_gone_is_refused_and_the_best_on_another_forgotten(tmp_path, capsys):
+    pairs(tmp_path / "data", "train", "val")
+    config = folder_config(tmp_path, "data")
+    stopped(config, 3)
+    (tmp_path / "data" / "val").rename(tmp_path / "val")
+    with pytest.raises(DataError, match=r"the val data have changed: 3 pairs then, none now"):
+        Trainer(config).fit()
+    (tmp_path / "val").rename(tmp_path / "data" / "val")
+    picture(tmp_path / "data" / "val" / "7.png", 32, 64)
+    trainer = Trainer(config)
+    assert trainer.fit(stop=after(trainer, 0), allow_changed=["data"]) is False
+    assert trainer.step == 3 and (trainer.best, trainer.best_step) == (float("inf"), 3)
+    assert load_generator_file(tmp_path / "run" / "best.pt").step == 3
+    assert trainer.fit(allow_changed=["data"]) and 3 < trainer.best_step <= 6
+
+
+def test_epochs_done_stay_done_where_the_number_of_pairs_may_change(tmp_path):
+    for count in (3, 9):
+        output = tmp_path / str(count)
+        stopped(make_config(output), 4)  # 5 pairs in batches of 2: an epoch, and 2 pairs
+        drawn = {"synthetic": {"train": count, "val": 2, "test": 1}}
+        trainer = Trainer(make_config(output, data=make_config(output).data.model_dump() | drawn))
+        trainer.fit(stop=lambda: True, allow_changed=["data"])
+        assert (trainer.step, trainer.samples_seen, trainer.epoch) == (4, count + 2, 1)
+        assert trainer.fit(allow_changed=["data"]) and trainer.samples_seen == 3 * count
+
+
+def test_an_average_may_begin_later(tmp_path):
+    whole = stopped(make_config(tmp_path / "run"), 4)
+    run = make_config(tmp_path / "run").run.model_dump() | {"ema": 0.9}
+    with pytest.raises(ConfigError, match=r"run\.ema: was None, now 0\.9"):
+        Trainer(make_config(tmp_path / "run", run=run)).fit()
+    trainer = Trainer(make_config(tmp_path / "run", run=run))
+    trainer.fit(stop=lambda: True, allow_changed=["run.ema"])
+    weights = whole.generator.state_dict()
+    assert trainer.step == 4 and all(torch.equal(v, weights[k]) for k, v in trainer.ema.state_dict().items())
+
+
+def test_the_best_generator_is_written_again_where_it_is_gone_or_another(tmp_path, capsys):
+    config = make_config(tmp_path / "run", schedule={"epochs": 3, "decay_epochs": 1})
+    trainer, file = Trainer(config), tmp_path / "run" / "best.pt"
+    trainer.fit()
+    state = load_step(tmp_path / "run" / "checkpoints", trainer.best_step, torch.device("cpu"))
+    assert trainer.best_step < 9
+    for spoil in (file.unlink, lambda: shutil.copy(file.with_name("gen.pt"), file)):
+        best = load_generator_file(file)
+        spoil()
+        Trainer(config).fit()
+        again = load_generator_file(file)
+        assert (again.step, again.epoch) == (best.step, best.epoch) == (trainer.best_step, trainer.best_step // 3)
+        assert all(torch.equal(v, state["generator"][k]) for k, v in again.generator.state_dict().items())
+    capsys.readouterr()
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step_{trainer.best_step:08d}")
+    file.unlink()
+    longer = Trainer(make_config(tmp_path / "run", schedule={"epochs": 4, "decay_epochs": 1}))
+    longer.fit()
+    assert f"is not that of step {trainer.best_step}, and that is not kept" in capsys.readouterr().out
+    assert longer.best_step == 12 and load_generator_file(file).step == 12
 
 
 def test_other_surroundings_are_said(tmp_path, capsys):

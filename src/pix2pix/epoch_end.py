@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from pix2pix import keeping
 from pix2pix.data.dataset import open_fixed
 from pix2pix.runtime import distributed
-from pix2pix.runtime.signals import Stopped
 from pix2pix.tracking import METRICS, plot_losses, read_metrics
 from pix2pix.validation import Stop, write_sample_grid
 
@@ -31,7 +30,8 @@ def left_over(trainer: "Trainer") -> tuple[str, ...]:
 
 def make_up_for(trainer: "Trainer", stop: Stop) -> None:
     """Does what is left over. Raises as `end` does."""
-    if (value := _validated(trainer)) is not None and value < trainer.best:
+    value = _validated(trainer)
+    if value is not None and value < trainer.best and trainer.best_step < trainer.step:
         trainer.best, trainer.best_step = value, trainer.step  # the stop came between this and the checkpoint
     left = left_over(trainer)
     if distributed.any_rank(bool(left)):
@@ -39,23 +39,24 @@ def make_up_for(trainer: "Trainer", stop: Stop) -> None:
 
 
 def _do(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
-    stopped = False
     trainer.tracker.pause()
     keeping.require_finite(trainer, weights=True)
-    if distributed.rank() == 0:  # the others wait
-        try:
-            if validate:
-                _validate(trainer, stop)
-            if sample:
-                _sample(trainer, stop)
-        except Stopped:
-            stopped = True
-        plot_losses(trainer.folder / METRICS, trainer.folder / "loss.png")
-    if distributed.any_rank(stopped):
-        raise Stopped
+    with distributed.stopped_together():
+        if distributed.rank() == 0:  # the others wait
+            _look(trainer, stop, validate, sample)
     if _every(trainer, trainer.config.run.checkpoint_every_epochs):
         keeping.save(trainer)
     trainer.tracker.resume()
+
+
+def _look(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
+    try:
+        if validate:
+            _validate(trainer, stop)
+        if sample:
+            _sample(trainer, stop)
+    finally:
+        plot_losses(trainer.folder / METRICS, trainer.folder / "loss.png")
 
 
 def _due(trainer: "Trainer") -> tuple[bool, bool]:

@@ -33,15 +33,9 @@ def check_config(folder: Path, old: Config, new: Config, allowed: Collection[str
     """Says what has changed since a run began; raises ConfigError for what must not."""
     refused = []
     for key, before, now in config_difference(old, new):
-        if key in HARMLESS:
+        if key in HARMLESS or (key == "schedule.epochs" and before < now):
             continue
-        if key == "schedule.epochs" and before < now:
-            then, rate = learning_rate(old, before), learning_rate(new, before + 1)
-            say(
-                f"{key} was {before}, now {now}: after epoch {before} with a learning rate of {then:.4g}, "
-                f"epoch {before + 1} has {rate:.4g}"
-            )
-        elif _is_allowed(key, allowed):
+        if _is_allowed(key, allowed):
             say(f"{key} was {before!r}, now {now!r}, as --allow-changed has it")
         else:
             refused.append(f"  {key}: was {before!r}, now {now!r}")
@@ -50,6 +44,16 @@ def check_config(folder: Path, old: Config, new: Config, allowed: Collection[str
             f"{folder}: holds a run of another config; choose another --output, go on in spite of it with "
             "--allow-changed KEY, or --fresh to move it aside\n" + "\n".join(refused)
         )
+
+
+def tell_of_more_epochs(old: Config, new: Config, epoch: int) -> None:
+    """Says what rate a run goes on with before its `epoch`, from 1, where its schedule has become longer."""
+    before, now = old.schedule.epochs, new.schedule.epochs
+    if before == now:
+        return
+    then, rate = (learning_rate(config, min(epoch, config.schedule.epochs)) for config in (old, new))
+    was = f"would have had {then:.4g}" if epoch <= before else f"the last one had {then:.4g}"
+    say(f"schedule.epochs was {before}, now {now}: epoch {epoch} has a learning rate of {rate:.4g}, and {was}")
 
 
 def surroundings(config: Config, device: torch.device, pairs: dict[str, str], ranks: int = 1) -> dict[str, Any]:
@@ -61,8 +65,8 @@ def surroundings(config: Config, device: torch.device, pairs: dict[str, str], ra
 
 def check_surroundings(folder: Path, old: dict[str, Any], new: dict[str, Any], allowed: Collection[str]) -> None:
     """Says what has changed around a run since its checkpoint; raises DataError where it is the data."""
-    for split, pairs in new["data"].items():
-        before = old["data"].get(split, pairs)
+    for split in {**old["data"], **new["data"]}:
+        before, pairs = (around["data"].get(split, "none") for around in (old, new))
         if before == pairs:
             continue
         counts = " ".join(before.split()[:2]), " ".join(pairs.split()[:2])

@@ -1,22 +1,25 @@
 """What a run keeps, and goes on from: its state in a checkpoint, and the weights that it hands out."""
 
+import copy
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
 
-from pix2pix.checkpoint import load_newest, save_checkpoint
-from pix2pix.errors import CheckpointError, NonFiniteError
-from pix2pix.identity import check_surroundings
-from pix2pix.run_folder import CHECKPOINTS
+from pix2pix.checkpoint import load_newest, load_step, save_checkpoint
+from pix2pix.config import load_config
+from pix2pix.errors import CheckpointError, DataError, NonFiniteError
+from pix2pix.identity import check_surroundings, tell_of_more_epochs
+from pix2pix.run_folder import CHECKPOINTS, CONFIG
 from pix2pix.runtime import distributed, files
+from pix2pix.runtime.console import say
 from pix2pix.runtime.finite import all_finite
 from pix2pix.weights import save_weights, saved_step
 
 if TYPE_CHECKING:
     from pix2pix.trainer import Trainer
 
-_HANDED_OUT = ("gen.pt", "dis.pt")
+_HANDED_OUT, BEST = ("gen.pt", "dis.pt"), "best.pt"
 _NAMED = 8  # files in a message
 _A_TENSOR = 400  # bytes that a file spends on a tensor beside its numbers, at most
 
@@ -60,25 +63,70 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
     state = load_newest(trainer.folder / CHECKPOINTS, trainer.device)
     if state is None:
         return None
-    check_surroundings(trainer.folder, state["surroundings"], trainer.surroundings, allow_changed)
+    before = state["surroundings"]
+    check_surroundings(trainer.folder, before, trainer.surroundings, allow_changed)
     try:
         for name, part in parts(trainer).items():
             if isinstance(part, Optimizer):  # what the config and the device say, not what they said then
                 for group in state[name]["param_groups"]:
                     group |= {key: part.defaults[key] for key in ("betas", "fused")}
-            part.load_state_dict(state[name])
+            # An average that is allowed to begin now begins with the generator.
+            part.load_state_dict(state["generator" if name == "ema" and name not in state else name])
     except (KeyError, ValueError, RuntimeError):
         raise CheckpointError(
             f"{trainer.folder / CHECKPOINTS}: step {state['step']} is of networks of another shape; choose another "
             "--output, or begin anew with --fresh"
         ) from None
-    trainer.step, trainer.samples_seen = state["step"], state["samples_seen"]
-    trainer.saved_step = trainer.step
-    trainer.best, trainer.best_step = state["best"], state["best_step"]
-    for name in _HANDED_OUT:  # a crash may have come between the checkpoint and these
-        if distributed.rank() == 0 and saved_step(trainer.folder / name) != trainer.step:
-            _save_weights(trainer, name)
+    trainer.step = trainer.saved_step = state["step"]
+    trainer.samples_seen = _place(
+        state["samples_seen"], int(before["data"]["train"].split()[0]), len(trainer.train_data)
+    )
+    same = before["data"].get("val") == trainer.surroundings["data"].get("val")
+    # The best on other pictures says nothing: whatever is validated next is better than none.
+    trainer.best, trainer.best_step = (state["best"], state["best_step"]) if same else (float("inf"), trainer.step)
+    if distributed.rank() == 0:
+        tell_of_more_epochs(load_config(trainer.folder / CONFIG), trainer.config, trainer.epoch + 1)
+        _mend_weights(trainer)
     return state["window"]
+
+
+def _place(seen: int, before: int, now: int) -> int:
+    """Pairs seen, so that as many epochs are done where their number was allowed to change."""
+    epochs, more = divmod(seen, before)
+    return epochs * now + min(more, now - 1)
+
+
+def _mend_weights(trainer: "Trainer") -> None:
+    """Writes what a crash has kept from being written after the checkpoint, or what was taken away since."""
+    for name in _HANDED_OUT:
+        if saved_step(trainer.folder / name) != trainer.step:
+            _save_weights(trainer, name)
+    step = trainer.best_step
+    if not step or saved_step(trainer.folder / BEST) == step:
+        return
+    state = load_step(trainer.folder / CHECKPOINTS, step, trainer.device)
+    if state is None:
+        say(f"{trainer.folder / BEST}: is not that of step {step}, and that is not kept; the best is sought from here")
+        trainer.best, trainer.best_step = float("inf"), trainer.step
+        save_best(trainer)
+        return
+    best = copy.deepcopy(trainer.best_generator)
+    best.load_state_dict(state["ema" if trainer.ema is not None and "ema" in state else "generator"])
+    epoch = state["samples_seen"] // len(trainer.train_data)
+    save_weights(trainer.folder / BEST, "generator", best, trainer.config, trainer.forms, step, epoch)
+
+
+def require_agreement(trainer: "Trainer") -> None:
+    """Raises DataError or CheckpointError where the ranks do not see the same data, or go on from other places."""
+    data = trainer.surroundings["data"]
+    seen = ", ".join(f"{split} {' '.join(pairs.split()[:2])}" for split, pairs in data.items())
+    if not distributed.agreed(data):
+        raise DataError(f"{trainer.folder}: the ranks see other data (this one {seen}); give all of them the same")
+    if not distributed.agreed((trainer.step, trainer.samples_seen)):
+        raise CheckpointError(
+            f"{trainer.folder}: the ranks do not see the same checkpoints (this one is at step {trainer.step}); put "
+            "the run where all of them see it with --output"
+        )
 
 
 def require_finite(trainer: "Trainer", weights: bool = False) -> None:
@@ -108,6 +156,8 @@ def _blame(trainer: "Trainer", step: int) -> str:
         return ""
     indices, data = trainer.batches[step].tolist(), trainer.train_data
     broken = [i for i in indices if not all(data[i][key].isfinite().all() for key in data.forms.parts)]
+    if distributed.any_rank(bool(broken)) and not broken:
+        return ", in what another rank read"
     files = [file for i in broken or indices for file in data.files(i)]
     more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
     return f", {'in' if broken else 'with'} {', '.join(files[:_NAMED])}{more}"
@@ -115,7 +165,7 @@ def _blame(trainer: "Trainer", step: int) -> str:
 
 def save_best(trainer: "Trainer") -> None:
     """Writes the generator with the lowest validation L1 so far."""
-    _save_weights(trainer, "best.pt")
+    _save_weights(trainer, BEST)
 
 
 def require_room(trainer: "Trainer") -> None:

@@ -48,6 +48,19 @@ def synchronise_norms(config: Config, *networks: nn.Module) -> list[nn.Module]:
     return [nn.SyncBatchNorm.convert_sync_batchnorm(network) for network in networks]
 
 
+def require_equal_shares(config: Config, pairs: int, *networks: nn.Module) -> None:
+    """Raises ConfigError where norms are synchronised and an epoch's last batch cannot be: each rank and each part of a
+    batch must have as many pairs as the others, since their statistics are taken together."""
+    shares = config.optimizer.accumulation_steps * distributed.count()
+    synchronised = any(isinstance(module, nn.SyncBatchNorm) for network in networks for module in network.modules())
+    if synchronised and pairs % config.data.batch_size % shares:
+        raise ConfigError(
+            f"norm 'batch' over several ranks needs equal shares, and the last batch of {pairs} pairs cannot be shared "
+            f"by {shares}; set data.batch_size to a divisor of {pairs}, or the norms of model.generator and "
+            "model.discriminator to instance_affine"
+        )
+
+
 def build_discriminator(config: Config, in_channels: int = 3, out_channels: int = 3) -> nn.Module:
     """The config's discriminator, initialised from torch's global generator; it judges (condition, image).
 

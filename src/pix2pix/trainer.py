@@ -21,13 +21,13 @@ from pix2pix.data.pairs import available_splits
 from pix2pix.data.survey import find_forms
 from pix2pix.identity import surroundings
 from pix2pix.models import follow, inference
-from pix2pix.networks import build_discriminator, build_generator, synchronise_norms
+from pix2pix.networks import build_discriminator, build_generator, require_equal_shares, synchronise_norms
 from pix2pix.plan import describe, estimate, steps_left
 from pix2pix.run_folder import keep_config, open_run, run_path
 from pix2pix.runtime import distributed
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
-from pix2pix.runtime.distributed import any_rank, first_rank_first, share
+from pix2pix.runtime.distributed import any_rank, first_rank_first, share, stopped_together
 from pix2pix.runtime.finite import FiniteGuard
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
 from pix2pix.runtime.signals import Stopped, unless_stopped
@@ -220,9 +220,11 @@ class Trainer:
         """Finds the data, prints the plan, enters the run folder and its run; False where that is finished."""
         data = self.config.data
         room = Room()  # the splits share it
-        self.train_data = open_split(data, "train", data.load, room, self.forms)
         split = validation_split(available_splits(data))
-        self.val_data = open_fixed(data, split, room, self.forms) if split else None
+        with stopped_together():
+            self.train_data = open_split(data, "train", data.load, room, self.forms)
+            self.val_data = open_fixed(data, split, room, self.forms) if split else None
+        require_equal_shares(self.config, len(self.train_data), self.generator, self.discriminator)
         validation = (split, self.val_data) if split else None
         say(describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device))
         pairs = {"train": fingerprint(self.train_data.pairs)}
@@ -234,6 +236,7 @@ class Trainer:
             if distributed.rank() == 0:
                 leaving.enter_context(open_run(self.config, resume, fresh, allow_changed))
             window = keeping.restore(self, allow_changed)
+        keeping.require_agreement(self)
         if self.epoch >= self.config.schedule.epochs and not any_rank(bool(epoch_end.left_over(self))):
             say(
                 f"this run is finished: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}; "
@@ -245,8 +248,8 @@ class Trainer:
             keeping.require_room(self)
         if self.step:
             say(f"continuing from step {self.step} (epoch {self.epoch + 1})")
-        for dataset in (self.train_data, self.val_data):
-            if dataset is not None:
+        with stopped_together():
+            for dataset in filter(None, (self.train_data, self.val_data)):
                 dataset.prepare(progress=True, stop=stop, known=self.step > 0)
         loader = open_loader(data, self.train_data, self.config.run.seed, self.device.type == "cuda")
         self.loader = leaving.enter_context(loader)

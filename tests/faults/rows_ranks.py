@@ -21,7 +21,9 @@ PLACES = {"mid-epoch": PAIRS + PAIRS // 2, "epoch end": 2 * PAIRS, "last step": 
 
 
 def stop_at(step: int) -> None:
-    """From now on this process is sent SIGTERM in the update before that one."""
+    """From now on this process, of several ranks the last, is sent SIGTERM after that update."""
+    if os.environ.get("RANK", "0") != str(int(os.environ.get("WORLD_SIZE", "1")) - 1):
+        return
     update = trainer.Trainer.train_step
 
     def stopping(self, *arguments):

@@ -3,6 +3,7 @@
 Where there is one process only, every function does what that one would do by itself.
 """
 
+import hashlib
 import inspect
 import os
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pix2pix.errors import LostRankError
+from pix2pix.runtime.signals import Stopped
 
 T = TypeVar("T")
 _PATIENCE = timedelta(hours=1)  # a rank waits so long while the first one validates and saves
@@ -62,6 +64,28 @@ def any_rank(flag: bool) -> bool:
     flags = torch.tensor(int(flag))
     dist.all_reduce(flags, dist.ReduceOp.MAX)
     return bool(flags)
+
+
+def agreed(value: object) -> bool:
+    """Whether all ranks have the same, by its `repr`; all of them wait for each other."""
+    if count() == 1:
+        return True
+    digest = int.from_bytes(hashlib.blake2b(repr(value).encode(), digest_size=7).digest(), "big")
+    ends = torch.tensor([digest, -digest])
+    dist.all_reduce(ends, dist.ReduceOp.MAX)
+    return bool(ends[0] == -ends[1])
+
+
+@contextmanager
+def stopped_together() -> Iterator[None]:
+    """Where one rank is Stopped in the block, all of them are after it."""
+    stopped = False
+    try:
+        yield
+    except Stopped:
+        stopped = True
+    if any_rank(stopped):
+        raise Stopped
 
 
 @contextmanager
