@@ -43,20 +43,14 @@ def _do(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
     keeping.require_finite(trainer, weights=True)
     with distributed.stopped_together():
         if distributed.rank() == 0:  # the others wait
-            _look(trainer, stop, validate, sample)
+            if validate:
+                _validate(trainer, stop)
+            if sample:
+                _sample(trainer, stop)
+            plot_losses(trainer.folder / METRICS, trainer.folder / "loss.png")
     if _every(trainer, trainer.config.run.checkpoint_every_epochs):
         keeping.save(trainer)
     trainer.tracker.resume()
-
-
-def _look(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
-    try:
-        if validate:
-            _validate(trainer, stop)
-        if sample:
-            _sample(trainer, stop)
-    finally:
-        plot_losses(trainer.folder / METRICS, trainer.folder / "loss.png")
 
 
 def _due(trainer: "Trainer") -> tuple[bool, bool]:

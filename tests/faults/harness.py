@@ -4,7 +4,9 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -198,6 +200,24 @@ def uninterrupted(folder: Path) -> tuple[Path, float]:
         assert code == 0, said
         _whole[output] = time.monotonic() - start
     return output, _whole[output]
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Callable[[int], None] | None]:
+    """A file system of so many bytes at `folder`, and what makes it larger; None where none may be mounted."""
+    folder.mkdir(exist_ok=True)
+
+    def mount(*options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+        return shutil.which("mount") is not None and not subprocess.run(command, capture_output=True).returncode
+
+    if not mount(f"size={size}"):
+        yield None
+        return
+    try:
+        yield lambda larger: mount("remount", f"size={larger}")
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def trials(count: int, seed: int) -> Iterator[tuple[int, random.Random]]:

@@ -25,6 +25,7 @@ from harness import (
     newest,
     readable,
     records,
+    small_disk,
     training,
     trials,
     uninterrupted,
@@ -161,34 +162,44 @@ def f4_stopped_twice(count: int, folder: Path) -> Outcome:
 
 
 def f5_full(count: int, folder: Path) -> Outcome:
-    """A limit of file size that comes in mid-run: the checkpoint before loads, and the error names path and bytes."""
+    """A limit of file size that comes in mid-run, or, each fifth time, a file system that runs full: the checkpoint
+    before loads, the error names path and bytes, and with room again the run goes on to the same end."""
     found = Outcome()
     whole, _ = uninterrupted(folder)
     size = (list_checkpoints(whole / "checkpoints")[0] / "state.pt").stat().st_size
     for number, chance in trials(count, 5):
-        output = folder / "run"
-        shutil.rmtree(output, ignore_errors=True)
-        at, limit = chance.randrange(PAIRS, STEPS - 10), chance.randrange(1, size)
-
-        def starve(at=at, limit=limit) -> None:
-            step = trainer.Trainer.train_step
-
-            def starving(self, *arguments):
-                if self.step == at:
-                    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-                return step(self, *arguments)
-
-            trainer.Trainer.train_step = starving
-
-        code, said = finish(training(output), starve)
-        errors = [line for line in said.splitlines() if line.startswith("error: ")]
-        state = newest(output)
-        clear = len(errors) == 1 and str(output) in errors[0] and "bytes are free" in errors[0]
-        loads = state["step"] >= at // PAIRS * PAIRS and load_generator_file(output / "gen.pt").step >= PAIRS
-        code_2, rest = finish(training(output))
-        wrong = as_uninterrupted(output, whole) if code_2 == 0 else rest[-300:]
-        found.note(code == 4 and clear and loads and not wrong, f"trial {number}: {code} {errors} {wrong}")
+        with small_disk(folder / "disk", chance.randrange(int(2.2 * size), int(3.6 * size))) as enlarge:
+            full = enlarge is not None and number % 5 == 1
+            output = folder / "disk" / "run" if full else folder / "run"
+            shutil.rmtree(output, ignore_errors=True)
+            at, limit = chance.randrange(PAIRS, STEPS - 10), chance.randrange(1, size)
+            code, said = finish(
+                training(output), (lambda: None) if full else lambda at=at, limit=limit: _starve(at, limit)
+            )
+            errors = [line for line in said.splitlines() if line.startswith("error: ")]
+            state = newest(output)
+            clear = len(errors) == 1 and str(output) in errors[0] and "bytes are free" in errors[0]
+            before = PAIRS if full else at // PAIRS * PAIRS
+            loads = state["step"] >= before and load_generator_file(output / "gen.pt").step >= PAIRS
+            found.count("on a full file system", full)
+            if full:
+                enlarge(100 * size)
+            code_2, rest = finish(training(output))
+            wrong = as_uninterrupted(output, whole) if code_2 == 0 else rest[-300:]
+        found.note(code == 4 and clear and loads and not wrong, f"trial {number}: {code} {errors} {wrong} {full}")
     return found
+
+
+def _starve(at: int, limit: int) -> None:
+    """From the update after `at` others on, no file of this process can grow beyond the limit."""
+    step = trainer.Trainer.train_step
+
+    def starving(self, *arguments):
+        if self.step == at:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        return step(self, *arguments)
+
+    trainer.Trainer.train_step = starving
 
 
 def f7_damaged(count: int, folder: Path) -> Outcome:
