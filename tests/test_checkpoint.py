@@ -54,10 +54,33 @@ def test_the_newest_and_the_named_ones_are_kept(tmp_path):
     assert [path.name[-1] for path in list_checkpoints(tmp_path)] == ["6", "5", "2"]
 
 
+OTHERS = ("step_good", "step_00000009-backup", "step_0000009", "step_00000009.damaged", "mystep_00000009", "step_")
+
+
+def test_a_checkpoint_is_what_has_its_name_and_the_newest_that_of_the_highest_number(tmp_path):
+    steps = (99_999_999, 100_000_000, 100_000_001, 7)
+    for step in steps:
+        save_checkpoint(tmp_path, STATE | {"step": step}, step, 9)
+    for name in OTHERS:
+        shutil.copytree(tmp_path / "step_00000007", tmp_path / name)
+    assert [int(path.name[5:]) for path in list_checkpoints(tmp_path)] == sorted(steps, reverse=True)
+    assert load_newest(tmp_path, CPU)["step"] == 100_000_001
+    save_checkpoint(tmp_path, STATE, 100_000_002, 1)
+    assert {path.name for path in tmp_path.iterdir()} == {*OTHERS, "step_100000002"}
+    shutil.rmtree(tmp_path / "step_100000002")
+    assert load_newest(tmp_path, CPU) is None and list_checkpoints(tmp_path / "none") == []
+
+
 def flip(path: Path, place: int) -> None:
     content = bytearray(path.read_bytes())
     content[place % len(content)] ^= 1
     path.write_bytes(content)
+
+
+def replaced(path: Path) -> Path:
+    """A path at which nothing is any more."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return path
 
 
 @pytest.mark.parametrize(
@@ -73,6 +96,12 @@ def flip(path: Path, place: int) -> None:
             lambda path: (path / "manifest.json").write_text('{"version": 1, "step": 2, "files": {}}'),
             "manifest.json is damaged",
         ),
+        (
+            lambda path: shutil.copytree(path.parent / "step_00000001", replaced(path)),
+            "is of another step than its name",
+        ),
+        (lambda path: replaced(path).write_text("a file"), "a file is missing or manifest.json is damaged"),
+        (lambda path: replaced(path / "state.pt").mkdir(), "state.pt is damaged"),
     ],
 )
 def test_a_damaged_one_is_named_and_the_one_before_is_used(tmp_path, capsys, spoil, said):
@@ -80,7 +109,8 @@ def test_a_damaged_one_is_named_and_the_one_before_is_used(tmp_path, capsys, spo
         newest = save_checkpoint(tmp_path, STATE | {"step": step}, step, 2)
     spoil(newest)
     assert load_newest(tmp_path, CPU)["step"] == 1
-    assert f"{newest}: {said}; passed over" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"{newest}: {said}" in out and out.endswith("; passed over\n")
     assert not newest.exists() and Path(f"{newest}.damaged").exists()
     assert save_checkpoint(tmp_path, STATE, 2, 2) == newest and load_newest(tmp_path, CPU)["step"] == 1
 
@@ -95,6 +125,38 @@ def test_a_newer_version_and_what_was_made_up_are_refused_by_name(tmp_path):
     shutil.rmtree(path)
     save_checkpoint(tmp_path, {"step": Path("x")}, 2, 2)
     with pytest.raises(CheckpointError, match=r"state.pt: is no checkpoint of pix2pix"):
+        load_newest(tmp_path, CPU)
+
+
+@pytest.mark.parametrize("name", ["state.pt", "manifest.json"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EMFILE, errno.ESTALE])
+def test_what_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monkeypatch, number, name):
+    for step in (1, 2):
+        newest = save_checkpoint(tmp_path, STATE | {"step": step}, step, 2)
+
+    def away(path, *arguments, **options):
+        if Path(path) == newest / name:
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, *arguments, **options)
+
+    opened = open
+    with monkeypatch.context() as patch:
+        patch.setattr("io.open", away)  # pathlib's
+        patch.setattr("builtins.open", away)
+        words = rf"^{newest / name}: cannot be read \({os.strerror(number)}\); mend that, or try again$"
+        with pytest.raises(CheckpointError, match=words):
+            load_newest(tmp_path, CPU)
+    assert newest.exists() and load_newest(tmp_path, CPU)["step"] == 2
+    assert [path.name[-1] for path in list_checkpoints(tmp_path)] == ["2", "1"]
+
+
+def test_a_folder_of_checkpoints_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path, monkeypatch):
+    def away(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "listdir", away)
+    monkeypatch.setattr(os, "scandir", away)
+    with pytest.raises(CheckpointError, match=rf"^{tmp_path}: cannot be read \(Input/output error\); mend"):
         load_newest(tmp_path, CPU)
 
 

@@ -106,9 +106,11 @@ def test_only_what_is_ours_is_cleared(tmp_path):
 def test_a_claim_is_whose_process_lives(tmp_path, monkeypatch):
     folder, host, me = tmp_path / "tiny", claims._host(), psutil.Process()
     parent = psutil.Process(os.getppid())
+    began = claims._began(parent.pid)
     dead = [
-        f"{parent.pid}-{parent.create_time() - 100:.2f}-{host}",  # its number is another's now
-        f"{me.pid}-{me.create_time() - 1:.2f}-{host}",  # and here it is ours
+        f"{parent.pid}-9{began}-{host}",  # its number is another's now
+        f"{parent.pid}-{began[:-1]}x-{host}",  # the machine was started anew since
+        f"{me.pid}-9{claims._began(me.pid)}-{host}",  # and here it is ours
         f"999999999-1.00-{host}",
         "of no form",
     ]
@@ -116,9 +118,10 @@ def test_a_claim_is_whose_process_lives(tmp_path, monkeypatch):
         (tmp_path / f".tiny.claim-{claimant}").touch()
     with making(folder):
         (claim,) = tmp_path.iterdir()
-        assert claim.name == f".tiny.claim-{me.pid}-{me.create_time():.2f}-{host}"
+        assert claim.name == f".tiny.claim-{me.pid}-{claims._began(me.pid)}-{host}"
     assert list(tmp_path.iterdir()) == []
-    for claimant in (f"{parent.pid}-{parent.create_time():.2f}-{host}", "1-1.00-some-other-machine"):
+    in_doubt = f"{parent.pid}-1.00-{host}"  # an older pix2pix has written it
+    for claimant in (f"{parent.pid}-{began}-{host}", in_doubt, "1-1.00-some-other-machine"):
         living = tmp_path / f".tiny.claim-{claimant}"
         living.touch()
         with pytest.raises(CheckpointError, match=str(living)), making(folder):
@@ -132,7 +135,7 @@ def test_a_claim_is_whose_process_lives(tmp_path, monkeypatch):
 def test_a_claim_of_a_process_that_is_dead_but_not_yet_buried(tmp_path):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         dying = psutil.Process(process.pid)
-        claim = tmp_path / f".tiny.claim-{process.pid}-{dying.create_time():.2f}-{claims._host()}"
+        claim = tmp_path / f".tiny.claim-{process.pid}-{claims._began(process.pid)}-{claims._host()}"
         claim.touch()
         with pytest.raises(CheckpointError, match=str(process.pid)), making(tmp_path / "tiny"):
             pass
@@ -141,6 +144,39 @@ def test_a_claim_of_a_process_that_is_dead_but_not_yet_buried(tmp_path):
             pass
         with making(tmp_path / "tiny"):
             assert not claim.exists()
+
+
+@pytest.mark.skipif(not claims._BOOT.exists(), reason="only Linux tells ticks since its start")
+def test_a_clock_that_is_set_takes_no_living_ones_claim_away(server, child, monkeypatch):
+    """psutil tells the time of day at which a process began, and that moves along with the clock."""
+    (claim,) = Path().glob(".tiny.claim-*")
+    create_time = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: create_time(self) + 3600)
+    with pytest.raises(CheckpointError, match=rf"process {child.pid} on "):
+        download("tiny", ".")
+    assert claim.exists()
+
+
+@pytest.mark.skipif(not claims._BOOT.exists(), reason="only Linux tells ticks since its start")
+def test_a_process_is_told_by_its_ticks_whatever_its_name(tmp_path):
+    name = "import ctypes\nctypes.CDLL(None).prctl(15, b') 7 (R', 0, 0, 0)\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert Path(f"/proc/{process.pid}/comm").read_text() == ") 7 (R\n"
+        ticks, boot = claims._began(process.pid).split("@")
+        started = psutil.boot_time() + int(ticks) / os.sysconf("SC_CLK_TCK")
+        assert started == pytest.approx(psutil.Process(process.pid).create_time(), abs=0.02)
+        assert claims._BOOT.read_text().replace("-", "").startswith(boot) and len(boot) == 12
+        process.communicate(b"\n")
+
+
+def test_where_only_the_clock_tells_a_claim_is_whose_process_began_about_then(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "_BOOT", tmp_path / "none")
+    parent, host = psutil.Process(os.getppid()), claims._host()
+    assert claims._began(parent.pid) == f"{parent.create_time():.2f}"
+    for seconds, lives in ((0, True), (-5, True), (100, False)):
+        assert claims._lives(f"{parent.pid}-{parent.create_time() + seconds:.2f}-{host}") == lives
+    assert claims._lives(f"{parent.pid}-7@0123456789ab-{host}")  # in doubt
 
 
 def test_never_two_at_once(tmp_path, monkeypatch):

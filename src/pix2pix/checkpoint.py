@@ -5,9 +5,11 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from pix2pix.runtime.tensors import require_plain
 VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
 _WORTH_A_THREAD = 1 << 16  # bytes
+_BROKEN = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class _HashedFile(io.FileIO):
@@ -119,26 +122,52 @@ def _remove(path: Path) -> None:
     shutil.rmtree(going)
 
 
+def _step(path: Path) -> int | None:
+    """The step that a checkpoint's name tells; None for any other name, such as that of a person's own copy."""
+    match = re.fullmatch(r"step_([0-9]{8,})", path.name)
+    return int(match[1]) if match else None
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints' folders, newest first, whole or not."""
-    return sorted((path for path in folder.glob("step_*") if "." not in path.name), reverse=True)
+    """The checkpoints' folders, newest first, whole or not. Raises CheckpointError where nobody can tell."""
+    with _reading(folder):
+        try:
+            paths = [path for path in folder.iterdir() if _step(path) is not None]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    return sorted(paths, key=_step, reverse=True)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tells what keeps a file from being read though it may be whole: no right to, a disk or a share that is away."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(f"{error.filename or path}: cannot be read ({reason}); mend that, or try again") from None
 
 
 def _damage(path: Path) -> str | None:
-    """Why a checkpoint cannot be used, or None. Raises CheckpointError where only a newer pix2pix can tell."""
+    """Why a checkpoint cannot be used, or None.
+
+    Raises CheckpointError where only a newer pix2pix can tell, and OSError where nobody can before that is mended.
+    """
     try:
         manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
         if manifest["version"] > VERSION:
             raise CheckpointError(
                 f"{path}: was written by a newer pix2pix; upgrade, choose another --output, or begin anew with --fresh"
             )
+        if manifest["step"] != _step(path):
+            return "is of another step than its name says"
         if _STATE not in manifest["files"]:
             return f"{_MANIFEST} is damaged"
         for name, written in manifest["files"].items():
             file = path / name
             if file.stat().st_size != written["bytes"] or _sha256(file) != written["sha256"]:
                 return f"{name} is damaged"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except _BROKEN:
         return f"a file is missing or {_MANIFEST} is damaged"
     return None
 
@@ -147,11 +176,14 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
     """The state of the newest whole checkpoint, or None where there is none at all.
 
     Damaged ones that are newer are named and renamed to `<name>.damaged`, so that the run can write there again.
-    Raises CheckpointError where there are checkpoints and none is whole, or the newest is a newer pix2pix's.
+    Raises CheckpointError where there are checkpoints and none is whole, or the newest is a newer pix2pix's or cannot
+    be read now: it may be whole, and nothing is renamed.
     """
     damaged = []
     for path in list_checkpoints(folder):
-        if reason := _damage(path):
+        with _reading(path):
+            reason = _damage(path)
+        if reason:
             say(f"{path}: {reason}; passed over")
             damaged.append(path)
             continue
@@ -174,8 +206,9 @@ def load_step(folder: Path, step: int, device: torch.device) -> dict[str, Any] |
 
 def _load(path: Path, device: torch.device) -> dict[str, Any]:
     try:
-        require_plain(path)
-        return torch.load(path, map_location=device, weights_only=True)
+        with _reading(path):
+            require_plain(path)
+            return torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError, TypeError):
         # It is as its manifest says: it was made so.
         raise CheckpointError(

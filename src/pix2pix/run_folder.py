@@ -10,7 +10,7 @@ from pix2pix.errors import CheckpointError
 from pix2pix.identity import check_allowed, check_config
 from pix2pix.runtime.claims import claimed
 from pix2pix.runtime.console import say
-from pix2pix.runtime.files import prepare_folder, remove_leftovers, replace_atomically, writing
+from pix2pix.runtime.files import leftovers, prepare_folder, remove_leftovers, replace_atomically, writing
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
@@ -30,13 +30,14 @@ def open_run(
 
     `fresh` moves an earlier run, and nothing that is none, to `<output>.old-N` first. Raises ConfigError where the
     folder holds a run of another config, naming the differences, unless `allow_changed` names them; CheckpointError
-    where it cannot be written, holds something else, another process trains there, or `resume` asks for a run that is
-    not there.
+    where it cannot be written or moved, holds something else or a run without its config, another process trains there,
+    or `resume` asks for a run that is not there.
     """
     check_allowed(config, allow_changed)
     folder = run_path(config)
     with writing(folder):
-        if fresh and (folder / CONFIG).exists():
+        if fresh and _holds_run(folder):
+            _require_elsewhere(folder)
             with _sole_trainer(folder) as lock:
                 aside = _move_aside(folder)
                 (aside / lock.name).unlink()  # it went along
@@ -46,14 +47,29 @@ def open_run(
             )
     prepare_folder(folder)
     with writing(folder):
-        strange = not (folder / CONFIG).exists() and any(not path.name.startswith(_LOCK) for path in folder.iterdir())
-    if strange:
-        raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
+        _require_run_or_nothing(folder)
     with ExitStack() as lock:
         with writing(folder):
             lock.enter_context(_sole_trainer(folder))
         _check(config, folder, allow_changed)
         yield folder
+
+
+def _holds_run(folder: Path) -> bool:
+    return (folder / CONFIG).exists() or bool(list_checkpoints(folder / CHECKPOINTS))
+
+
+def _require_run_or_nothing(folder: Path) -> None:
+    """Raises where there is something else than a run in a folder, or a run that does not tell its config."""
+    if (folder / CONFIG).exists():
+        return
+    if _holds_run(folder):
+        raise CheckpointError(
+            f"{folder}: holds checkpoints, but {CONFIG} is gone; put it back, or --fresh to move the run aside"
+        )
+    ours = {*leftovers(folder), *folder.glob(f"{_LOCK}*")}
+    if {*folder.iterdir()} - ours:
+        raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
 
 
 def _sole_trainer(folder: Path) -> AbstractContextManager[Path]:
@@ -80,7 +96,16 @@ def keep_config(config: Config, folder: Path) -> None:
         replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def _require_elsewhere(folder: Path) -> None:
+    """Raises where we stand in a folder that is to be moved: we would go along."""
+    if Path.cwd().resolve().is_relative_to(folder.resolve()):
+        raise CheckpointError(
+            f"{folder}: the current directory is in it, and --fresh would move it away; start from another directory"
+        )
+
+
 def _move_aside(folder: Path) -> Path:
+    """Moves what is in a folder aside and makes the folder anew, so that a link to it still leads there."""
     folder, number = folder.resolve(), 1
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
@@ -90,5 +115,6 @@ def _move_aside(folder: Path) -> Path:
         raise CheckpointError(
             f"{folder}: cannot be moved to {aside} ({error.strerror}); choose another --output"
         ) from None
-    say(f"moved the earlier run to {aside}")
+    say(f"moved the earlier run {folder} to {aside}")
+    folder.mkdir()
     return aside

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -70,6 +71,8 @@ class Tracker:
 
     def _cut_back(self, step: int) -> None:
         """Drops the records that were written after the checkpoint from which the run goes on."""
+        if step > 0 and not self.path.exists():
+            say(f"{self.path} is gone: its records begin anew at step {step}")
         kept = [record for record in read_metrics(self.path) if record["step"] <= step]
         text = "".join(json.dumps(record) + "\n" for record in kept)
         replace_atomically(self.path, lambda path: path.write_text(text, encoding="utf-8"))
@@ -129,12 +132,20 @@ class Tracker:
         """Appends one record. Raises CheckpointError, and NonFiniteError for a number that JSON does not know."""
         if bad := [name for name, value in record.items() if not math.isfinite(value)]:
             raise NonFiniteError(
-                f"{self.path}: {', '.join(bad)} is no number; lower optimizer.lr, and begin anew with --fresh"
+                f"{self.path}: {', '.join(bad)} at step {record['step']} is no number; the checkpoint before is whole: "
+                "go on from it with a lower rate (--set optimizer.lr=... --allow-changed optimizer.lr)"
             )
         if not self._writes:
             return
         with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
+
+    def flush(self) -> None:
+        """Brings the records to the disk, so that no checkpoint outlives those before it. Raises CheckpointError."""
+        if not self._writes:
+            return
+        with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
+            os.fsync(file.fileno())
 
     def say(self, line: str) -> None:
         """Prints a line without breaking the bar."""

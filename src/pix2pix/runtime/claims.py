@@ -20,7 +20,8 @@ import psutil
 from pix2pix.errors import CheckpointError
 
 _TRIES = 5  # two that start at the same moment see each other's claim: both step back, and one comes first
-_SAME_START = 10.0  # seconds; the clock may have been set since
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_SAME_START = 10.0  # seconds, where only the clock tells; it may have been set since
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def claimed(place: Path, prefix: Path, doing: str) -> Iterator[Path]:
 
 def _lay_claim(place: Path, start: Path, doing: str) -> Path:
     folder, prefix = start.parent, start.name
-    claim = folder / f"{prefix}{os.getpid()}-{_started(os.getpid()):.2f}-{_host()}"
+    claim = folder / f"{prefix}{os.getpid()}-{_own(os.getpid())}-{_host()}"
     for attempt in range(_TRIES):
         if attempt:
             time.sleep(random.uniform(0.01, 0.1))
@@ -64,24 +65,48 @@ def _lay_claim(place: Path, start: Path, doing: str) -> Path:
 
 
 def _lives(claimant: str) -> bool:
-    """Whether the process that a claim names runs; those of other machines count as running."""
+    """Whether the process that a claim names runs; those of other machines count as running, and those in doubt."""
     try:
-        pid, started, host = claimant.split("-", 2)
+        pid, began, host = claimant.split("-", 2)
         if host != _host():
             return True
-        process = psutil.Process(int(pid))
-        same = abs(process.create_time() - float(started)) < _SAME_START and process.pid != os.getpid()
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return int(pid) != os.getpid() and _same(began, _began(int(pid)))
     except (psutil.NoSuchProcess, ValueError):  # ValueError: no claim of ours
         return False
     except psutil.AccessDenied:
         return True
 
 
+def _began(pid: int) -> str:
+    """What tells a process from others that have had its number. Raises psutil.NoSuchProcess where none runs.
+
+    On Linux `ticks@boot`, since which start of the machine; elsewhere the time of day in seconds.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        boot = _BOOT.read_text().replace("-", "")[:12]
+    except OSError:
+        process = psutil.Process(pid)
+        state, began = process.status(), f"{process.create_time():.2f}"
+    else:
+        fields = stat.rpartition(")")[2].split()  # the name before, in brackets, may hold anything
+        state, began = fields[0], f"{fields[19]}@{boot}"
+    if state in ("Z", "X", psutil.STATUS_ZOMBIE):
+        raise psutil.NoSuchProcess(pid)
+    return began
+
+
 @cache
-def _started(pid: int) -> float:
+def _own(pid: int) -> str:
     """When our process began, the same in all of its threads though the clock be set meanwhile."""
-    return psutil.Process(pid).create_time()
+    return _began(pid)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two say the same beginning; yes if one is ticks and one is a time, which an older pix2pix wrote."""
+    if "@" in one and "@" in other:
+        return one == other
+    return "@" in one + other or abs(float(one) - float(other)) < _SAME_START
 
 
 def _host() -> str:

@@ -99,11 +99,15 @@ def save_atomically(path: Path, value: object) -> None:
     replace_atomically(path, lambda temporary: save_tensors(temporary, value))
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """What a killed process was writing in a run folder, by its names: all of them end with a process's number."""
+    names = (".*.tmp-[0-9]*", ".probe-[0-9]*", "samples/.*.tmp-[0-9]*", "checkpoints/step_*.tmp-[0-9]*")
+    return [path for name in names for path in folder.glob(name)]
+
+
 def remove_leftovers(folder: Path) -> None:
     """Deletes what a killed process was writing in a run folder."""
-    for path in (
-        path for name in (".*.tmp-*", "samples/.*.tmp-*", "checkpoints/step_*.tmp-*") for path in folder.glob(name)
-    ):
+    for path in leftovers(folder):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -120,4 +124,4 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"pix2pix")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may have taken it for a leftover
