@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from runs import make_config
 
+from pix2pix import Trainer, keeping
 from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.runtime import distributed
 from pix2pix.tracking import Tracker, read_metrics
@@ -70,3 +72,13 @@ def test_records_that_are_gone_are_missed(tmp_path, capsys):
     tracker(tmp_path, step=3).write({"step": 4})
     assert capsys.readouterr().out == f"{tmp_path / 'metrics.jsonl'} is gone: its records begin anew at step 3\n"
     assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [{"step": 4}]
+
+
+def test_a_checkpoint_comes_after_its_records(tmp_path, monkeypatch):
+    done = []
+    for owner, name in ((Tracker, "flush"), (keeping, "save_checkpoint")):
+        call = getattr(owner, name)
+        noted = lambda *args, call=call, name=name, **options: (done.append(name), call(*args, **options))  # noqa: E731
+        monkeypatch.setattr(owner, name, noted)
+    Trainer(make_config(tmp_path / "run")).fit()
+    assert done == ["flush", "save_checkpoint"] * 3

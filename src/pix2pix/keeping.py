@@ -42,6 +42,7 @@ def save(trainer: "Trainer") -> None:
     state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
     state |= {"window": trainer.tracker.window(), "surroundings": trainer.surroundings}
     state["best_step"] = trainer.best_step
+    trainer.tracker.flush()  # the records that the checkpoint counts on
     save_checkpoint(
         trainer.folder / CHECKPOINTS,
         state,
