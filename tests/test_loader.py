@@ -382,10 +382,10 @@ from pix2pix.data import loader as module
 from pix2pix.data.dataset import PairedDataset, open_split
 before = PairedDataset.__getitem__
 def slow(self, index):
-    for _ in range(20):  # of time in which it runs
+    for _ in range(30):  # of time in which it runs
         time.sleep(0.05)
     return before(self, index)
-PairedDataset.__getitem__, module.PATIENCE = slow, 3
+PairedDataset.__getitem__, module.PATIENCE = slow, 4
 with module.PairLoader(open_split(DataConfig(layout="synthetic"), "train", (32, 32)), (32, 32), workers=1) as loader:
     batches = loader.epoch(0)
     next(batches)
@@ -400,8 +400,9 @@ def test_a_time_in_which_the_whole_job_is_suspended_makes_no_worker_late():
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", SUSPENDED], start_new_session=True, **pipes) as run:
         assert run.stdout.readline() == "here\n"
+        time.sleep(0.4)  # so that it waits for its second batch
         os.killpg(run.pid, signal.SIGSTOP)
-        time.sleep(4)
+        time.sleep(5)
         os.killpg(run.pid, signal.SIGCONT)
         out, errors = run.communicate(timeout=60)
     assert (run.returncode, out, errors) == (0, "there\n", "")
