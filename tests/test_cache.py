@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -31,6 +32,7 @@ from pix2pix.data.dataset import PairedDataset, open_split
 from pix2pix.data.loader import PairLoader, worker_count
 from pix2pix.data.pairs import DrawnPair, FilesPair, SideBySidePair
 from pix2pix.errors import CheckpointError, DataError
+from pix2pix.runtime.signals import Stopped
 
 COUNT, SIZE = 9, (24, 19)
 MIXED = [[Side((2, 5 + i, 3), "uint8"), Side((1, 4, 3), "float32"), Side((i, 3), "uint16")] for i in range(COUNT)]
@@ -399,6 +401,22 @@ def test_two_processes_that_build_at_once(root, locks):
     assert sums == (total, total) and sorted(decoded) == ([0, COUNT] if locks else [COUNT, COUNT])
     assert sum("waiting for another process" in err for _, err in said) == locks
     assert len(files()) == 1 and same(pixels(opened(root).prepare()), pixels(opened(root, "off")))
+
+
+def test_a_stop_is_heard_while_another_process_builds(root, capsys):
+    data = opened(root)
+    busy = cache_file._temporary(data._cache.path)
+    busy.parent.mkdir(parents=True, exist_ok=True)
+    with open(busy, "wb") as file:
+        cache_file.fcntl.flock(file, cache_file.fcntl.LOCK_EX)
+        asked, later = [], threading.Timer(10, lambda: cache_file.fcntl.flock(file, cache_file.fcntl.LOCK_UN))
+        later.start()  # so that one who does not hear it ends all the same
+        with pytest.raises(Stopped):
+            data.prepare(progress=True, stop=lambda: asked.append(0) or len(asked) == 3)
+        later.cancel()
+        assert files() == [busy] and len(asked) == 3  # what is the other's stays
+    assert capsys.readouterr().err.count("waiting for another process") == 1
+    assert same(pixels(data.prepare()), pixels(opened(root, "off")))
 
 
 def test_one_that_was_killed_leaves_no_cache_and_its_remains_go(root, monkeypatch):

@@ -1,6 +1,7 @@
 """The program, `configs` and `train`, as a person gives them."""
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -9,10 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import SETTINGS, TINY, contents, overrides, pairs, picture, pix2pix, program, refused, size
+from commands import SETTINGS, TINY, Result, contents, overrides, pairs, picture, pix2pix, program, refused, size
 
 from pix2pix import cli
 from pix2pix.config import config_difference, dump_config, load_config, shipped_configs
+from pix2pix.errors import DataError, DeviceError
+from pix2pix.runtime.acceleration import pick_device
+from pix2pix.runtime.console import say
 from pix2pix.tracking import read_metrics
 from pix2pix.weights import load_generator_file
 
@@ -237,3 +241,101 @@ def test_spoilt_metrics_are_named_and_kept(trained, line):
     (trained / "metrics.jsonl").write_bytes(before)
     refused(pix2pix("train", *TINY, "--output", trained), 4, "run/metrics.jsonl:1: ", "mend or remove the line")
     assert (trained / "metrics.jsonl").read_bytes() == before
+
+
+# Streams that cannot be written, and ranks
+
+
+def _gone() -> int:
+    """A terminal of which the other end is gone, as when ssh is."""
+    other, stream = os.openpty()
+    os.close(other)
+    return stream
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("stdout", ["full", "gone"])
+def test_stdout_that_cannot_be_written_ends_no_run(stdout, unbuffered):
+    stream = os.open("/dev/full", os.O_WRONLY) if stdout == "full" else _gone()
+    command = [sys.executable, "-m", "pix2pix", "train", "--config", "demo", *overrides(QUICK), "--output", "run"]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, text=True, env=environment)
+    os.close(stream)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert load_generator_file("run/gen.pt").step == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
+def test_stderr_that_cannot_be_written_ends_no_run():
+    """Of a terminal that goes while there is a bar; and, without any stream, of what would take their numbers."""
+    train = [sys.executable, "-m", "pix2pix", "train", "--config", "demo", *overrides(QUICK), "--output"]
+    terminal, stream = os.openpty()
+    with subprocess.Popen([*train, "gone"], stdout=subprocess.PIPE, stderr=stream) as run:
+        os.close(stream)
+        assert os.read(terminal, 1)
+        os.close(terminal)
+        run.communicate()
+    assert run.returncode == 0 and load_generator_file("gone/gen.pt").step == 1
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *train, "closed"])
+    assert done.returncode == 0 and load_generator_file("closed/gen.pt").step == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("action", ["list", "schema"])  # less than a buffer, and more
+def test_what_was_asked_for_and_cannot_be_printed_is_4(action, unbuffered):
+    command, environment = [sys.executable, "-m", "pix2pix", "configs"], os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*command, action], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+        refused(Result(done.returncode, "", done.stderr), 4, "stdout cannot be written (No space left on device)")
+        assert subprocess.run([*command, "show", "no"], stderr=full, env=environment).returncode == 2
+    reading, writing = os.pipe()
+    os.close(reading)  # a reader who has seen enough
+    done = subprocess.run([*command, action], stdout=writing, stderr=subprocess.PIPE, text=True, env=environment)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("ranks", "said"),
+    [
+        ({}, 1),
+        ({"RANK": "1"}, 1),  # nobody's rank, as in `joined`
+        ({"RANK": "0", "WORLD_SIZE": "2"}, 1),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, 0),
+        ({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}, 0),
+        ({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}, 1),  # another machine has files of its own
+    ],
+)
+def test_what_is_wrong_with_a_config_is_said_by_one_rank(monkeypatch, ranks, said):
+    for name, value in ranks.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cli.time, "sleep", lambda seconds: None)
+    refused(pix2pix("train", "--config", "nix"), 2, *["no file"] * said, errors=said)
+
+
+def test_what_may_be_one_ranks_alone_it_says(monkeypatch):
+    def fails(error: Exception):
+        def verb(args):
+            raise error
+
+        monkeypatch.setitem(cli._VERBS, "configs", verb)
+        return pix2pix("configs", "list")
+
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    refused(fails(DataError("a.png: is broken")), 3, "a.png: is broken")
+    with pytest.raises(DeviceError) as caught:
+        pick_device("cuda:99")
+    refused(fails(caught.value), 2, "device 'cuda:99' is not available")
+
+
+def test_the_first_rank_speaks_and_one_that_only_seems_not_to_be_it(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    say("alone")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    say("second")
+    monkeypatch.setenv("RANK", "0")
+    say("first")
+    assert capsys.readouterr().out == "alone\nfirst\n"

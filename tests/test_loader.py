@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,12 +23,14 @@ from pix2pix import Trainer
 from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment import prepare, to_float, to_pixels
-from pix2pix.data.dataset import open_split, validation_split
+from pix2pix.data.dataset import open_fixed, open_split, validation_split
 from pix2pix.data.draws import draw
 from pix2pix.data.forms import Form
 from pix2pix.data.loader import PairLoader, worker_count
 from pix2pix.data.pairs import find_pairs
+from pix2pix.data.parallel import cores
 from pix2pix.errors import DataError
+from pix2pix.runtime.signals import Stopped
 
 LOAD, CROP = (24, 19), (16, 12)  # room for 9 x 8 places of the crop
 COUNT, EPOCHS, SEED = 50, 20, 3
@@ -313,6 +316,25 @@ def test_from_folder_and_files(tmp_path):
         PairedDataset.from_folder(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("how", ["split", "fixed"])
+def test_a_stop_is_heard_while_broken_pairs_are_looked_for(tmp_path, monkeypatch, how):
+    root, read = _folder(tmp_path, 60), []
+    for name in ("11", "7"):
+        (root / f"train/{name}.png").write_bytes(b"no picture")
+    data = DataConfig(root=str(root), skip_broken=True, cache="off", image_size=16, load_size=16)
+    open_it = partial(open_split, size=(16, 16)) if how == "split" else open_fixed
+    whole = open_it(data, "train")
+    names = [pair.name for pair in find_pairs(data, "train", (16, 16))[1]]
+    assert [pair.name for pair in whole.pairs] == [name for name in names if name not in ("11", "7")]
+    assert [str(error).split(":")[0] for error in whole.skipped] == [str(root / f"train/{n}.png") for n in ("11", "7")]
+    pair = type(whole.pairs[0])
+    before = pair.read
+    monkeypatch.setattr(pair, "read", lambda self, forms: read.append(self) or before(self, forms))
+    with pytest.raises(Stopped):
+        open_it(data, "train", forms=whole.forms, stop=lambda: len(read) >= 3)
+    assert 3 <= len(read) < 3 + cores()
+
+
 def test_validation_split():
     assert [validation_split(s) for s in (["train", "val", "test"], ["train", "test"], ["train"])] == [
         "val",
@@ -351,6 +373,39 @@ def test_workers_that_hang_between_epochs_are_said_in_time_and_killed(dataset, m
         [*loader.epoch(0)]
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGSTOP)
     assert not multiprocessing.active_children()
+
+
+SUSPENDED = """
+import time
+from pix2pix.config import DataConfig
+from pix2pix.data import loader as module
+from pix2pix.data.dataset import PairedDataset, open_split
+before = PairedDataset.__getitem__
+def slow(self, index):
+    for _ in range(30):  # of time in which it runs
+        time.sleep(0.05)
+    return before(self, index)
+PairedDataset.__getitem__, module.PATIENCE = slow, 4
+with module.PairLoader(open_split(DataConfig(layout="synthetic"), "train", (32, 32)), (32, 32), workers=1) as loader:
+    batches = loader.epoch(0)
+    next(batches)
+    print("here", flush=True)
+    next(batches)
+    print("there", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows suspends nothing so")
+def test_a_time_in_which_the_whole_job_is_suspended_makes_no_worker_late():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SUSPENDED], start_new_session=True, **pipes) as run:
+        assert run.stdout.readline() == "here\n"
+        time.sleep(0.4)  # so that it waits for its second batch
+        os.killpg(run.pid, signal.SIGSTOP)
+        time.sleep(5)
+        os.killpg(run.pid, signal.SIGCONT)
+        out, errors = run.communicate(timeout=60)
+    assert (run.returncode, out, errors) == (0, "there\n", "")
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")

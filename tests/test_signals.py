@@ -86,6 +86,46 @@ def test_a_second_signal_leaves_at_once(place, number):
     assert pix2pix("train", *TINY, "--output", "out").code == 0  # what it left is no obstacle
 
 
+DEAF = """
+import os, sys, threading, time
+from pix2pix.runtime.signals import stop_on_signals
+if {blocked}:
+    threading.Thread(target=lambda: print("x" * 1000000, flush=True), daemon=True).start()
+with stop_on_signals() as stop:
+    print("here", file=sys.stderr, flush=True)
+    while not stop: time.sleep(0.01)
+    print("heard", file=sys.stderr, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("stdout", ["full", "gone", "blocked"])
+def test_a_second_signal_is_heard_whatever_stdout_is(stdout):
+    if stdout == "full" and not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    if stdout == "full":
+        other = stream = os.open("/dev/full", os.O_WRONLY)
+    else:
+        other, stream = os.openpty() if stdout == "gone" else os.pipe()
+    if stdout == "gone":
+        os.close(other)
+    command = [sys.executable, "-c", DEAF.format(blocked=stdout == "blocked")]
+    with subprocess.Popen(command, stdout=stream, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stderr.readline() == "here\n"
+            run.send_signal(signal.SIGTERM)
+            assert run.stderr.readline() == "heard\n"
+            start = time.monotonic()
+            run.send_signal(signal.SIGTERM)
+            assert run.wait(10) == 143 and time.monotonic() - start < 2
+            assert run.stderr.read() == ""
+        finally:
+            run.kill()
+            os.close(stream)
+            if stdout == "blocked":
+                os.close(other)
+
+
 def test_a_signal_while_torch_computes_is_heard_at_once():
     """In the midst of one long operation, where Python's own handlers are not called."""
     code = (

@@ -4,11 +4,12 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from pix2pix.arguments import parser
-from pix2pix.errors import Pix2PixError
+from pix2pix.errors import CheckpointError, ConfigError, Pix2PixError
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -40,18 +41,19 @@ def _train_config(args: argparse.Namespace):
 
 
 def _sample(args: argparse.Namespace) -> int:
+    from pix2pix.runtime.console import say
     from pix2pix.runtime.signals import Stopped, stop_on_signals
 
     with stop_on_signals() as stop:
         try:
             return _translate(args, lambda: bool(stop))
         except Stopped:
-            print("stopped; every picture that was written is whole")
+            say("stopped; every picture that was written is whole")
             return stop.exit_code
 
 
 def _translate(args: argparse.Namespace, stop: Callable[[], bool]) -> int:
-    from pix2pix.errors import ConfigError
+    from pix2pix.runtime.console import say, tell
     from pix2pix.translate import load_generator, translate_files, translate_split
 
     if args.input is not None and args.split is not None:
@@ -61,12 +63,12 @@ def _translate(args: argparse.Namespace, stop: Callable[[], bool]) -> int:
     if args.input is None:
         config, split = _sample_data(args, translator.config)
         count, grid, failed = translate_split(translator, config, split, output, stop)
-        print(f"{count} translations in {output / split}, compared with their targets in {grid}")
+        say(f"{count} translations in {output / split}, compared with their targets in {grid}")
     else:
         count, failed = translate_files(translator, args.input, output, stop)
-        print(f"{count} translations in {output}")
+        say(f"{count} translations in {output}")
     for error in failed:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}", sys.stderr)
     return failed[0].exit_code if failed else 0
 
 
@@ -77,6 +79,7 @@ def _sample_data(args: argparse.Namespace, config):
     from pix2pix.data.layouts import whereabouts
     from pix2pix.data.pairs import at_another_place, available_splits
     from pix2pix.errors import DataError
+    from pix2pix.runtime.console import say
 
     if args.data is not None:
         data = at_another_place(config.data, args.data)
@@ -97,21 +100,33 @@ def _sample_data(args: argparse.Namespace, config):
         )
     if args.data is None:
         where = "drawn facades" if config.data.layout == "synthetic" else whereabouts(config.data)
-        print(f"translating the {split} pairs of what the weights were trained on: {where}", flush=True)
+        say(f"translating the {split} pairs of what the weights were trained on: {where}")
     return config, split
+
+
+def _show(text: object, end: str = "\n") -> None:
+    """Prints what a command was asked for. Raises CheckpointError where it cannot be had."""
+    from pix2pix.runtime.console import silence
+
+    try:
+        print(text, end=end, flush=True)
+    except OSError as error:
+        silence(sys.stdout)
+        if not isinstance(error, BrokenPipeError):  # that is a reader who has seen enough, as `| head` has
+            raise CheckpointError(f"stdout cannot be written ({error.strerror}); send it somewhere else") from None
 
 
 def _check(args: argparse.Namespace) -> int:
     from pix2pix.check import check
     from pix2pix.config import config_from_dict
-    from pix2pix.errors import ConfigError, DataError
+    from pix2pix.errors import DataError
 
     if args.config is None and args.data is None:
         raise ConfigError("there is nothing to look at; give --data ROOT, or --config FILE|NAME")
     given = {"data": {"root": args.data}}
     config = _train_config(args) if args.config else config_from_dict(given, "--data", args.set)
     report = check(config, args.preview)
-    print(json.dumps(report.to_dict(), indent=2) if args.json else report)
+    _show(json.dumps(report.to_dict(), indent=2) if args.json else report)
     return DataError.exit_code if report.fails else 0
 
 
@@ -128,28 +143,28 @@ def _configs(args: argparse.Namespace) -> int:
     if args.action == "list":
         for name, path in shipped_configs().items():
             first = path.read_text(encoding="utf-8").splitlines()[0]
-            print(f"{name:<18}{first.lstrip('# ')}")
+            _show(f"{name:<18}{first.lstrip('# ')}")
     elif args.action == "schema":
-        print(json.dumps(config_schema(), indent=2))
+        _show(json.dumps(config_schema(), indent=2))
     else:
         path, _ = locate_config(args.name)
         text = path.read_text(encoding="utf-8")
         if args.action == "show":
-            print(text, end="")
+            _show(text, end="")
         else:
             _copy(text, Path(args.output or path.name))
     return 0
 
 
 def _copy(text: str, target: Path) -> None:
-    from pix2pix.errors import CheckpointError
+    from pix2pix.runtime.console import say
     from pix2pix.runtime.files import writing
 
     with writing(target):
         if target.exists():
             raise CheckpointError(f"{target}: is there already; remove it or give another name with --output")
         target.write_text(text, encoding="utf-8")
-    print(f"wrote {target}; train with: pix2pix train --config {target if os.sep in str(target) else f'./{target}'}")
+    say(f"wrote {target}; train with: pix2pix train --config {target if os.sep in str(target) else f'./{target}'}")
 
 
 _VERBS = {"train": _train, "check": _check, "sample": _sample, "download": _download, "configs": _configs}
@@ -169,37 +184,54 @@ def _report_bug() -> int:
     import tempfile
     import traceback
 
+    from pix2pix.runtime.console import tell
+
     if os.environ.get("PIX2PIX_DEBUG") == "1":
         traceback.print_exc()
         return 1
     handle, path = tempfile.mkstemp(prefix="pix2pix-bug-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         traceback.print_exc(file=file)
-    print(f"error: a bug in pix2pix ({sys.exc_info()[1]!r}); please report it with {path}", file=sys.stderr)
+    tell(f"error: a bug in pix2pix ({sys.exc_info()[1]!r}); please report it with {path}", sys.stderr)
     return 1
+
+
+def _report(error: Pix2PixError) -> int:
+    """Prints what is wrong. All ranks of a machine find the same wrong with a config: the first of them says it."""
+    from pix2pix.runtime.console import is_first_rank, tell
+
+    if type(error) is ConfigError and not is_first_rank() and os.environ.get("LOCAL_RANK") != "0":
+        time.sleep(1)  # for the first to say it: once one has left, torchrun ends the others
+        return error.exit_code
+    lines = str(error).splitlines()
+    tell("\n".join(f"error: {line}" if line == line.lstrip() else line for line in lines), sys.stderr)
+    return error.exit_code
+
+
+def _carry_out(args: argparse.Namespace) -> int:
+    from pix2pix.runtime.console import tell
+
+    try:
+        return _VERBS[args.verb](args)
+    except Pix2PixError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        tell("interrupted; what was written is whole", sys.stderr)
+        return 130
+    except Exception as error:
+        if _is_out_of_memory(error):
+            tell(
+                "error: out of memory; lower data.batch_size, data.image_size or model.generator.base_channels, or set "
+                "data.cache=off",
+                sys.stderr,
+            )
+            return 2
+        return _report_bug()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code (see errors.py; argparse leaves with 2 by itself)."""
-    args = parser().parse_args(argv)
-    try:
-        return _VERBS[args.verb](args)
-    except Pix2PixError as error:
-        lines = str(error).splitlines()
-        print("\n".join(f"error: {line}" if line == line.lstrip() else line for line in lines), file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; what was written is whole", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if _is_out_of_memory(error):
-            print(
-                "error: out of memory; lower data.batch_size, data.image_size or model.generator.base_channels, or set "
-                "data.cache=off",
-                file=sys.stderr,
-            )
-            return 2
-        return _report_bug()
+    from pix2pix.runtime.console import fill_missing_streams
+
+    fill_missing_streams()
+    return _carry_out(parser().parse_args(argv))

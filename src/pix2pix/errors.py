@@ -16,6 +16,10 @@ class ConfigError(Pix2PixError):
     exit_code = 2
 
 
+class DeviceError(ConfigError):
+    """A device is not there. Of several ranks each has its own, so that the others may know nothing of it."""
+
+
 class DataError(Pix2PixError):
     """A picture, a pair or a data set is missing, broken or not what the config says."""
 

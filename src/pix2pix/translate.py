@@ -198,7 +198,7 @@ def translate_split(
     DataError where there are none, or none can be read; CheckpointError; Stopped once `stop()` is true.
     """
     data, forms = config.data.model_copy(update={"cache": "off"}), translator.forms  # each is read once
-    dataset = open_split(data, split, None, forms=forms)
+    dataset = open_split(data, split, None, forms=forms, stop=stop)
     prepare_folder(output)
     rows, failed = [], list(dataset.skipped)
     for index in _progress(range(len(dataset)), stop):

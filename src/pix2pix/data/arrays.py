@@ -14,6 +14,7 @@ HEAD = 64  # bytes before the first array, for what a file begins with
 _ALIGNMENT = 64  # every array begins at a multiple of it
 
 Read = Callable[[int], Sequence[np.ndarray]]
+Stop = Callable[[], bool]
 
 
 class Side(NamedTuple):
@@ -47,8 +48,8 @@ class Arrays(ABC):
         self.data: np.ndarray | None = None  # uint8 [end or more]
 
     @abstractmethod
-    def prepare(self, read: Read, progress: bool = False) -> None:
-        """Reads every pair, unless they are here. Raises what `read` raises."""
+    def prepare(self, read: Read, progress: bool = False, stop: Stop = lambda: False) -> None:
+        """Reads every pair, unless they are here. Raises what `read` raises, and Stopped once `stop()` is true."""
 
     def get(self, index: int, read: Read) -> list[Tensor]:
         """The arrays of a pair."""
@@ -80,11 +81,11 @@ class MemoryCache(Arrays):
         super().__init__(sides)
         self.shared: Tensor | None = None  # what spawned workers have too
 
-    def prepare(self, read: Read, progress: bool = False) -> None:
-        """Reads every pair, unless they are here. Raises what `read` raises."""
+    def prepare(self, read: Read, progress: bool = False, stop: Stop = lambda: False) -> None:
+        """Reads every pair, unless they are here. Raises what `read` raises, and Stopped once `stop()` is true."""
         if self.data is None:
             data = torch.empty(self.end, dtype=torch.uint8).numpy()  # numpy's own would wait for large pages
-            for_each(lambda i: self._put(i, read(i), data), range(len(self.sides)), progress=progress)
+            for_each(lambda i: self._put(i, read(i), data), range(len(self.sides)), progress=progress, stop=stop)
             self.data = data
 
     def __getstate__(self) -> dict:

@@ -16,6 +16,7 @@ import os
 import struct
 import sys
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,12 @@ from typing import BinaryIO
 import numpy as np
 from torch import Tensor
 
-from pix2pix.data.arrays import HEAD, Arrays, Read, Side
+from pix2pix.data.arrays import HEAD, Arrays, Read, Side, Stop
 from pix2pix.data.parallel import for_each
 from pix2pix.errors import CheckpointError
+from pix2pix.runtime.console import tell
 from pix2pix.runtime.files import FULL, free_space
+from pix2pix.runtime.signals import Stopped
 
 try:
     import fcntl
@@ -40,6 +43,7 @@ FORMAT = 1
 _HEADER = struct.Struct("<8sIxxxxQQ32s")
 assert _HEADER.size == HEAD
 _CRC = np.dtype("<u4")
+_POLL = 0.2  # seconds between two looks at what another process has locked
 
 
 class DiskCache(Arrays):
@@ -57,11 +61,14 @@ class DiskCache(Arrays):
         self.header = _HEADER.pack(b"pix2pix\0", FORMAT, len(sides), self.size, key)
         self.inode, self.table, self.verified = None, None, None
 
-    def prepare(self, read: Read, progress: bool = False) -> None:
-        """Opens the file, or writes it first. Raises what `read` raises, and CheckpointError where it cannot write."""
+    def prepare(self, read: Read, progress: bool = False, stop: Stop = lambda: False) -> None:
+        """Opens the file, or writes it first, or waits for another process that does.
+
+        Raises what `read` raises, CheckpointError where it cannot write, and Stopped once `stop()` is true.
+        """
         if self.data is None and not self._open():
             try:
-                self._build(read, progress)
+                self._build(read, progress, stop)
             except OSError as error:
                 raise self._error(error) from None
 
@@ -82,7 +89,7 @@ class DiskCache(Arrays):
         return super().get(index, read)
 
     def _mend(self, index: int, read: Read) -> None:
-        print(f"{self.path}: pair {index} is damaged; read anew, as all will be by the next run", file=sys.stderr)
+        tell(f"{self.path}: pair {index} is damaged; read anew, as all will be by the next run", sys.stderr)
         self._put(index, read(index), self.data)  # copied on writing: into this process's memory, not into the file
         with suppress(OSError):
             if self.path.stat().st_ino == self.inode:
@@ -127,15 +134,15 @@ class DiskCache(Arrays):
 
     # Writing
 
-    def _build(self, read: Read, progress: bool) -> None:
+    def _build(self, read: Read, progress: bool, stop: Stop) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _sole_writer(self.path, progress) as (file, temporary):
+        with _sole_writer(self.path, progress, stop) as (file, temporary):
             if self._open():  # another process was writing it, and has finished
                 return
             self._remove_predecessors()
             if free_space(self.path) < self.size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._write(file, read, progress)
+            self._write(file, read, progress, stop)
             file.flush()  # No fsync: the checksums tell what a crash of the machine has lost.
             if fcntl is None:
                 file.close()  # or Windows will not rename it
@@ -143,7 +150,7 @@ class DiskCache(Arrays):
         if not self._open():
             raise OSError(errno.EIO, "what was written reads otherwise")
 
-    def _write(self, file: BinaryIO, read: Read, progress: bool) -> None:
+    def _write(self, file: BinaryIO, read: Read, progress: bool, stop: Stop) -> None:
         table, lock = np.zeros(len(self.sides) + 1, _CRC), threading.Lock()
 
         def one(index: int) -> None:
@@ -155,7 +162,7 @@ class DiskCache(Arrays):
                     file.seek(start)
                     file.write(array)
 
-        for_each(one, range(len(self.sides)), "reading pairs into the cache", progress)
+        for_each(one, range(len(self.sides)), "reading pairs into the cache", progress, stop)
         table[-1] = zlib.crc32(table[:-1], zlib.crc32(self.header))
         file.seek(0)
         file.write(self.header)
@@ -196,12 +203,12 @@ def _temporary(path: Path) -> Path:
 
 
 @contextmanager
-def _sole_writer(path: Path, progress: bool) -> Iterator[tuple[BinaryIO, Path]]:
+def _sole_writer(path: Path, progress: bool, stop: Stop) -> Iterator[tuple[BinaryIO, Path]]:
     """The empty file, and its name, that is to be renamed to `path`; whatever happens, it does not stay.
 
     While another process has it, this waits. Where files cannot be locked, each process has a file of its own.
     """
-    file, temporary = _locked(path, progress)
+    file, temporary = _locked(path, progress, stop)
     inode = os.fstat(file.fileno()).st_ino
     try:
         file.truncate(0)
@@ -216,16 +223,15 @@ def _sole_writer(path: Path, progress: bool) -> Iterator[tuple[BinaryIO, Path]]:
         file.close()
 
 
-def _locked(path: Path, progress: bool) -> tuple[BinaryIO, Path]:
+def _locked(path: Path, progress: bool, stop: Stop) -> tuple[BinaryIO, Path]:
     temporary = _temporary(path)
     while fcntl is not None:
         file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666), "wb")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if progress:
-                print(f"waiting for another process that writes {path}", file=sys.stderr, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _wait_for(file, path, progress, stop)
+        except Stopped:
+            file.close()
+            raise
         except OSError:  # a file system without locks
             file.close()
             temporary.unlink(missing_ok=True)
@@ -236,3 +242,18 @@ def _locked(path: Path, progress: bool) -> tuple[BinaryIO, Path]:
         file.close()
     temporary = temporary.with_name(f"{temporary.name}-{uuid.uuid4().hex}")
     return open(temporary, "xb"), temporary
+
+
+def _wait_for(file: BinaryIO, path: Path, progress: bool, stop: Stop) -> None:
+    """Locks the file. Asks again and again, since a lock that is waited for would not let a stop be heard."""
+    told = not progress
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                tell(f"waiting for another process that writes {path}", sys.stderr)
+                told = True
+        if stop():
+            raise Stopped
+        time.sleep(_POLL)

@@ -22,7 +22,6 @@ from pix2pix.data.parallel import for_each
 from pix2pix.data.pictures import resize
 from pix2pix.data.survey import forms_of
 from pix2pix.errors import DataError
-from pix2pix.runtime.signals import Stopped
 
 # What of a config does not change the pictures that are kept.
 _NOT_KEPT = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
@@ -122,16 +121,11 @@ class PairedDataset(Dataset):
         Where they are `known` to be whole, as to a run that goes on, headers are enough without a cache. Raises
         DataError, naming the file, and Stopped once `stop()` is true. Returns itself.
         """
-
-        def unless_stopped(index: int) -> list:
-            if stop():
-                raise Stopped
-            return self.pairs[index].headers() if self._cache is None and known else self._read(index)
-
-        if self._cache is None:
-            for_each(unless_stopped, range(len(self.pairs)), progress=progress)
+        if self._cache is not None:
+            self._cache.prepare(self._read, progress, stop)
         else:
-            self._cache.prepare(unless_stopped, progress)
+            look = (lambda index: self.pairs[index].headers()) if known else self._read
+            for_each(look, range(len(self.pairs)), progress=progress, stop=stop)
         return self
 
     def _read(self, index: int) -> list[np.ndarray]:
@@ -171,22 +165,30 @@ def open_split(
     size: tuple[int, int] | None,
     room: Room | None = None,
     forms: Forms | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> PairedDataset:
-    """A split of the data set that a config names, resized to `size` (H, W), or each pair's own. Raises DataError.
+    """A split of the data set that a config names, resized to `size` (H, W), or each pair's own.
 
     `room`: what caches may take; to be shared by the splits of a run. `forms`: what the pictures are, where that is
-    known already; else these pairs are asked.
+    known already; else these pairs are asked. Raises DataError, and Stopped once `stop()` is true, which is asked
+    where every pair is read (`skip_broken`).
     """
-    return _open(data, split, size, False, room, forms)
+    return _open(data, split, size, False, room, forms, stop)
 
 
-def open_fixed(data: DataConfig, split: str, room: Room | None = None, forms: Forms | None = None) -> PairedDataset:
+def open_fixed(
+    data: DataConfig,
+    split: str,
+    room: Room | None = None,
+    forms: Forms | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> PairedDataset:
     """A split as it is validated on and sampled: whole pictures resized to `image_size`; where training keeps their own
     size (`load_size: native`), the middle `image_size` of each, since resized ones would be unlike any that it saw.
 
-    `room` and `forms` as for `open_split`. Raises DataError.
+    `room`, `forms` and `stop` as for `open_split`. Raises DataError and Stopped.
     """
-    return _open(data, split, data.crop, data.load is None, room, forms)
+    return _open(data, split, data.crop, data.load is None, room, forms, stop)
 
 
 def _open(
@@ -196,30 +198,30 @@ def _open(
     central: bool,
     room: Room | None,
     forms: Forms | None,
+    stop: Callable[[], bool],
 ) -> PairedDataset:
     layout, pairs = find_pairs(data, split, size or data.crop)
     forms = forms or forms_of(data, pairs)
-    pairs, skipped = _whole(pairs, forms) if data.skip_broken else (pairs, [])
+    pairs, skipped = _whole(pairs, forms, stop) if data.skip_broken else (pairs, [])
     family = _family(data, split, size, central)
     return PairedDataset(pairs, size, data.interpolation, data.cache, layout, central, family, room, forms, skipped)
 
 
-def _whole(pairs: Sequence[Pair], forms: Forms) -> tuple[list[Pair], list[DataError]]:
-    """The pairs that can be read, and what is wrong with the others. Raises DataError where none can."""
+def _whole(pairs: Sequence[Pair], forms: Forms, stop: Callable[[], bool]) -> tuple[list[Pair], list[DataError]]:
+    """The pairs that can be read, and what is wrong with the others. Raises DataError where none can, and Stopped."""
+    wrong: dict[int, DataError] = {}
 
-    def error(pair: Pair) -> DataError | None:
+    def look(index: int) -> None:
         try:
-            pair.read(forms)
-        except DataError as wrong:
-            return wrong
-        return None
+            pairs[index].read(forms)
+        except DataError as error:
+            wrong[index] = error
 
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(error, pairs))
-    whole, skipped = [pair for pair, wrong in zip(pairs, found, strict=True) if not wrong], [e for e in found if e]
-    if not whole:
+    for_each(look, range(len(pairs)), progress=False, stop=stop)
+    skipped = [wrong[index] for index in sorted(wrong)]
+    if len(skipped) == len(pairs):
         raise skipped[0]
-    return whole, skipped
+    return [pair for index, pair in enumerate(pairs) if index not in wrong], skipped
 
 
 def _family(data: DataConfig, split: str, size: tuple[int, int] | None, central: bool) -> str:

@@ -13,6 +13,7 @@ from pix2pix.data.images import is_image, read_picture
 from pix2pix.data.parallel import for_each
 from pix2pix.data.staging import making, staged
 from pix2pix.errors import CheckpointError, ConfigError, DataError
+from pix2pix.runtime.console import say
 from pix2pix.runtime.files import writing
 
 
@@ -40,7 +41,7 @@ def download(name: str, output: str | Path = "data", url: str | None = None, sou
                     prepare_cityscapes(source, hidden)
             else:
                 _fetch_and_install(url or DATASETS[name].url, folder, DATASETS[name])
-    print(f"{folder} is complete ({_summary(name)})")
+    say(f"{folder} is complete ({_summary(name)})")
     return folder
 
 
@@ -73,7 +74,7 @@ def _is_there(folder: Path, name: str) -> bool:
         reason = f"{folder} exists but is not the complete data set '{name}': {error}"
         again = download_command(name, folder.parent)
         raise DataError(f"{reason}. Move or delete it, then run '{again}' again") from error
-    print(f"{folder} is complete already ({_summary(name)})")
+    say(f"{folder} is complete already ({_summary(name)})")
     return True
 
 
@@ -105,7 +106,7 @@ def _warn_if_unexpected(url: str, part: Part, dataset: Dataset) -> None:
         found, expected = f"{part.path.stat().st_size:,} bytes and md5 {digest}", f"md5 {dataset.md5}"
         if dataset.bytes is not None:
             expected = f"{dataset.bytes:,} bytes and {expected}"
-        print(f"warning: {url} has {found}, not {expected}; going on to check every pair")
+        say(f"warning: {url} has {found}, not {expected}; going on to check every pair")
 
 
 def _install(url: str, part: Part, folder: Path, dataset: Dataset) -> None:

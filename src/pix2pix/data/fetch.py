@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from pix2pix.data.catalogue import Dataset
 from pix2pix.errors import DataError
+from pix2pix.runtime.console import say
 
 ATTEMPTS = 5
 BACKOFF = 1.0  # seconds before the second attempt; doubled before each later one
@@ -66,7 +67,7 @@ def fetch(url: str, part: Part, name: str, dataset: Dataset) -> None:
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            print(f"{url}: {reason}; trying again")
+            say(f"{url}: {reason}; trying again")
             time.sleep(BACKOFF * 2 ** (attempt - 1))
         try:
             return _fetch_once(url, part, name, dataset)
@@ -84,7 +85,7 @@ def _fetch_once(url: str, part: Part, name: str, dataset: Dataset) -> None:
         headers |= {"Range": f"bytes={size}-", "If-Range": validator}
     response = _open(url, headers, part, dataset.md5)
     if response is None:
-        print(f"{name}: all {size:,} bytes are here already")
+        say(f"{name}: all {size:,} bytes are here already")
         return
     with response:
         if response.status == 206:
@@ -108,7 +109,7 @@ def _fetch_once(url: str, part: Part, name: str, dataset: Dataset) -> None:
     if max(size, total or 0) > cap:
         part.discard()
         raise DataError(f"{url}: larger than {cap:,} bytes. Nothing was kept; give another address with --url")
-    print(f"{name}: {size:,} bytes received")
+    say(f"{name}: {size:,} bytes received")
 
 
 def _open(url: str, headers: dict[str, str], part: Part, md5: str) -> http.client.HTTPResponse | None:

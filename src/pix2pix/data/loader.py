@@ -101,6 +101,15 @@ def _close_at_exit() -> None:
     atexit.register(close_all)  # here, not on import: it must come after multiprocessing's own, so as to run before it
 
 
+class _Late(Timer):
+    """A timer that counts tenths by waking up. Where the whole job was suspended, as by Ctrl-Z or SLURM, the workers
+    were so too: that time, however long, makes one tenth late."""
+
+    def run(self) -> None:
+        if not any(self.finished.wait(self.interval / 10) for _ in range(10)):
+            self.function()
+
+
 class _Order:
     """The batches of one epoch as lists of (epoch, index): a permutation drawn from (seed, epoch)."""
 
@@ -205,7 +214,7 @@ class PairLoader:
     def _in_time(self, ask: Callable[[], T]) -> T:
         """What workers are asked for; one that hangs is killed: a DataLoader's own timeout misses one that holds a
         batch, and an epoch's beginning."""
-        late = Timer(PATIENCE, self._kill)
+        late = _Late(PATIENCE, self._kill)
         late.start()
         try:
             return ask()

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from pix2pix.runtime.signals import Stopped
+
 _Item = TypeVar("_Item")
 _AT_ONCE = 1024  # handed to the threads together: an error stops the work after at most so many more
 
@@ -17,17 +19,28 @@ def cores() -> int:
 
 
 def for_each(
-    work: Callable[[_Item], object], items: Sequence[_Item], title: str = "reading pairs", progress: bool = True
+    work: Callable[[_Item], object],
+    items: Sequence[_Item],
+    title: str = "reading pairs",
+    progress: bool = True,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Calls `work` with every item, with a progress bar on a terminal.
 
-    Raises what it raises, that of the first item in order; what was not begun by then is not.
+    Raises what it raises, that of the first item in order, and Stopped once `stop()` is true; what was not begun by
+    then is not.
     """
+
+    def unless_stopped(item: _Item) -> None:
+        if stop():
+            raise Stopped
+        work(item)
+
     pool = ThreadPoolExecutor(cores())
     with tqdm(total=len(items), desc=title, unit="pair", leave=False, disable=None if progress else True) as bar:
         try:
             for start in range(0, len(items), _AT_ONCE):
-                for _ in pool.map(work, items[start : start + _AT_ONCE]):
+                for _ in pool.map(unless_stopped, items[start : start + _AT_ONCE]):
                     bar.update()
         finally:
             pool.shutdown(cancel_futures=True)

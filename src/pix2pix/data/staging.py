@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pix2pix.runtime.claims import claimed
+from pix2pix.runtime.console import say
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def making(folder: Path) -> Iterator[None]:
         for path in folder.parent.iterdir():
             ours = re.fullmatch(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}", path.name)
             if ours and path.is_dir() and not path.is_symlink():
-                print(f"removing {path}, which an interrupted run left")
+                say(f"removing {path}, which an interrupted run left")
                 shutil.rmtree(path)
         yield
 

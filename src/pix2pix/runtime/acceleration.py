@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from pix2pix.errors import ConfigError
+from pix2pix.errors import ConfigError, DeviceError
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -21,7 +21,7 @@ def pick_device(name: str = "auto") -> torch.device:
         raise ConfigError(f"'{name}' is no device; give auto, cpu, cuda, cuda:N or mps") from None
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type, True)
     if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
-        raise ConfigError(f"device '{name}' is not available on this machine; use --device auto or --device cpu")
+        raise DeviceError(f"device '{name}' is not available on this machine; use --device auto or --device cpu")
     return device
 
 

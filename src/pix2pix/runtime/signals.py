@@ -13,6 +13,7 @@ from pix2pix.runtime.console import say
 
 T = TypeVar("T")
 _FORWARDED = 1.0  # seconds within which torchrun sends its workers anew what a terminal has sent to all of them
+_SPEAKING = 0.5  # seconds that a line may take
 
 
 class Stopped(Exception):
@@ -84,10 +85,18 @@ def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
             continue
         if not stop:
             stop.signal, first = number, time.monotonic()
-            say("\nstopping after this step; once more to leave at once")
+            _speak("\nstopping after this step; once more to leave at once")
         elif time.monotonic() - first >= patience:
-            say("left at once; the last checkpoint is whole, and the same command goes on from it")
+            _speak("left at once; the last checkpoint is whole, and the same command goes on from it")
             os._exit(130 if number == signal.SIGINT else 143)
+
+
+def _speak(line: str) -> None:
+    """Without being kept from listening: a reader that has stopped, as by Ctrl-S, blocks whoever prints, and more may
+    go wrong. It is waited for a moment, so that what is said just before leaving is heard."""
+    speaker = threading.Thread(target=say, args=(line,), daemon=True)
+    speaker.start()
+    speaker.join(_SPEAKING)
 
 
 @cache
