@@ -88,7 +88,7 @@ def _sample(trainer: "Trainer", stop: Stop) -> None:
     """The grid of fixed validation pairs, or of training pairs where there are no others."""
     dataset = trainer.val_data
     if dataset is None:
-        dataset = open_fixed(trainer.config.data, "train", forms=trainer.forms)
+        dataset = open_fixed(trainer.config.data, "train", forms=trainer.forms, stop=stop)
     path = _grid_path(trainer)
     if odd := write_sample_grid(path, trainer.translate, dataset, trainer.config.run.sample_pairs, stop):
         trainer.tracker.say(f"warning: at step {trainer.step} {odd}: see {path}; a lower optimizer.lr may help")

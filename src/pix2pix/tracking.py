@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,8 @@ class Tracker:
 
     def say(self, line: str) -> None:
         """Prints a line without breaking the bar."""
-        tqdm.write(line) if self.interactive else say(line)
+        with tqdm.external_write_mode() if self.interactive else nullcontext():
+            say(line)
 
     def close(self) -> None:
         """Ends the bar."""

@@ -222,8 +222,8 @@ class Trainer:
         room = Room()  # the splits share it
         split = validation_split(available_splits(data))
         with stopped_together():
-            self.train_data = open_split(data, "train", data.load, room, self.forms)
-            self.val_data = open_fixed(data, split, room, self.forms) if split else None
+            self.train_data = open_split(data, "train", data.load, room, self.forms, stop)
+            self.val_data = open_fixed(data, split, room, self.forms, stop) if split else None
         require_equal_shares(self.config, len(self.train_data), self.generator, self.discriminator)
         validation = (split, self.val_data) if split else None
         say(describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device))
