@@ -201,7 +201,9 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
 def load_step(folder: Path, step: int, device: torch.device) -> dict[str, Any] | None:
     """The state of one checkpoint, or None where it is not there or damaged. Raises CheckpointError."""
     path = folder / _name(step)
-    return None if _damage(path) else _load(path / _STATE, device)
+    with _reading(path):
+        damaged = _damage(path)
+    return None if damaged else _load(path / _STATE, device)
 
 
 def _load(path: Path, device: torch.device) -> dict[str, Any]:
