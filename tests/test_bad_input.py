@@ -195,16 +195,21 @@ def test_weights_that_are_missing_or_the_wrong_ones(trained):
         refused(pix2pix("sample", "--weights", trained / name, "--input", picture("a.png")), 4, f"run/{name}", words)
 
 
-def test_damaged_weights_are_refused_or_read_but_never_a_bug(trained):
-    whole = (trained / "gen.pt").read_bytes()
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(60):
-        place, value = (int(torch.randint(high, (), generator=generator)) for high in (len(whole), 256))
-        (trained / "gen.pt").write_bytes(whole[:place] + bytes([value] * 40) + whole[place + 40 :])
+def test_damaged_weights_are_refused_or_read_as_they_were(trained):
+    whole, weights = (trained / "gen.pt").read_bytes(), load_generator_file(trained / "gen.pt").generator.state_dict()
+    generator, refusals = torch.Generator().manual_seed(0), 0
+    for number in range(120):
+        place, bit = (int(torch.randint(high, (), generator=generator)) for high in (len(whole), 8))
+        long = 40 if number % 2 else 1  # bytes; of one, a single bit
+        changed = bytes([whole[place] ^ 1 << bit]) * long
+        (trained / "gen.pt").write_bytes(whole[:place] + changed + whole[place + long :])
         try:
-            load_generator_file(trained / "gen.pt")
+            read = load_generator_file(trained / "gen.pt").generator.state_dict()
+            assert all(torch.equal(value, weights[name]) for name, value in read.items())
         except CheckpointError as error:
             assert "run/gen.pt: " in str(error)
+            refusals += 1
+    assert refusals > 60
 
 
 # Outputs: 4

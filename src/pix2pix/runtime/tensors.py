@@ -14,10 +14,11 @@ _NAMES = {
 }
 
 
-def require_plain(path: Path) -> None:
+def require_plain(path: Path, checksums: bool = True) -> None:
     """Raises ValueError where a file is no archive of tensors, and OSError where it cannot be opened.
 
-    Nothing in it is run or unpacked: an archive that is larger inside than outside is refused unseen.
+    Nothing in it is run or unpacked: an archive that is larger inside than outside is refused unseen. `checksums`:
+    whether its own are right, too, which torch.load does not ask; a file with a manifest is written without them.
     """
     size = path.stat().st_size
     try:
@@ -29,7 +30,10 @@ def require_plain(path: Path) -> None:
             pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
             if len(pickles) != 1:
                 raise ValueError(f"{path}: holds {len(pickles)} pickles, not one")
-            del pickles[0].CRC  # a checkpoint is written without: its manifest tells more
+            if checksums and (damaged := archive.testzip()):
+                raise ValueError(f"{path}: {damaged} is damaged")
+            for entry in entries:
+                del entry.CRC  # or zipfile asks for it
             for operation, argument, _ in pickletools.genops(archive.read(pickles[0])):
                 named = operation.name == "GLOBAL" and argument not in _NAMES
                 if named or operation.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
