@@ -36,7 +36,7 @@ ROWS = {
     "F10": Row("every shipped config", rows_starts.f10_shipped, 9, 2),
     "F11": Row("weights files made to do harm", rows_files.f11_harmful, 40, 40),
     "F12": Row("mutated checkpoint and weights files", rows_runs.f12_mutated, 2000, 60),
-    "F13": Row("NaN and Inf", rows_runs.f13_not_finite, 160, 3),
+    "F13": Row("NaN and Inf", rows_runs.f13_not_finite, 160, 8),
     "F14": Row("the same run twice", rows_runs.f14_same_twice, 10, 1),
     "F15": Row("SIGKILL of one of two ranks", rows_ranks.f15_lost_rank, 20, 1),
     "F16": Row("a reader killed or hung", rows_runs.f16_lost_workers, 4, 1),

@@ -319,6 +319,7 @@ def _spoil(kind: str, at: int, value: float) -> None:
             elif kind.endswith("weights"):
                 next(network.parameters()).data.view(-1)[0] = value
             elif kind.endswith("gradient"):
+                network.requires_grad_(True)  # as the update itself has it
                 next(network.parameters()).register_hook(lambda gradient: gradient * value)
             elif kind == "g loss":
                 losses.l1 = lambda image, target: (image - target).abs().mean() * value
