@@ -1,6 +1,7 @@
 """The records of a run: on the disk when a checkpoint is, and what is said of one that is gone or no number."""
 
 import errno
+import gc
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from runs import make_config
 from pix2pix import Trainer, keeping
 from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.runtime import distributed
-from pix2pix.tracking import Tracker, read_metrics
+from pix2pix.tracking import Tracker, plot_losses, read_metrics
 
 
 def tracker(folder: Path, step: int = 0) -> Tracker:
@@ -82,3 +83,15 @@ def test_a_checkpoint_comes_after_its_records(tmp_path, monkeypatch):
         monkeypatch.setattr(owner, name, noted)
     Trainer(make_config(tmp_path / "run")).fit()
     assert done == ["flush", "save_checkpoint"] * 3
+
+
+def test_no_figure_outlives_its_picture(tmp_path):
+    gc.collect()
+    gc.disable()
+    try:
+        tracker(tmp_path).write({"step": 1, "g/loss": 0.5})
+        plot_losses(tmp_path / "metrics.jsonl", tmp_path / "loss.png")
+        assert not [one for one in gc.get_objects() if type(one).__name__ == "Figure"]
+    finally:
+        gc.enable()
+    assert (tmp_path / "loss.png").exists()

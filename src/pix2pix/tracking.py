@@ -1,5 +1,6 @@
 """What a run tells: metrics.jsonl, the progress bar or plain lines, the estimated time, the loss plot."""
 
+import gc
 import json
 import math
 import os
@@ -160,9 +161,13 @@ class Tracker:
 
 def plot_losses(metrics: Path, picture: Path) -> None:
     """Draws the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step."""
+    _draw(read_metrics(metrics), picture)
+    gc.collect()  # a figure is full of circles, which Python by itself takes away long after
+
+
+def _draw(records: list[dict[str, Any]], picture: Path) -> None:
     from matplotlib.figure import Figure  # takes half a second, and only here is it needed
 
-    records = read_metrics(metrics)
     figure = Figure(figsize=(9, 6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     upper.set_title("Loss Progress")
