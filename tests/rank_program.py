@@ -17,28 +17,32 @@ from pix2pix.runtime import distributed
 def main(config: str, out: Path) -> None:
     """The first update's gradients in gradients.pt, a whole run's numbers in weights.pt, pairs in pairs-RANK.pt."""
     with distributed.joined():
-        rank, pairs = distributed.rank(), []
-        trainer, step = Trainer(load_config(config)), Trainer.train_step
+        work(config, out)
 
-        def train_step(self, x, y, own, total):
-            report = step(self, x, y, own, total)
-            pairs.append(self.batch["index"][:own].tolist())
-            if self.step == 1 and rank == 0:
-                parts = {"g": self.generator, "d": self.discriminator}
-                gradients = {f"{n}.{k}": p.grad for n, part in parts.items() for k, p in part.named_parameters()}
-                torch.save({"gradients": gradients, "report": report}, out / "gradients.pt")
-            return report
 
-        def remember(batch, *rest):
-            trainer.batch = batch
-            return prepare(batch, *rest)
+def work(config: str, out: Path) -> None:
+    rank, pairs, batches = distributed.rank(), [], []
+    trainer, step = Trainer(load_config(config)), Trainer.train_step
 
-        Trainer.train_step = train_step
-        sys.modules["pix2pix.trainer"].prepare = remember
-        trainer.fit()
-        torch.save(pairs, out / f"pairs-{rank}.pt")
-        if rank == 0:
-            torch.save(weights_of(trainer), out / "weights.pt")
+    def train_step(self, x, y, own, total):
+        report = step(self, x, y, own, total)
+        pairs.append(batches[-1]["index"][:own].tolist())
+        if self.step == 1 and rank == 0:
+            parts = {"g": self.generator, "d": self.discriminator}
+            gradients = {f"{n}.{k}": p.grad for n, part in parts.items() for k, p in part.named_parameters()}
+            torch.save({"gradients": gradients, "report": report}, out / "gradients.pt")
+        return report
+
+    def remember(batch, *rest):
+        batches.append(batch)
+        return prepare(batch, *rest)
+
+    Trainer.train_step = train_step
+    sys.modules["pix2pix.trainer"].prepare = remember
+    trainer.fit()
+    torch.save(pairs, out / f"pairs-{rank}.pt")
+    if rank == 0:
+        torch.save(weights_of(trainer), out / "weights.pt")
 
 
 if __name__ == "__main__":

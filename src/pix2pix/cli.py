@@ -19,14 +19,19 @@ def _train(args: argparse.Namespace) -> int:
         from pix2pix.config import locate_config
         from pix2pix.runtime.console import say
         from pix2pix.runtime.distributed import joined
-        from pix2pix.trainer import Trainer
 
         path, kind = locate_config(args.config)
         say(f"config {path} ({kind})")
         with joined():
-            trainer = Trainer(_train_config(args))
-            finished = trainer.fit(args.resume, args.fresh, args.allow_changed, stop=lambda: bool(stop))
+            finished = _fit(args, lambda: bool(stop))
         return 0 if finished else stop.exit_code
+
+
+def _fit(args: argparse.Namespace, stop: Callable[[], bool]) -> bool:
+    """The trainer, and what it holds of the other ranks, is gone when this ends."""
+    from pix2pix.trainer import Trainer
+
+    return Trainer(_train_config(args)).fit(args.resume, args.fresh, args.allow_changed, stop)
 
 
 def _train_config(args: argparse.Namespace):

@@ -3,6 +3,7 @@
 Where there is one process only, every function does what that one would do by itself.
 """
 
+import gc
 import hashlib
 import inspect
 import os
@@ -44,6 +45,7 @@ def joined() -> Iterator[None]:
             "the last checkpoint is whole, and the same command goes on from it"
         ) from None
     finally:
+        gc.collect()  # what still holds the group would end its threads in the midst of Python's own end, which aborts
         dist.destroy_process_group()
 
 
