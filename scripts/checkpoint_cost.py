@@ -16,11 +16,12 @@ import torch
 
 from pix2pix import Trainer, keeping, load_config
 from pix2pix.checkpoint import load_newest, save_checkpoint
+from pix2pix.data.forms import RGB
 
 
 def state_of_the_paper() -> dict[str, dict]:
     """Everything of a checkpoint that has a size, of the shipped config `facades_paper`."""
-    trainer = Trainer(load_config("facades_paper", ["data.root=unused", "run.device=cpu"]))
+    trainer = Trainer(load_config("facades_paper", ["data.root=unused", "run.device=cpu"]), RGB)
     parts = keeping.parts(trainer)
     for name in ("generator", "discriminator"):
         for parameter in parts[name].parameters():

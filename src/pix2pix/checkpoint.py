@@ -1,5 +1,6 @@
 """Checkpoints: a folder that is complete or not there, its manifest written last, the newest whole one used."""
 
+import errno
 import hashlib
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import pickle
 import re
 import shutil
+import threading
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,49 +25,73 @@ from pix2pix.runtime.tensors import require_plain
 
 VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
-_WORTH_A_THREAD = 1 << 16  # bytes
+_BLOCK = 1 << 20  # bytes
 _BROKEN = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class _HashedFile(io.FileIO):
-    """A file that is hashed while it is written: the disk and the digest are busy at the same time."""
+    """A file that a thread reads and hashes behind what is written: the disk and the digest are busy at the same time,
+    to the end of the last flush."""
 
-    def __init__(self, path: Path, pool: ThreadPoolExecutor):
+    def __init__(self, path: Path):
         super().__init__(path, "w")
-        self.pool, self.digest, self.size = pool, hashlib.sha256(), 0
+        self.size, self.ended, self.grown = 0, False, threading.Condition()
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
-        if len(view) < _WORTH_A_THREAD:
-            self.digest.update(view)
-            self._write(view)
-        else:
-            hashed = self.pool.submit(self.digest.update, view)
-            try:
-                self._write(view)
-            finally:
-                hashed.result()  # the buffer is the caller's
+        self._write(view)
+        self._tell(len(view))
         return len(view)
 
     def _write(self, view: memoryview) -> None:
-        self.size += len(view)
         while view:
             view = view[super().write(view) :]
+
+    def _tell(self, more: int, ended: bool = False) -> None:
+        with self.grown:
+            self.size, self.ended = self.size + more, ended
+            self.grown.notify()
+
+    def end(self) -> None:
+        """Lets the hashing end, too."""
+        self._tell(0, ended=True)
+
+    def hash(self) -> str:
+        """The SHA-256 of all that is written until `end`."""
+        digest, done = hashlib.sha256(), 0
+        with open(self.name, "rb", buffering=0) as file:
+            while True:
+                with self.grown:
+                    while self.size == done and not self.ended:
+                        self.grown.wait()
+                    size = self.size
+                if done == size:
+                    return digest.hexdigest()
+                while done < size:
+                    block = file.read(min(_BLOCK, size - done))
+                    if not block:
+                        raise OSError(errno.EIO, "is shorter than what was written")
+                    digest.update(block)
+                    done += len(block)
 
 
 def _write(path: Path, state: dict[str, Any]) -> dict[str, Any]:
     """Writes a state and flushes it to the disk; returns its entry in the manifest."""
     quick = config.patch({"save.compute_crc32": False})  # our digest tells more
-    with ThreadPoolExecutor(1) as pool, _HashedFile(path, pool) as file, quick:
-        torch.save(state, file)
-        os.fsync(file.fileno())
-    return {"bytes": file.size, "sha256": file.digest.hexdigest()}
+    with ThreadPoolExecutor(1) as pool, _HashedFile(path) as file, quick:
+        digest = pool.submit(file.hash)
+        try:
+            torch.save(state, file)
+            os.fsync(file.fileno())
+        finally:
+            file.end()
+        return {"bytes": file.size, "sha256": digest.result()}
 
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
+        while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
 
