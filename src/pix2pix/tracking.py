@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -217,17 +217,17 @@ def _import_matplotlib() -> None:
     """Imports matplotlib, which takes half a second, even where MPLBACKEND names a backend that is not installed.
 
     Programs that are started from a notebook inherit the notebook's MPLBACKEND, and matplotlib then refuses to be
-    imported.
+    imported. A valid one is set as the import would have set it.
     """
+    backend = os.environ.pop("MPLBACKEND", None)
     try:
-        importlib.import_module("matplotlib")
-    except ValueError:
-        backend = os.environ.pop("MPLBACKEND", None)
-        if backend is None:
-            raise
-        try:
-            importlib.import_module("matplotlib")
-        finally:
+        imported = "matplotlib" in sys.modules
+        mpl = importlib.import_module("matplotlib")
+        if backend and not imported:
+            with suppress(ValueError):
+                mpl.rcParams["backend"] = backend
+    finally:
+        if backend is not None:
             os.environ["MPLBACKEND"] = backend
 
 

@@ -68,7 +68,8 @@ def content_digest(pairs: Sequence["Pair"]) -> str:
     """A digest of the content of up to 64 files, spread evenly over all: the first and last half MiB of each.
 
     So a data set of up to 64 files of up to 1 MiB is covered completely, and in a larger one a change of a few files is
-    likely to be missed. COST Raises DataError where a file cannot be read.
+    likely to be missed. At most 64 MiB are read: measured on a local disk, 0.26 s where nothing of them is in memory
+    and 0.09 s where all is; 0.03 s and 0.01 s for pictures of 60 KB. Raises DataError where a file cannot be read.
     """
     files = [path for pair in pairs for path in pair.files]
     digest = hashlib.sha256()
