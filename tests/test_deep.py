@@ -126,11 +126,12 @@ def test_tiff_of_bits_is_black_and_white(tmp_path):
 
 
 def test_12_bits_are_not_scaled(tmp_path):
-    pixels = made(1) >> 4
-    tifffile.imwrite(tmp_path / "x.tif", pixels[..., 0], photometric="minisblack", bitspersample=12)
-    same(tmp_path / "x.tif", pixels)
-    tifffile.imwrite(tmp_path / "x.tif", pixels[..., 0], photometric="miniswhite", bitspersample=12)
-    same(tmp_path / "x.tif", 4095 - pixels)
+    pixels = made(1, width=20) >> 4
+    first, second = pixels[:, ::2, 0], pixels[:, 1::2, 0]  # two numbers of 12 bits in three bytes
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], -1)
+    packed = packed.reshape(len(pixels), -1, 1).astype(np.uint8)
+    same(tiff(tmp_path / "x.tif", packed, t256=20, t258=12), pixels)
+    same(tiff(tmp_path / "x.tif", packed, t256=20, t258=12, t262=0), 4095 - pixels)  # white is zero
 
 
 @needs_odd

@@ -34,10 +34,10 @@ MAY_IMPORT = {
     "check": {"config", "data", "errors", "grids", "models", "networks", "runtime"},
     "plan": {"", "config", "data", "models", "run_folder", "runtime", "tracking"},
     "translate": {"config", "data", "errors", "grids", "models", "runtime", "weights"},
-    "identity": {"config", "errors", "runtime"},
-    "keeping": {"checkpoint", "config", "errors", "identity", "run_folder", "runtime", "weights"},
+    "identity": {"config", "data", "errors", "runtime"},
+    "keeping": {"checkpoint", "config", "data", "errors", "identity", "run_folder", "runtime", "tracking", "weights"},
     "validation": {"data", "grids", "losses", "runtime"},
-    "epoch_end": {"data", "keeping", "runtime", "tracking", "validation"},
+    "epoch_end": {"data", "errors", "keeping", "runtime", "tracking", "validation"},
     "trainer": {
         *("config", "data", "epoch_end", "identity", "keeping", "losses", "models", "networks", "plan", "run_folder"),
         *("runtime", "tracking", "validation"),

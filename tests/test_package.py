@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -73,3 +74,13 @@ def test_an_editable_install_finds_the_checkouts_configs():
         pytest.skip("pix2pix is not installed as editable here")
     assert {path.parent for path in shipped_configs().values()} == {CHECKOUT / "configs"}
     assert len(pix2pix("configs", "list").out.splitlines()) == len(list((CHECKOUT / "configs").glob("*.yaml"))) == 9
+
+
+def test_the_oldest_versions_that_are_tested_are_those_that_are_declared():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["formats"]
+    lines = (CHECKOUT / ".github/oldest.txt").read_text().splitlines()
+    pinned = [line for line in lines if line and not line.startswith("#")]
+    assert len(pinned) == len(declared) == 11
+    assert sorted(pinned) == sorted(bound.replace(">=", "==") for bound in declared)
+    assert project["requires-python"] == ">=3.11"

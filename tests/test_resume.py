@@ -183,6 +183,32 @@ def test_the_best_generator_is_written_again_where_it_is_gone_or_another(tmp_pat
     assert longer.best_step == 12 and load_generator_file(file).step == 12
 
 
+def test_the_best_that_was_validated_after_its_checkpoint_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "validate", lambda self, *_: 1 / self.step)
+    config, file = make_config(tmp_path / "run"), tmp_path / "run/best.pt"
+    stopped(config, 9)  # before the last validation
+    trainer = Trainer(config)
+    assert trainer.fit() and trainer.best_step == 9 == load_generator_file(file).step
+    again = Trainer(config)
+    assert again.fit() and (again.best, again.best_step) == (trainer.best, 9)
+    assert load_generator_file(file).step == 9
+
+
+def test_pairs_that_cannot_be_validated_cost_no_epoch(tmp_path):
+    pairs(tmp_path / "data", "train", "val")
+    data = {"layout": "auto", "root": str(tmp_path / "data"), "load_size": 32, "cache": "off"}
+    trainer = Trainer(make_config(tmp_path / "run", data=data))
+
+    def lose() -> bool:
+        if trainer.step == 1:
+            (tmp_path / "data/val/1.png").unlink(missing_ok=True)
+        return False
+
+    with pytest.raises(DataError, match=r"val/1\.png"):
+        trainer.fit(stop=lose)
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step_00000002"]
+
+
 def test_other_surroundings_are_said(tmp_path, capsys):
     trainer = stopped(make_config(tmp_path / "run"), 2)
     newest = max((tmp_path / "run" / "checkpoints").iterdir())

@@ -27,6 +27,7 @@ VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
 _BLOCK = 1 << 20  # bytes
 _BROKEN = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError)
+_BROKEN += (RecursionError,)  # deep brackets
 
 
 class _HashedFile(io.FileIO):

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from pix2pix import keeping
 from pix2pix.data.dataset import open_fixed
+from pix2pix.errors import DataError
 from pix2pix.runtime import distributed
-from pix2pix.tracking import METRICS, plot_losses, read_metrics
+from pix2pix.tracking import METRICS, plot_losses
 from pix2pix.validation import Stop, write_sample_grid
 
 if TYPE_CHECKING:
@@ -23,33 +26,38 @@ def left_over(trainer: "Trainer") -> tuple[str, ...]:
     if trainer.step == 0 or trainer.samples_seen % len(trainer.train_data):
         return ()
     validate, sample = _due(trainer)
-    validate = validate and _validated(trainer) is None
+    validate = validate and keeping.validated(trainer.folder, trainer.step) is None
     sample = sample and not _grid_path(trainer).exists()
     return ("validation",) * validate + ("samples",) * sample
 
 
 def make_up_for(trainer: "Trainer", stop: Stop) -> None:
     """Does what is left over. Raises as `end` does."""
-    value = _validated(trainer)
-    if value is not None and value < trainer.best and trainer.best_step < trainer.step:
-        trainer.best, trainer.best_step = value, trainer.step  # the stop came between this and the checkpoint
     left = left_over(trainer)
     if distributed.any_rank(bool(left)):
         _do(trainer, stop, "validation" in left, "samples" in left)
 
 
 def _do(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
+    """Validation, whose result the checkpoint keeps, then the checkpoint, then pictures: they can fail at no cost."""
     trainer.tracker.pause()
     keeping.require_finite(trainer, weights=True)
     with distributed.stopped_together():
-        if distributed.rank() == 0:  # the others wait
-            if validate:
+        if validate and distributed.rank() == 0:  # the others wait
+            try:
                 _validate(trainer, stop)
-            if sample:
-                _sample(trainer, stop)
-            plot_losses(trainer.folder / METRICS, trainer.folder / "loss.png")
+            except (DataError, MemoryError, torch.OutOfMemoryError):
+                keeping.save(trainer)  # the networks are whole
+                raise
     if _every(trainer, trainer.config.run.checkpoint_every_epochs):
         keeping.save(trainer)
+    with distributed.stopped_together():
+        if distributed.rank() == 0:
+            with trainer.tracker.extra("the loss plot"):
+                plot_losses(trainer.folder / METRICS, trainer.folder / "loss.png")
+            if sample:  # last: where its picture is missing, the next start draws both again
+                with trainer.tracker.extra("the sample grid"):
+                    _sample(trainer, stop)
     trainer.tracker.resume()
 
 
@@ -72,12 +80,6 @@ def _validate(trainer: "Trainer", stop: Stop) -> None:
     # Last, since this record tells the next start that the rest is done.
     trainer.tracker.write({"step": trainer.step, "epoch": trainer.epoch, "val/l1": value})
     trainer.tracker.say(f"epoch {trainer.epoch}/{trainer.config.schedule.epochs}  val/l1 {value:.4f}")
-
-
-def _validated(trainer: "Trainer") -> float | None:
-    """What the validation at this very step has found, where there was one."""
-    records = [record for record in read_metrics(trainer.folder / METRICS) if record["step"] == trainer.step]
-    return next((record["val/l1"] for record in records if "val/l1" in record), None)
 
 
 def _grid_path(trainer: "Trainer") -> Path:

@@ -8,6 +8,8 @@ import torch
 
 from pix2pix.config import Config, config_difference, config_keys, learning_rate
 from pix2pix.config.advice import nearest
+from pix2pix.data.fingerprint import Fingerprint
+from pix2pix.data.forms import Forms
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.console import say
 
@@ -56,30 +58,68 @@ def tell_of_more_epochs(old: Config, new: Config, epoch: int) -> None:
     say(f"schedule.epochs was {before}, now {now}: epoch {epoch} has a learning rate of {rate:.4g}, and {was}")
 
 
-def surroundings(config: Config, device: torch.device, pairs: dict[str, str], ranks: int = 1) -> dict[str, Any]:
-    """What else the numbers follow from; `pairs`: the fingerprint of each split."""
+def surroundings(
+    config: Config, device: torch.device, pairs: dict[str, Fingerprint], forms: Forms, ranks: int = 1
+) -> dict[str, Any]:
+    """What else the numbers follow from, as plain values; `pairs`: the fingerprint of each split."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     around = {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "ranks": ranks, "device": name}
-    return around | {"precision": config.run.precision, "data": pairs}
+    data = {split: found.to_dict() for split, found in pairs.items()}
+    return around | {"precision": config.run.precision, "data": data, "forms": forms.to_dict()}
 
 
 def check_surroundings(folder: Path, old: dict[str, Any], new: dict[str, Any], allowed: Collection[str]) -> None:
-    """Says what has changed around a run since its checkpoint; raises DataError where it is the data."""
-    for split in {**old["data"], **new["data"]}:
-        before, pairs = (around["data"].get(split, "none") for around in (old, new))
-        if before == pairs:
-            continue
-        counts = " ".join(before.split()[:2]), " ".join(pairs.split()[:2])
-        what = f"the {split} data have changed: {counts[0]} then, {counts[1]} now, by their names and sizes"
+    """Says what has changed around a run since its checkpoint; raises DataError where it is the data or their formats.
+
+    Both are as `surroundings` made them; a checkpoint of version 0.1 has no formats, and nothing is said of them.
+    """
+    changes = [
+        _pairs_change(split, *(Fingerprint.from_saved(around["data"].get(split)) for around in (old, new)))
+        for split in {**old["data"], **new["data"]}
+    ]
+    changes += _format_changes(old["forms"], new["forms"]) if "forms" in old else []
+    for what in filter(None, changes):
         if not _is_allowed("data", allowed):
             raise DataError(
-                f"{folder}: {what}; give back what was there, go on in spite of it with --allow-changed data, or begin "
-                "anew with --fresh"
+                f"{folder}: {what}; restore the data, continue in spite of it with --allow-changed data, or start "
+                "again with --fresh"
             )
         say(f"{what}, as --allow-changed has it")
-    changed = [f"{name} was {old[name]}, now {new[name]}" for name in new if name != "data" and old[name] != new[name]]
+    changed = [
+        f"{name} was {old.get(name)}, now {new[name]}"
+        for name in new
+        if name not in ("data", "forms") and old.get(name) != new[name]
+    ]
     if changed:
         say(f"{'; '.join(changed)}: the run goes on, and will not end with the very same bits")
+
+
+def _pairs_change(split: str, before: Fingerprint | None, now: Fingerprint | None) -> str | None:
+    """How the pairs of a split have changed, in words; None where they are the same."""
+    counts = [f"{found.pairs} pairs" if found else "none" for found in (before, now)]
+    by = before.difference(now) if before and now else None if before is now else "their names and sizes"
+    return by and f"the {split} data have changed: {counts[0]} then, {counts[1]} now, by {by}"
+
+
+def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Which fields of the formats have changed, in words; `suffix` only names files that are written."""
+    if len(before["input"]) != len(now["input"]):
+        return [f"the number of inputs was {len(before['input'])}, now {len(now['input'])}"]
+    many = len(now["input"]) > 1
+    names = [f"input {number}" if many else "input" for number in range(1, len(now["input"]) + 1)]
+    sides = zip([*names, "target"], [*before["input"], before["target"]], [*now["input"], now["target"]], strict=True)
+    return [
+        f"the format of the {name} has changed: {field} was {_shown(then.get(field))}, now {_shown(value)}"
+        for name, then, new in sides
+        for field, value in new.items()
+        if field != "suffix" and then.get(field) != value
+    ]
+
+
+def _shown(value: object) -> str:
+    """A value of a format; of a long one, such as a palette, the beginning."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _is_allowed(key: str, allowed: Collection[str]) -> bool:

@@ -1,19 +1,23 @@
 """What a run keeps, and goes on from: its state in a checkpoint, and the weights that it hands out."""
 
 import copy
+import math
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
 
 from pix2pix.checkpoint import load_newest, load_step, save_checkpoint
 from pix2pix.config import load_config
+from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.errors import CheckpointError, DataError, NonFiniteError
 from pix2pix.identity import check_surroundings, tell_of_more_epochs
 from pix2pix.run_folder import CHECKPOINTS, CONFIG
 from pix2pix.runtime import distributed, files
 from pix2pix.runtime.console import say
 from pix2pix.runtime.finite import all_finite
+from pix2pix.tracking import METRICS, read_metrics
 from pix2pix.weights import save_weights, saved_step
 
 if TYPE_CHECKING:
@@ -64,8 +68,8 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
     state = load_newest(trainer.folder / CHECKPOINTS, trainer.device)
     if state is None:
         return None
-    before = state["surroundings"]
-    check_surroundings(trainer.folder, before, trainer.surroundings, allow_changed)
+    before = _saved_pairs(trainer, state)
+    check_surroundings(trainer.folder, state["surroundings"], trainer.surroundings, allow_changed)
     try:
         for name, part in parts(trainer).items():
             if isinstance(part, Optimizer):  # what the config and the device say, not what they said then
@@ -73,22 +77,63 @@ def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | N
                     group |= {key: part.defaults[key] for key in ("betas", "fused")}
             # An average that is allowed to begin now begins with the generator.
             part.load_state_dict(state["generator" if name == "ema" and name not in state else name])
-    except (KeyError, ValueError, RuntimeError):
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError):
         raise CheckpointError(
             f"{trainer.folder / CHECKPOINTS}: step {state['step']} is of networks of another shape; choose another "
             "--output, or begin anew with --fresh"
         ) from None
     trainer.step = trainer.saved_step = state["step"]
-    trainer.samples_seen = _place(
-        state["samples_seen"], int(before["data"]["train"].split()[0]), len(trainer.train_data)
-    )
-    same = before["data"].get("val") == trainer.surroundings["data"].get("val")
-    # The best on other pictures says nothing: whatever is validated next is better than none.
-    trainer.best, trainer.best_step = (state["best"], state["best_step"]) if same else (float("inf"), trainer.step)
+    trainer.samples_seen = _place(state["samples_seen"], before["train"].pairs, len(trainer.train_data))
+    then, now = before.get("val"), Fingerprint.from_saved(trainer.surroundings["data"].get("val"))
+    _restore_best(trainer, state, then.difference(now) is None if then and now else then is now)
     if distributed.rank() == 0:
         tell_of_more_epochs(load_config(trainer.folder / CONFIG), trainer.config, trainer.epoch + 1)
         _mend_weights(trainer)
     return state["window"]
+
+
+def _restore_best(trainer: "Trainer", state: dict[str, Any], same: bool) -> None:
+    """Sets the lowest validation L1 so far and its step; `same`: whether the validation pairs are the same as then."""
+    if not same:  # the best on other pictures says nothing: whatever is validated next is better than none
+        trainer.best, trainer.best_step = float("inf"), trainer.step
+        return
+    trainer.best, trainer.best_step = state["best"], state["best_step"]
+    # A run that was stopped before the validation of this step has validated later, without another checkpoint.
+    value = validated(trainer.folder, trainer.step)
+    if value is not None and value < trainer.best and trainer.best_step < trainer.step:
+        trainer.best, trainer.best_step = value, trainer.step
+
+
+def validated(folder: Path, step: int) -> float | None:
+    """The validation L1 that a run has recorded for a step, or None. Raises CheckpointError."""
+    records = [record for record in read_metrics(folder / METRICS) if record["step"] == step]
+    return next((record["val/l1"] for record in records if "val/l1" in record), None)
+
+
+def _saved_pairs(trainer: "Trainer", state: dict[str, Any]) -> dict[str, Fingerprint]:
+    """The fingerprints of the splits that a checkpoint was trained on.
+
+    Raises CheckpointError where the progress that it records is not what a run can have made.
+    """
+    try:
+        pairs = {split: Fingerprint.from_saved(value) for split, value in state["surroundings"]["data"].items()}
+        counts = [state[name] for name in ("step", "samples_seen", "best_step")] + [state["window"]["count"]]
+        sums = state["window"]["sums"].values()
+        if (
+            "train" in pairs
+            and all(type(count) is int and count >= 0 for count in counts)
+            and state["best_step"] <= state["step"] <= state["samples_seen"]
+            and type(state["best"]) is float
+            and state["best"] >= 0  # infinite before the first validation; false for NaN
+            and all(type(value) is float and math.isfinite(value) for value in sums)
+        ):
+            return pairs
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    raise CheckpointError(
+        f"{trainer.folder / CHECKPOINTS}: the newest one records progress that no run can have made; remove it to "
+        "resume from the one before, choose another --output, or start again with --fresh"
+    )
 
 
 def _place(seen: int, before: int, now: int) -> int:
@@ -120,7 +165,7 @@ def _mend_weights(trainer: "Trainer") -> None:
 def require_agreement(trainer: "Trainer") -> None:
     """Raises DataError or CheckpointError where the ranks do not see the same data, or go on from other places."""
     data = trainer.surroundings["data"]
-    seen = ", ".join(f"{split} {' '.join(pairs.split()[:2])}" for split, pairs in data.items())
+    seen = ", ".join(f"{split} {pairs['pairs']} pairs" for split, pairs in data.items())
     if not distributed.agreed(data):
         raise DataError(f"{trainer.folder}: the ranks see other data (this one {seen}); give all of them the same")
     if not distributed.agreed((trainer.step, trainer.samples_seen)):

@@ -1,12 +1,14 @@
 """What a run tells: metrics.jsonl, the progress bar or plain lines, the estimated time, the loss plot."""
 
 import gc
+import importlib
 import json
 import math
 import os
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +20,47 @@ from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.runtime import distributed
 from pix2pix.runtime.console import say
 from pix2pix.runtime.files import replace_atomically, writing
+from pix2pix.runtime.signals import Stopped
 
 METRICS = "metrics.jsonl"
 ESTIMATE_AFTER = 20  # steps
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl, without a last line that a crash cut short. Raises CheckpointError."""
+    """Reads the records of a metrics.jsonl, without a last line that a crash cut short.
+
+    A record is an object of finite numbers with a whole `step`. Raises CheckpointError for any other line.
+    """
     records = []
     try:
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"{path}: is not a regular file; move it away")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); mend its permissions") from None
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); fix its permissions") from None
     for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-                raise ValueError
+        record = _record(line)
+        if record is not None:
             records.append(record)
-        except ValueError:
-            if number < len(lines):
-                raise CheckpointError(f"{path}:{number}: is not a line of metrics; mend or remove the line") from None
+        elif number < len(lines):
+            raise CheckpointError(f"{path}:{number}: is not a line of metrics; fix or remove the line")
     return records
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """The record on a line, or None where the line holds anything else."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):  # deep brackets
+        return None
+    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+        return None
+    return record if all(_is_number(value) for value in record.values()) else None
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a finite number that a double can hold; True and False are not."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # false for NaN
 
 
 def duration(seconds: float) -> str:
@@ -65,6 +86,7 @@ class Tracker:
         self._images, self._seconds, self._resumed_at = 0, 0.0, time.perf_counter()
         self._own_seconds = 0.0
         self._writes = distributed.rank() == 0
+        self._failed: set[str] = set()  # extras whose failure was reported
         if self._writes:
             self._cut_back(step)
         interactive = self._writes and sys.stderr.isatty()
@@ -154,21 +176,67 @@ class Tracker:
         with tqdm.external_write_mode() if self.interactive else nullcontext():
             say(line)
 
+    @contextmanager
+    def extra(self, what: str) -> Iterator[None]:
+        """Keeps a failure in the block from ending the run: the first one of each `what` is reported as a warning.
+
+        Out of memory and Stopped are raised: the run itself has to end.
+        """
+        try:
+            yield
+        except (Stopped, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # plotting libraries and their settings can raise anything
+            if what not in self._failed:
+                self._failed.add(what)
+                lines = str(error).splitlines() or [type(error).__name__]
+                self.say(f"warning: {what} failed, and training continues without it: {lines[0]}")
+
     def close(self) -> None:
         """Ends the bar."""
         self.bar.close()
 
 
 def plot_losses(metrics: Path, picture: Path) -> None:
-    """Draws the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step."""
-    _draw(read_metrics(metrics), picture)
+    """Draws the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step.
+
+    The picture depends on neither the backend nor the style that a person has chosen for matplotlib, and changes
+    neither. Raises CheckpointError, and whatever an installation of matplotlib that cannot be imported raises.
+    """
+    _import_matplotlib()
+    import matplotlib as mpl
+
+    records = read_metrics(metrics)
+    defaults = {name: mpl.rcParamsDefault[name] for name in mpl.rcParamsDefault if name != "backend"}
+    with mpl.rc_context(defaults):
+        _draw(records, picture)
     gc.collect()  # a figure is full of circles, which Python by itself takes away long after
 
 
+def _import_matplotlib() -> None:
+    """Imports matplotlib, which takes half a second, even where MPLBACKEND names a backend that is not installed.
+
+    Programs that are started from a notebook inherit the notebook's MPLBACKEND, and matplotlib then refuses to be
+    imported. A valid one is set as the import would have set it.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        imported = "matplotlib" in sys.modules
+        mpl = importlib.import_module("matplotlib")
+        if backend and not imported:
+            with suppress(ValueError):
+                mpl.rcParams["backend"] = backend
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+
+
 def _draw(records: list[dict[str, Any]], picture: Path) -> None:
-    from matplotlib.figure import Figure  # takes half a second, and only here is it needed
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)
     upper.set_title("Loss Progress")
     for axes, names in ((upper, ("g/loss", "d/loss")), (lower, ("g/l1", "val/l1"))):
@@ -181,4 +249,5 @@ def _draw(records: list[dict[str, Any]], picture: Path) -> None:
         if axes.has_data():
             axes.legend()
     lower.set_xlabel("step")
-    replace_atomically(picture, lambda path: figure.savefig(path, dpi=110))
+    figure.set_dpi(110)
+    replace_atomically(picture, lambda path: canvas.print_png(path))

@@ -230,7 +230,7 @@ class Trainer:
         pairs = {"train": fingerprint(self.train_data.pairs)}
         if split:
             pairs["val"] = fingerprint(self.val_data.pairs)
-        self.surroundings = surroundings(self.config, self.device, pairs, distributed.count())
+        self.surroundings = surroundings(self.config, self.device, pairs, self.forms, distributed.count())
         with first_rank_first():
             self.folder = run_path(self.config)
             if distributed.rank() == 0:

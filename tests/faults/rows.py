@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rows_files
+import rows_identity
 import rows_ranks
 import rows_runs
 import rows_starts
@@ -43,4 +44,7 @@ ROWS = {
     "F17": Row("1 rank x batch 4 against 2 x 2", rows_ranks.f17_shared, 1, 0),
     "F18": Row("a second process on a run", rows_runs.f18_locked, 10, 1),
     "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
+    "F30": Row("broken settings and disks for pictures, closed terminals", rows_identity.f30_broken_pictures, 9, 9),
+    "F31": Row("data changed with name, size and time kept", rows_identity.f31_changed_data, 6, 6),
+    "F32": Row("odd values in metrics and manifests", rows_identity.f32_odd_values, 16, 16),
 }

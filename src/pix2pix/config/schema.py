@@ -244,4 +244,5 @@ def nested_sections(model: type[Section], key: str) -> dict[str, type[Section]]:
     if model is ModelConfig and key in NETWORKS:
         return NETWORKS[key]
     annotation = model.model_fields[key].annotation
-    return {"": annotation} if isinstance(annotation, type) and issubclass(annotation, Section) else {}
+    # Not issubclass: Python 3.10 takes list[int] for a type and then refuses it there.
+    return {"": annotation} if Section in getattr(annotation, "__mro__", ()) else {}

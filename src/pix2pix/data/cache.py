@@ -15,6 +15,7 @@ import psutil
 
 from pix2pix.data.arrays import Arrays, MemoryCache, Side
 from pix2pix.data.cache_file import FORMAT, DiskCache
+from pix2pix.data.fingerprint import content_digest
 from pix2pix.errors import DataError
 from pix2pix.runtime.files import free_space
 
@@ -62,9 +63,10 @@ class Room:
 def cache_key(pairs: Sequence["Pair"], recipe: str) -> bytes:
     """32 bytes that change with any file's path, size or time, with what a pair makes of it, and with `recipe`.
 
-    Raises DataError where a file is gone.
+    They also change with the content of a sample of the files (see `content_digest`), since a file can be replaced with
+    its size and time kept. Raises DataError where a file is gone.
     """
-    digest = hashlib.sha256(repr((FORMAT, recipe)).encode())
+    digest = hashlib.sha256(repr((FORMAT, recipe, content_digest(pairs))).encode())
     for pair in pairs:
         own = {name: value for name, value in vars(pair).items() if not isinstance(value, Path)}
         digest.update(repr((type(pair).__name__, own)).encode())

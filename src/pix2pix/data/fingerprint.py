@@ -1,26 +1,103 @@
-"""Whether two runs saw the same pairs, told without reading them."""
+"""Whether two runs saw the same pairs: by the names and sizes of all files, and by the content of a sample of them."""
 
 import hashlib
+import os
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
+if TYPE_CHECKING:
+    from pix2pix.data.pairs import Pair
 
-def fingerprint(pairs: Sequence[Pair]) -> str:
-    """A word that changes with the pairs' number, order and names, and with their files' names and sizes.
+SAMPLE = 64  # files
+SAMPLE_BYTES = 1 << 20  # of each file
 
-    Not with where the data lie or when they were copied there. Raises DataError where a file is gone.
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Identifies the pairs of a split, wherever they are and whenever they were copied there.
+
+    `pairs`: their number. `names`: a digest of the order and names of the pairs and the names and sizes of their files.
+    `content`: `content_digest` of their files; None in checkpoints of version 0.1, which did not record it.
+    """
+
+    pairs: int
+    names: str
+    content: str | None = None
+
+    def to_dict(self) -> dict[str, int | str | None]:
+        """Plain values, for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_saved(cls, value: dict | str | None) -> "Fingerprint | None":
+        """The inverse of `to_dict`; also reads the string of version 0.1. Raises KeyError, TypeError or ValueError."""
+        if isinstance(value, str):
+            pairs, _, names = value.split()
+            value = {"pairs": int(pairs), "names": names}
+        if value is None:
+            return None
+        found = cls(**value)
+        if type(found.pairs) is not int or found.pairs < 1:
+            raise ValueError("the number of pairs is not a positive integer")
+        return found
+
+    def difference(self, now: "Fingerprint") -> str | None:
+        """By what the pairs of `now` differ from these, in words, or None."""
+        if (self.pairs, self.names) != (now.pairs, now.names):
+            return "their names and sizes"
+        return "their content" if self.content not in (None, now.content) else None
+
+
+def fingerprint(pairs: Sequence["Pair"]) -> Fingerprint:
+    """The fingerprint of a split. Raises DataError where a file is gone.
+
+    Costs a look at every file's size, and what `content_digest` costs.
     """
     digest = hashlib.sha256()
     for pair in pairs:
         files = [(path.name, _size(path)) for path in pair.files]
         digest.update(repr((pair.name, files or vars(pair))).encode("utf-8", "surrogatepass"))
-    return f"{len(pairs)} pairs {digest.hexdigest()[:32]}"
+    return Fingerprint(len(pairs), digest.hexdigest()[:32], content_digest(pairs))
 
 
-def _size(path) -> int:
+def content_digest(pairs: Sequence["Pair"]) -> str:
+    """A digest of the content of up to 64 files, spread evenly over all: the first and last half MiB of each.
+
+    So a data set of up to 64 files of up to 1 MiB is covered completely, and in a larger one a change of a few files is
+    likely to be missed. At most 64 MiB are read: measured on a local disk, 0.26 s where nothing of them is in memory
+    and 0.09 s where all is; 0.03 s and 0.01 s for pictures of 60 KB. Raises DataError where a file cannot be read.
+    """
+    files = [path for pair in pairs for path in pair.files]
+    digest = hashlib.sha256()
+    count = min(SAMPLE, len(files))
+    for place in (number * (len(files) - 1) // max(1, count - 1) for number in range(count)):
+        digest.update(hashlib.sha256(_ends(files[place])).digest())
+    return digest.hexdigest()[:32]
+
+
+def _ends(path: Path) -> bytes:
+    """A whole file of up to SAMPLE_BYTES; of a larger one half of that from each end."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size <= SAMPLE_BYTES:
+                return file.read(SAMPLE_BYTES)
+            start = file.read(SAMPLE_BYTES // 2)
+            file.seek(-(SAMPLE_BYTES // 2), os.SEEK_END)
+            return start + file.read(SAMPLE_BYTES // 2)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); mend or remove it") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be read ({error.strerror}); fix or remove it")
