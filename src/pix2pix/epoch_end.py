@@ -43,6 +43,7 @@ def _do(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
     keeping.require_finite(trainer, weights=True)
     with distributed.stopped_together():
         if distributed.rank() == 0:  # the others wait
+            keeping.require_same_run(trainer.folder, trainer.run_id)
             if validate:
                 _validate(trainer, stop)
             if sample:
