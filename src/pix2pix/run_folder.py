@@ -59,13 +59,14 @@ def open_run(
 
 
 def _holds_run(folder: Path) -> bool:
-    return is_run(folder) or bool(list_checkpoints(folder / CHECKPOINTS)) or _holds_own_config(folder)
+    return bool(list_checkpoints(folder / CHECKPOINTS)) or _holds_own_config(folder)
 
 
 def _holds_own_config(folder: Path) -> bool:
-    """Whether the config in a folder is one that a run wrote there, by its text: a person's has another."""
+    """Whether the config in a folder is one that a run wrote there: a person's own has no index and another text."""
+    path = folder / CONFIG
     try:
-        return (folder / CONFIG).read_text(encoding="utf-8") == dump_config(load_config(folder / CONFIG))
+        return path.exists() and (is_run(folder) or path.read_text(encoding="utf-8") == dump_config(load_config(path)))
     except (OSError, ValueError, ConfigError):
         return False
 
