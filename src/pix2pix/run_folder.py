@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pix2pix.checkpoint import list_checkpoints, require_own_names
@@ -73,9 +74,9 @@ def _holds_own_config(folder: Path) -> bool:
 
 def _sign(folder: Path) -> None:
     """Writes the index that tells other commands that this is a run folder."""
-    index = read_index(folder) or Index("run")
-    if not (folder / INDEX).exists() or index.kind != "run":
-        write_index(folder, Index("run", index.id, index.files))
+    index = read_index(folder)
+    if index is None or index.kind != "run":
+        write_index(folder, replace(index, kind="run") if index else Index("run"))
 
 
 def run_id(folder: Path) -> str:

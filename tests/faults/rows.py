@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rows_files
+import rows_outputs
 import rows_ranks
 import rows_runs
 import rows_starts
@@ -43,4 +44,7 @@ ROWS = {
     "F17": Row("1 rank x batch 4 against 2 x 2", rows_ranks.f17_shared, 1, 0),
     "F18": Row("a second process on a run", rows_runs.f18_locked, 10, 1),
     "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
+    "F24": Row("a command whose output is its input or somebody's file", rows_outputs.f24_outputs, 60, 16),
+    "F25": Row("folders of a person's own in a run", rows_outputs.f25_own_folders, 48, 12),
+    "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 6),
 }
