@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pix2pix.cli import main
+from pix2pix.runtime.ownership import INDEX
 
 # The smallest run that has everything: a U-Net needs sides of 32, and two epochs have a checkpoint between them.
 SETTINGS = {
@@ -88,8 +89,9 @@ def refused(result: Result, code: int, *words: str, errors: int = 1) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, by relative path."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Every file below a folder, by relative path, but for the index of those that pix2pix made."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != INDEX]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def picture(path: Path | str, height: int = 32, width: int = 32, seed: int = 0) -> Path:

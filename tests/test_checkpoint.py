@@ -100,7 +100,6 @@ def replaced(path: Path) -> Path:
             lambda path: shutil.copytree(path.parent / "step_00000001", replaced(path)),
             "is of another step than its name",
         ),
-        (lambda path: replaced(path).write_text("a file"), "a file is missing or manifest.json is damaged"),
         (lambda path: replaced(path / "state.pt").mkdir(), "state.pt is damaged"),
     ],
 )

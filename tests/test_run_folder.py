@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from commands import TINY, contents, overrides, picture, pix2pix, refused
 
-from pix2pix.runtime import files
+from pix2pix.runtime import ownership
+from pix2pix.runtime.ownership import INDEX
 
 TRAIN = ("train", *TINY, "--output")
 QUICK = ("train", *TINY, *overrides({"schedule.epochs": 1}), "--fresh", "--output")
@@ -29,19 +30,25 @@ main(sys.argv[1:])
 @pytest.mark.parametrize(("amid", "left"), [("config", ".config.tmp-*.yaml"), ("probe", ".probe-*")])
 def test_a_start_that_was_killed_is_no_obstacle(amid, left, flag):
     assert subprocess.run([sys.executable, "-c", KILLED, amid, *TRAIN, "out"]).returncode == 9
-    names = [path.name for path in Path("out").iterdir() if ".lock-" not in path.name]
+    names = [path.name for path in Path("out").iterdir() if ".lock-" not in path.name and path.name != INDEX]
     assert names == [path.name for path in Path("out").glob(left)] and len(names) == 1
     assert pix2pix(*TRAIN, "out", *[flag] * (flag is not None)).code == 0
-    assert [path.name for path in Path().iterdir()] == ["out"] and not list(Path("out").glob(".[!.]*"))
+    assert [path.name for path in Path().iterdir()] == ["out"]
+    assert [path.name for path in Path("out").glob(".*")] == [INDEX]
 
 
 def test_only_what_is_ours_counts_as_left_over(tmp_path):
     mine = [".x.tmp-", ".x.tmp-mine", ".probe-mine", "x.tmp-1", "checkpoints/step_good", "checkpoints/x.tmp-1"]
+    mine += [".notes.tmp-2024.txt", ".gen.tmp-1.pt.bak", "samples/.thesis.tmp-1.png", "checkpoints/step_00000004.tmp-1"]
     ours = [".gen.tmp-1.pt", ".checkpoints.tmp-23", ".probe-4", "samples/.epoch_0001.tmp-5.png"]
+    ours += ["..pix2pix-output.tmp-7.json", ".config.tmp-8.yaml"]
     for name in [*mine, *ours]:
         picture(f"{name}/x.png") if name.startswith("check") else picture("x.png").rename(_made(Path(name)))
     (Path("checkpoints") / "step_00000003.tmp-6").mkdir()
-    files.remove_leftovers(Path())
+    Path("elsewhere").mkdir()
+    Path(".probe-99").symlink_to("elsewhere")
+    ownership.remove_leftovers(Path())
+    assert Path(".probe-99").is_symlink()
     assert sorted(contents(Path())) == sorted(f"{name}/x.png" if name.startswith("check") else name for name in mine)
     assert not Path("checkpoints/step_00000003.tmp-6").exists()
 

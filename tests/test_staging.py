@@ -18,6 +18,7 @@ from pix2pix.data.download import download
 from pix2pix.data.staging import making, staged
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime import claims
+from pix2pix.runtime.ownership import Index, write_index
 
 CHILD = """
 import sys, time
@@ -94,8 +95,11 @@ def test_an_interruption_keeps_what_was_downloaded(server, monkeypatch):
 
 def test_only_what_is_ours_is_cleared(tmp_path):
     mine = [".tiny-notes", ".tiny-ABCDEFGH", ".tiny-abcdefghi", ".other-abcdefgh", "tiny-abcdefgh"]
+    mine += [".tiny-original", ".tiny-pictures"]  # eight letters, as ours have
     for name in (*mine, ".tiny-abcd_123"):
         (tmp_path / name).mkdir()
+    write_index(tmp_path / ".tiny-abcd_123", Index("staging"))
+    write_index(tmp_path / ".tiny-pictures", Index("translations"))
     (tmp_path / ".tiny-12345678").write_bytes(b"a file")
     (tmp_path / ".tiny-87654321").symlink_to(tmp_path / ".tiny-notes", target_is_directory=True)
     with making(tmp_path / "tiny"):

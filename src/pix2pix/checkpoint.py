@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import re
-import shutil
 import threading
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,8 @@ from torch.utils.serialization import config
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.console import say
 from pix2pix.runtime.files import writing
+from pix2pix.runtime.ownership import CHECKPOINT_FILES as FILES
+from pix2pix.runtime.ownership import holds_only, remove_folder
 from pix2pix.runtime.tensors import require_plain
 
 VERSION = 1
@@ -118,10 +119,12 @@ def save_checkpoint(
     final = folder / _name(step)
     temporary = folder / f"{final.name}.tmp-{os.getpid()}"
     with writing(final):
-        if not final.exists():
+        if os.path.lexists(final):
+            _require_own(final)
+        else:
+            folder.mkdir(exist_ok=True)  # the run folder itself may have been taken away, and is not made again
+            temporary.mkdir()
             try:
-                folder.mkdir(exist_ok=True)  # the run folder itself may have been taken away, and is not made anew
-                temporary.mkdir()
                 files = {_STATE: _write(temporary / _STATE, state)}
                 manifest = {"version": VERSION, "step": step, **facts, "files": files}
                 (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=1))
@@ -130,7 +133,7 @@ def save_checkpoint(
                 os.rename(temporary, final)
                 _fsync(folder)
             finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+                remove_folder(temporary, FILES)
         kept = {_name(step) for step in also}
         for old in list_checkpoints(folder)[keep:]:
             if old.name not in kept:
@@ -143,10 +146,46 @@ def _name(step: int) -> str:
 
 
 def _remove(path: Path) -> None:
-    """Deletes a checkpoint under another name, so that one which is half gone is never taken for a damaged one."""
+    """Deletes a checkpoint that holds only the files of its manifest; others, and links, are a person's and stay.
+
+    It gets another name first, so that one which is half gone is never taken for a damaged one.
+    """
+    if path.is_symlink() or not _is_own(path) or not holds_only(path, FILES):
+        return
     going = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     os.rename(path, going)
-    shutil.rmtree(going)
+    remove_folder(going, FILES)
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest of a checkpoint, or None where there is none that pix2pix wrote. Raises OSError."""
+    try:
+        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        names = {"version", "step", "files"}
+        return manifest if names <= manifest.keys() and isinstance(manifest["files"], dict) else None
+    except (*_BROKEN, RecursionError):
+        return None
+
+
+def _is_own(path: Path) -> bool:
+    """Whether pix2pix wrote a checkpoint, by its manifest."""
+    manifest = _manifest(path)
+    return manifest is not None and manifest["step"] == _step(path)
+
+
+def _require_own(path: Path) -> None:
+    if not _is_own(path):
+        raise CheckpointError(
+            f"{path}: is in the place of a checkpoint and was not made by pix2pix; move it, or choose another --output"
+        )
+
+
+def require_own_names(folder: Path) -> None:
+    """Raises CheckpointError where something that pix2pix did not make has the name of a checkpoint."""
+    known = {*list_checkpoints(folder)}
+    for path in _named(folder):
+        if path not in known:
+            _require_own(path)
 
 
 def _step(path: Path) -> int | None:
@@ -156,7 +195,17 @@ def _step(path: Path) -> int | None:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints' folders, newest first, whole or not. Raises CheckpointError where nobody can tell."""
+    """The checkpoints' folders, newest first, whole or not, and no folder of a person's that has such a name.
+
+    One without a readable manifest is a damaged checkpoint where it holds no files of other names. Raises
+    CheckpointError where that cannot be read.
+    """
+    with _reading(folder):
+        return [path for path in _named(folder) if _is_own(path) or holds_only(path, FILES)]
+
+
+def _named(folder: Path) -> list[Path]:
+    """What has the name of a checkpoint, newest first. Raises CheckpointError where the folder cannot be read."""
     with _reading(folder):
         try:
             paths = [path for path in folder.iterdir() if _step(path) is not None]
@@ -217,12 +266,17 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
         state = _load(path / _STATE, device)
         for other in damaged:
             with writing(other):
-                shutil.rmtree(f"{other}.damaged", ignore_errors=True)
-                other.rename(f"{other}.damaged")
+                other.rename(_free_name(f"{other}.damaged"))
         return state
     if damaged:
         raise CheckpointError(f"{folder}: no checkpoint there can be used; start anew with --fresh")
     return None
+
+
+def _free_name(path: str) -> str:
+    """The path, with a number where there is something already."""
+    names = (path, *(f"{path}-{number}" for number in range(2, 10_000)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def load_step(folder: Path, step: int, device: torch.device) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pix2pix.arguments import parser
-from pix2pix.errors import CheckpointError, ConfigError, Pix2PixError
+from pix2pix.errors import CheckpointError, ConfigError, Pix2PixError, is_out_of_memory
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -166,22 +166,15 @@ def _copy(text: str, target: Path) -> None:
     from pix2pix.runtime.files import writing
 
     with writing(target):
-        if target.exists():
-            raise CheckpointError(f"{target}: is there already; remove it or give another name with --output")
-        target.write_text(text, encoding="utf-8")
+        try:
+            with open(target, "x", encoding="utf-8") as file:  # no link is followed
+                file.write(text)
+        except FileExistsError:
+            raise CheckpointError(f"{target}: is there already; remove it or give another name with --output") from None
     say(f"wrote {target}; train with: pix2pix train --config {target if os.sep in str(target) else f'./{target}'}")
 
 
 _VERBS = {"train": _train, "check": _check, "sample": _sample, "download": _download, "configs": _configs}
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Python's, CUDA's, or the CPU allocator's, which is a RuntimeError like any other."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "DefaultCPUAllocator" in str(error)
-    )
 
 
 def _report_bug() -> int:
@@ -213,10 +206,21 @@ def _report(error: Pix2PixError) -> int:
     return error.exit_code
 
 
+def _require_directory() -> None:
+    """Raises ConfigError where the current directory is deleted, in which torch cannot be loaded either."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ConfigError(
+            f"the current directory cannot be found ({error.strerror}); it may be deleted: change to another one"
+        ) from None
+
+
 def _carry_out(args: argparse.Namespace) -> int:
     from pix2pix.runtime.console import tell
 
     try:
+        _require_directory()
         return _VERBS[args.verb](args)
     except Pix2PixError as error:
         return _report(error)
@@ -224,7 +228,7 @@ def _carry_out(args: argparse.Namespace) -> int:
         tell("interrupted; what was written is whole", sys.stderr)
         return 130
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             tell(
                 "error: out of memory; lower data.batch_size, data.image_size or model.generator.base_channels, or set "
                 "data.cache=off",

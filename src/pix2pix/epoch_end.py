@@ -43,6 +43,8 @@ def _do(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
     trainer.tracker.pause()
     keeping.require_finite(trainer, weights=True)
     with distributed.stopped_together():
+        if distributed.rank() == 0:
+            keeping.require_same_run(trainer.folder, trainer.run_id)
         if validate and distributed.rank() == 0:  # the others wait
             try:
                 _validate(trainer, stop)

@@ -42,3 +42,12 @@ class NonFiniteError(Pix2PixError):
     """Training diverged: a loss or a gradient is not finite."""
 
     exit_code = 5
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was short: Python's, CUDA's, or that of the CPU, for which torch raises a RuntimeError."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator" in str(error)
+    )

@@ -13,7 +13,7 @@ from pix2pix.config import load_config
 from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.errors import CheckpointError, DataError, NonFiniteError
 from pix2pix.identity import check_surroundings, tell_of_more_epochs
-from pix2pix.run_folder import CHECKPOINTS, CONFIG
+from pix2pix.run_folder import CHECKPOINTS, CONFIG, require_same_run
 from pix2pix.runtime import distributed, files
 from pix2pix.runtime.console import say
 from pix2pix.runtime.finite import all_finite
@@ -42,6 +42,7 @@ def save(trainer: "Trainer") -> None:
     trainer.saved_step = trainer.step
     if distributed.rank() > 0:
         return
+    require_same_run(trainer.folder, trainer.run_id)
     state = {name: part.state_dict() for name, part in parts(trainer).items()}
     state |= {"step": trainer.step, "samples_seen": trainer.samples_seen, "best": trainer.best}
     state |= {"window": trainer.tracker.window(), "surroundings": trainer.surroundings}

@@ -2,15 +2,17 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from pix2pix.checkpoint import list_checkpoints
+from pix2pix.checkpoint import list_checkpoints, require_own_names
 from pix2pix.config import Config, dump_config, load_config
-from pix2pix.errors import CheckpointError
+from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.identity import check_allowed, check_config
 from pix2pix.runtime.claims import claimed
 from pix2pix.runtime.console import say
-from pix2pix.runtime.files import leftovers, prepare_folder, remove_leftovers, replace_atomically, writing
+from pix2pix.runtime.files import prepare_folder, replace_atomically, writing
+from pix2pix.runtime.ownership import INDEX, Index, is_run, leftovers, read_index, remove_leftovers, write_index
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
@@ -51,23 +53,57 @@ def open_run(
     with ExitStack() as lock:
         with writing(folder):
             lock.enter_context(_sole_trainer(folder))
+            remove_leftovers(folder)
+            _sign(folder)
         _check(config, folder, allow_changed)
         yield folder
 
 
 def _holds_run(folder: Path) -> bool:
-    return (folder / CONFIG).exists() or bool(list_checkpoints(folder / CHECKPOINTS))
+    return bool(list_checkpoints(folder / CHECKPOINTS)) or _holds_own_config(folder)
+
+
+def _holds_own_config(folder: Path) -> bool:
+    """Whether the config in a folder is one that a run wrote there: a person's own has no index and another text."""
+    path = folder / CONFIG
+    try:
+        return path.exists() and (is_run(folder) or path.read_text(encoding="utf-8") == dump_config(load_config(path)))
+    except (OSError, ValueError, ConfigError):
+        return False
+
+
+def _sign(folder: Path) -> None:
+    """Writes the index that tells other commands that this is a run folder."""
+    index = read_index(folder)
+    if index is None or index.kind != "run":
+        write_index(folder, replace(index, kind="run") if index else Index("run"))
+
+
+def run_id(folder: Path) -> str:
+    """What tells a run folder from any other, though it be moved or copied; empty where its index is not there."""
+    index = read_index(folder)
+    return index.id if index else ""
+
+
+def require_same_run(folder: Path, run: str) -> None:
+    """Raises CheckpointError where another folder is in the place of the run folder whose index has the id `run`."""
+    index = read_index(folder)
+    if folder.exists() and (index.id != run if index else not (folder / CONFIG).exists()):
+        raise CheckpointError(
+            f"{folder}: the run folder was moved, and another one is in its place; put it back and run the same "
+            "command again, which resumes from the last checkpoint there"
+        )
 
 
 def _require_run_or_nothing(folder: Path) -> None:
     """Raises where there is something else than a run in a folder, or a run that does not tell its config."""
-    if (folder / CONFIG).exists():
+    if (folder / CONFIG).exists() and _holds_run(folder):
         return
-    if _holds_run(folder):
+    if list_checkpoints(folder / CHECKPOINTS):
         raise CheckpointError(
             f"{folder}: holds checkpoints, but {CONFIG} is gone; put it back, or --fresh to move the run aside"
         )
-    ours = {*leftovers(folder), *folder.glob(f"{_LOCK}*")}
+    ours = {*leftovers(folder), *folder.glob(f"{_LOCK}*")} | ({folder / INDEX} if is_run(folder) else set())
     if {*folder.iterdir()} - ours:
         raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
 
@@ -78,7 +114,7 @@ def _sole_trainer(folder: Path) -> AbstractContextManager[Path]:
 
 def _check(config: Config, folder: Path, allow_changed: Collection[str]) -> None:
     """Raises where the run in the folder cannot be gone on with."""
-    remove_leftovers(folder)
+    require_own_names(folder / CHECKPOINTS)
     checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
     if checkpoints or weights:  # a run that saved nothing, for broken data perhaps, may begin with any other config
         check_config(folder, load_config(folder / CONFIG), config, allow_changed)

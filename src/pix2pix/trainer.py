@@ -23,7 +23,7 @@ from pix2pix.identity import surroundings
 from pix2pix.models import follow, inference
 from pix2pix.networks import build_discriminator, build_generator, require_equal_shares, synchronise_norms
 from pix2pix.plan import describe, estimate, steps_left
-from pix2pix.run_folder import keep_config, open_run, run_path
+from pix2pix.run_folder import keep_config, open_run, run_id, run_path
 from pix2pix.runtime import distributed
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
@@ -235,6 +235,7 @@ class Trainer:
             self.folder = run_path(self.config)
             if distributed.rank() == 0:
                 leaving.enter_context(open_run(self.config, resume, fresh, allow_changed))
+            self.run_id = run_id(self.folder)
             window = keeping.restore(self, allow_changed)
         keeping.require_agreement(self)
         if self.epoch >= self.config.schedule.epochs and not any_rank(bool(epoch_end.left_over(self))):

@@ -4,6 +4,7 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from pix2pix.data.dataset import open_split
 from pix2pix.data.forms import RGB, Form, Forms, preview, written
 from pix2pix.data.images import is_image, read_picture, write_picture
 from pix2pix.data.pictures import Picture, as_pil, picture_of, resize
-from pix2pix.errors import ConfigError, DataError
+from pix2pix.errors import ConfigError, DataError, is_out_of_memory
 from pix2pix.grids import comparison_grid, titles
 from pix2pix.models import inference
 from pix2pix.runtime.acceleration import pick_device
 from pix2pix.runtime.files import prepare_folder, replace_atomically
+from pix2pix.runtime.ownership import claim_outputs, is_run, made_files
 from pix2pix.runtime.signals import unless_stopped
 from pix2pix.weights import load_generator_file
 
@@ -108,14 +110,20 @@ def load_generator(weights: str | Path, device: str = "auto", resize: bool = Fal
     return Translator(file.generator, file.config, file.forms, device, resize)
 
 
-def find_images(source: str) -> tuple[Path, list[Path]]:
+def find_images(source: str, failed: list[DataError] | None = None) -> tuple[Path, list[Path]]:
     """The images of a file, a folder (with its subfolders) or a glob, and the folder their names are relative to.
 
-    Raises DataError where there are none.
+    In the subfolders, runs and the files of earlier translations are left out. Raises DataError where there are none,
+    and for a subfolder that cannot be read, unless there is a list of what `failed` to put that in.
     """
     path = Path(source)
     if os.path.isdir(path):  # Path's own methods raise for a name that is too long or out of reach
-        images = sorted(p for p in path.rglob("*") if p.is_file() and is_image(p))
+        errors: list[DataError] = []
+        images = sorted(_walk(source, errors))
+        if errors and (failed is None or not images):
+            raise errors[0]
+        if failed is not None:
+            failed += errors
         if not images:
             raise DataError(f"{path}: holds no images; give a folder that does, a file or a glob")
         return path, images
@@ -127,14 +135,31 @@ def find_images(source: str) -> tuple[Path, list[Path]]:
     return Path(os.path.commonpath([image.parent for image in images])), images
 
 
-def _find_inputs(translator: Translator, source: str) -> tuple[Path, list[tuple[Path, ...]]]:
+def _walk(folder: str, errors: list[DataError]) -> Iterator[Path]:
+    """The images of a folder and its subfolders, links not followed. Subfolders that cannot be read give `errors`."""
+
+    def fail(error: OSError) -> None:
+        where = f"{error.filename}: cannot be read ({error.strerror})"
+        errors.append(DataError(f"{where}; fix its permissions, or give other pictures with --input"))
+
+    made: set[str] = set()
+    for here, folders, names in os.walk(folder, onerror=fail):
+        made |= made_files(here) if here != folder else set()
+        folders[:] = [name for name in folders if not is_run(os.path.join(here, name))]
+        for path in (Path(here, name) for name in names):
+            if is_image(path) and str(path) not in made and path.is_file():
+                yield path
+
+
+def _find_inputs(translator: Translator, source: str, failed: list[DataError]) -> tuple[Path, list[tuple[Path, ...]]]:
     """The files of each translation, and the folder their names are relative to. Raises DataError.
 
-    Of stacked inputs `source` is a folder that holds one for each, called as in training.
+    `failed` as for `find_images`. Of stacked inputs `source` is a folder that holds one for each, called as in
+    training.
     """
     count = len(translator.forms.input)
     if count == 1:
-        base, images = find_images(source)
+        base, images = find_images(source, failed)
         return base, [(image,) for image in images]
     names = [Path(folder).name for folder in translator.config.data.inputs]
     folders = [Path(source, name) for name in names]
@@ -160,11 +185,7 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
     names = [one if sharing[one] == 1 else other for one, other in zip(short, whole, strict=True)]
     if len(set(names)) < len(names):  # a.png.jpg is still in the way of a.png
         names = whole
-    outputs = [output / name for name in names]
-    inputs = {path.resolve() for files in images for path in files}
-    if clash := next((path for path in outputs if path.resolve() in inputs), None):
-        raise ConfigError(f"{clash}: is an input and would be overwritten; choose another --output")
-    return outputs
+    return [output / name for name in names]
 
 
 def translate_files(
@@ -172,21 +193,39 @@ def translate_files(
 ) -> tuple[int, list[DataError]]:
     """Translates every image that `source` names into `output`. Returns how many, and the errors of those that failed.
 
-    Raises DataError where there are no images, ConfigError where an input would be overwritten, CheckpointError where
-    `output` cannot be written, Stopped once `stop()` is true.
+    Raises DataError where there are no images, ConfigError where a file would be replaced that is an input or that
+    pix2pix did not make, CheckpointError where `output` cannot be written, Stopped once `stop()` is true.
     """
-    base, images = _find_inputs(translator, source)
+    failed: list[DataError] = []
+    base, images = _find_inputs(translator, source, failed)
     outputs = _outputs(base, images, output, translator.forms.target.suffix)
     prepare_folder(output)
-    failed = []
+    claim_outputs(output, outputs, [path for files in images for path in files])
+    unread = len(failed)
     for files, target in _progress(list(zip(images, outputs, strict=True)), stop):
         try:
-            fake = translator.translate(*translator.decode([read_picture(file) for file in files], files))
+            with _in_memory(files[0]):
+                fake = translator.translate(*translator.decode([read_picture(file) for file in files], files))
         except DataError as error:  # the others are still wanted
             failed.append(error)
             continue
         _write(target, *written(fake, translator.forms.target, target.suffix))
-    return len(images) - len(failed), failed
+    return len(images) - len(failed) + unread, failed
+
+
+@contextmanager
+def _in_memory(name: object) -> Iterator[None]:
+    """Turns running out of memory into a DataError that names the picture, so that the others are still translated."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        error.__traceback__ = None  # its frames hold the tensors
+        raise DataError(
+            f"{name}: is too large for the memory of this machine; make it smaller, or translate it with --resize or "
+            "on another --device"
+        ) from None
 
 
 def translate_split(
@@ -195,30 +234,44 @@ def translate_split(
     """Translates the inputs of a split of the config's data into `output/<split>/`, at their own size.
 
     Returns how many, where the comparison grid of the first of them is, and the errors of those that failed. Raises
-    DataError where there are none, or none can be read; CheckpointError; Stopped once `stop()` is true.
+    DataError where there are none, or none can be read; ConfigError where `output` holds the pairs, or a file would be
+    replaced that pix2pix did not make; CheckpointError; Stopped once `stop()` is true.
     """
     data, forms = config.data.model_copy(update={"cache": "off"}), translator.forms  # each is read once
     dataset = open_split(data, split, None, forms=forms, stop=stop)
+    grid, suffix = output / f"{split}_comparison.png", forms.target.suffix
+    read = [file for pair in dataset.pairs for file in pair.files]
+    _require_apart(output, read)
     prepare_folder(output)
+    outputs = [output / split / f"{pair.name}{suffix}" for pair in dataset.pairs]
+    claim_outputs(output, [*outputs, grid], read)
     rows, failed = [], list(dataset.skipped)
     for index in _progress(range(len(dataset)), stop):
         try:
-            pair = dataset[index]
+            with _in_memory(dataset.pairs[index].names[0]):
+                pair = dataset[index]
+                *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in forms.parts)
+                fake = translator.translate(*inputs)
         except DataError as error:  # the others are still wanted
             failed.append(error)
             continue
-        *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in forms.parts)
-        fake = translator.translate(*inputs)
-        path = output / split / f"{pair['name']}{forms.target.suffix}"
+        path = outputs[index]
         _write(path, *written(fake, forms.target, path.suffix))
         if len(rows) < GRID_PAIRS:
             pictures = zip([*inputs, fake, target], [*forms.input, forms.target, forms.target], strict=True)
             rows.append([preview(*picture) for picture in pictures])
     if not rows:
         raise failed[0]
-    grid = output / f"{split}_comparison.png"
     _write(grid, comparison_grid(rows, titles(len(forms.input))))
     return len(dataset) + len(dataset.skipped) - len(failed), grid, failed
+
+
+def _require_apart(output: Path, files: Sequence[Path]) -> None:
+    """Raises ConfigError where the pairs lie in the output folder: its new folders would count as a part of them."""
+    folder = os.path.join(os.path.realpath(output), "")
+    for place in {file.parent for file in files}:
+        if os.path.join(os.path.realpath(place), "").startswith(folder):
+            raise ConfigError(f"{output}: holds the pairs that are read, in {place}; choose another --output")
 
 
 def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:

@@ -13,7 +13,9 @@ from pix2pix.data.dataset import PairedDataset
 from pix2pix.data.forms import preview
 from pix2pix.data.images import write_picture
 from pix2pix.grids import comparison_grid, titles
+from pix2pix.runtime.console import say
 from pix2pix.runtime.files import replace_atomically
+from pix2pix.runtime.ownership import may_write_picture
 from pix2pix.runtime.signals import unless_stopped
 
 Translate = Callable[[Tensor], Tensor]  # [B, C, H, W] in [-1, 1] to the same, on any device
@@ -49,7 +51,10 @@ def write_sample_grid(
         pictures = [*named[:-1], (fake, forms.target), named[-1]]
         rows.append([preview(pixels[0].permute(1, 2, 0).numpy(), form) for pixels, form in pictures])
     grid = comparison_grid(rows, titles(len(forms.input)))
-    replace_atomically(path, lambda temporary: write_picture(temporary, grid))
+    if may_write_picture(path):
+        replace_atomically(path, lambda temporary: write_picture(temporary, grid, signed=True))
+    else:
+        say(f"warning: {path}: exists and was not made by pix2pix; it is kept, and these samples are not written")
     return collapse([input for input, *_ in rows], [fake for *_, fake, _ in rows])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rows_files
 import rows_identity
+import rows_outputs
 import rows_ranks
 import rows_runs
 import rows_starts
@@ -47,4 +48,7 @@ ROWS = {
     "F30": Row("broken settings and disks for pictures, closed terminals", rows_identity.f30_broken_pictures, 9, 9),
     "F31": Row("data changed with name, size and time kept", rows_identity.f31_changed_data, 6, 6),
     "F32": Row("odd values in metrics and manifests", rows_identity.f32_odd_values, 16, 16),
+    "F24": Row("a command whose output is its input or somebody's file", rows_outputs.f24_outputs, 60, 16),
+    "F25": Row("folders of a person's own in a run", rows_outputs.f25_own_folders, 48, 12),
+    "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 6),
 }

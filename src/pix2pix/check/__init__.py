@@ -22,6 +22,7 @@ from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pai
 from pix2pix.data.parallel import for_each
 from pix2pix.data.survey import forms_of
 from pix2pix.errors import ConfigError, DataError
+from pix2pix.runtime.ownership import may_write_picture
 
 __all__ = ["Report", "check"]
 
@@ -37,6 +38,8 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     """
     if preview is not None and Path(preview).suffix.lower() != ".png":
         raise ConfigError(f"{preview}: a sheet is a PNG picture; give a name that ends with .png")
+    if preview is not None and not may_write_picture(Path(preview)):
+        raise ConfigError(f"{preview}: exists and is not a sheet of pix2pix; give another name with --preview")
     data = config.data
     splits = available_splits(data, Beside())
     used = ["train", *filter(None, [validation_split(splits)])]

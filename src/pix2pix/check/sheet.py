@@ -37,5 +37,5 @@ def write_sheet(path: Path, config: Config, pairs: Sequence[Pair], forms: Forms)
                 pixels = to_pixels(to_float(sides[key], form), form)[0]
                 rows[int(batch["index"])].append(preview(pixels.permute(1, 2, 0).numpy(), form))
     titles = [*forms.parts, *(f"{key}, next epoch" for key in forms.parts)]
-    replace_atomically(path, lambda temporary: write_picture(temporary, comparison_grid(rows, titles)))
+    replace_atomically(path, lambda temporary: write_picture(temporary, comparison_grid(rows, titles), signed=True))
     return len(rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pix2pix.data.images import is_image
 from pix2pix.errors import DataError
+from pix2pix.runtime.ownership import is_run, made_files
 
 COUPLES = (("a", "b"), ("input", "target"))
 SPLITS = ("train", "val", "test")
@@ -18,12 +19,16 @@ REMEDY = "name two folders with data.input and data.target, or list the pairs in
 
 
 class Folder:
-    """The pictures and the folders in a folder; what is hidden or something else is not there. Raises OSError."""
+    """The pictures and the folders in a folder; what is hidden or something else is not there. Raises OSError.
 
-    def __init__(self, path: Path, around: tuple[tuple[int, int], ...] = ()):
+    Run folders in it and files that `sample` wrote are left out: a run in its data set would train on its samples.
+    """
+
+    def __init__(self, path: Path, around: tuple[tuple[int, int], ...] = (), made: frozenset[str] = frozenset()):
         self.path, name = path, path.name.lower()
         found = _ALSO_VAL.fullmatch(name)
         self.name = f"val{found[1]}" if found else name
+        self._made = frozenset(made_files(path)) | made  # paths of translations of ours, which are no data
         self._around = around  # device and inode of the folders that led here
         self._below: dict[str, Folder | None] = {}
 
@@ -35,8 +40,8 @@ class Folder:
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir():
-                    folders.append(entry.name)
-                elif is_image(Path(entry.name)) and entry.is_file():
+                    folders += [entry.name] * (not is_run(entry.path))
+                elif is_image(Path(entry.name)) and entry.is_file() and entry.path not in self._made:
                     pictures.append(entry.name)
         return sorted(pictures), sorted(folders)
 
@@ -52,7 +57,7 @@ class Folder:
         here = (status.st_dev, status.st_ino)
         if here in self._around:
             raise DataError(f"{self.path}: is a link to a folder that it lies in; remove the link")
-        return [Folder(self.path / name, (*self._around, here)) for name in self._listed[1]]
+        return [Folder(self.path / name, (*self._around, here), self._made) for name in self._listed[1]]
 
     @cached_property
     def holds_pictures(self) -> bool:

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from pix2pix.data import deep, headers
 from pix2pix.data.headers import Header, png_header
 from pix2pix.data.pictures import Picture, as_pil, channels_of, has_alpha, orientation_of, picture_of
 from pix2pix.errors import DataError
+from pix2pix.runtime.ownership import SOFTWARE
 
 _SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
 EXTENSIONS = frozenset(_SUFFIXES.split())
@@ -191,10 +193,13 @@ def holds(suffix: str, channels: int, dtype: str) -> bool:
     return lossless and bool(writer) and (writer not in ("png", "tiff") or deep.has_extra())
 
 
-def write_picture(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
+def write_picture(
+    path: str | Path, pixels: np.ndarray, palette: np.ndarray | None = None, signed: bool = False
+) -> None:
     """Writes [H, W, C] as the kind of file that the name says, making its folder.
 
     With a palette, uint8 [n, 3 | 4], the pixels are uint8 indices [H, W, 1], the file a PNG. JPEG and WebP are lossy.
+    `signed` marks an 8-bit PNG as made by pix2pix, so that a later command may replace it.
     Raises DataError where files of that kind cannot hold such pixels.
     """
     path = Path(path)
@@ -209,4 +214,6 @@ def write_picture(path: str | Path, pixels: np.ndarray, palette: np.ndarray | No
     if writer != "pillow":
         {"png": deep.write_png, "tiff": deep.write_tiff, "npy": deep.write_npy}[writer](path, pixels)
         return
-    as_pil(pixels, palette).save(path)
+    signature = PngInfo()
+    signature.add_text("Software", SOFTWARE)
+    as_pil(pixels, palette).save(path, **({"pnginfo": signature} if signed else {}))

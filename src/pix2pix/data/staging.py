@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pix2pix.runtime.claims import claimed
 from pix2pix.runtime.console import say
+from pix2pix.runtime.ownership import Index, read_index, write_index
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def making(folder: Path) -> Iterator[None]:
     with claimed(folder, folder.parent / f".{folder.name}.claim-", "making it"):
         for path in folder.parent.iterdir():
             ours = re.fullmatch(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}", path.name)
-            if ours and path.is_dir() and not path.is_symlink():
+            index = read_index(path) if ours and not path.is_symlink() else None
+            if index is not None and index.kind == "staging":
                 say(f"removing {path}, which an interrupted run left")
                 shutil.rmtree(path)
         yield
@@ -34,6 +36,7 @@ def making(folder: Path) -> Iterator[None]:
 def staged(folder: Path) -> Iterator[Path]:
     """A path in a hidden folder beside `folder`, which becomes `folder` at the end, or goes if there is an error."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        write_index(Path(temporary), Index("staging"))
         path = Path(temporary, folder.name)
         yield path
         os.replace(path, folder)

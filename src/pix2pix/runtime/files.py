@@ -99,21 +99,6 @@ def save_atomically(path: Path, value: object) -> None:
     replace_atomically(path, lambda temporary: save_tensors(temporary, value))
 
 
-def leftovers(folder: Path) -> list[Path]:
-    """What a killed process was writing in a run folder, by its names: all of them end with a process's number."""
-    names = (".*.tmp-[0-9]*", ".probe-[0-9]*", "samples/.*.tmp-[0-9]*", "checkpoints/step_*.tmp-[0-9]*")
-    return [path for name in names for path in folder.glob(name)]
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Deletes what a killed process was writing in a run folder."""
-    for path in leftovers(folder):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def prepare_folder(folder: Path) -> None:
     """Makes a folder and proves that files can be written there. Raises CheckpointError, naming it and the remedy."""
     with writing(folder):

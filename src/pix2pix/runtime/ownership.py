@@ -1,0 +1,174 @@
+"""Which files pix2pix made, so that it never replaces or deletes a file of somebody else.
+
+Each folder that gets results has an index, `.pix2pix-output.json`: what the folder is, and for translations the names
+of the files. Comparison pictures of a run or a check carry a PNG text chunk instead, since they may lie anywhere.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pix2pix.errors import ConfigError
+from pix2pix.runtime.files import replace_atomically
+
+INDEX = ".pix2pix-output.json"
+SOFTWARE = "pix2pix"  # the PNG text "Software"
+_LARGEST = 64 << 20  # bytes of an index that is read
+_HEAD = 512  # bytes of a PNG in which the text is found
+
+CHECKPOINT_FILES = frozenset({"state.pt", "manifest.json"})
+# By the folder in a run folder; each name ends with the number of a process.
+_LEFTOVERS = {
+    "": re.compile(
+        r"\.probe-\d+|\.checkpoints\.tmp-\d+|\.(config|metrics|loss|gen|dis|best|\.pix2pix-output)"
+        r"\.tmp-\d+\.(yaml|jsonl?|png|pt)"
+    ),
+    "samples": re.compile(r"\.epoch_\d+\.tmp-\d+\.png"),
+    "checkpoints": re.compile(r"step_\d{8,}\.tmp-\d+"),
+}
+
+Kind = Literal["run", "translations", "staging"]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The content of an index file. `id` is random; `files` are relative names with `/`."""
+
+    kind: Kind
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    files: frozenset[str] = frozenset()
+
+
+def read_index(folder: str | Path) -> Index | None:
+    """The index of a folder, or None where there is none or it is not one of pix2pix."""
+    path = os.path.join(folder, INDEX)
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            return None
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        index = Index(found["kind"], found["id"], frozenset(found["files"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    texts = (index.kind, index.id, *index.files)
+    return index if found.get("software") == SOFTWARE and all(isinstance(text, str) for text in texts) else None
+
+
+def write_index(folder: Path, index: Index) -> None:
+    """Writes the index of a folder. Raises ConfigError where another file has its name, and CheckpointError."""
+    path = folder / INDEX
+    if os.path.lexists(path) and read_index(folder) is None:
+        raise ConfigError(f"{path}: was not written by pix2pix; move it, or choose another --output")
+    content = {"software": SOFTWARE, **asdict(index), "files": sorted(index.files)}
+    replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(content), encoding="utf-8"))
+
+
+def is_run(folder: str | Path) -> bool:
+    """Whether a folder is that of a run; runs of before there were indexes have both of two files."""
+    index = read_index(folder)
+    if index is not None:
+        return index.kind == "run"
+    return all(os.path.isfile(os.path.join(folder, name)) for name in ("config.yaml", "metrics.jsonl"))
+
+
+def made_files(folder: str | Path) -> set[str]:
+    """The paths of the files that pix2pix wrote into a folder, by its index."""
+    index = read_index(folder)
+    return {os.path.join(folder, *name.split("/")) for name in index.files} if index else set()
+
+
+def claim_outputs(folder: Path, outputs: Collection[Path], read: Iterable[str | Path]) -> None:
+    """Proves that no output replaces a file that is read or that pix2pix did not make, and writes all into the index.
+
+    `outputs`: paths in `folder`, which exists. `read`: the files that this command reads. Raises ConfigError before
+    anything is written.
+    """
+    index = read_index(folder) or Index("run" if is_run(folder) else "translations")
+    sources, base = {os.path.realpath(path) for path in read}, os.path.realpath(folder)
+    names = {}
+    for path in outputs:
+        name = names[path] = path.relative_to(folder).as_posix()
+        if os.path.realpath(path) in sources:
+            raise ConfigError(f"{path}: is an input and would be overwritten; choose another --output")
+        if os.path.lexists(path) and (name not in index.files or not _is_plain_file(path)):
+            raise ConfigError(
+                f"{path}: exists and was not made by pix2pix here; move or delete it, or choose another --output"
+            )
+        parent = os.path.realpath(path.parent)
+        if parent != base and not parent.startswith(os.path.join(base, "")):
+            raise ConfigError(f"{path.parent}: is a link out of {folder}; remove it, or choose another --output")
+    write_index(folder, Index(index.kind, index.id, index.files | {*names.values()}))
+
+
+def _is_plain_file(path: Path) -> bool:
+    return stat.S_ISREG(os.lstat(path).st_mode)
+
+
+def is_own_picture(path: Path) -> bool:
+    """Whether a file is a PNG that pix2pix signed (`write_picture`)."""
+    try:
+        if not _is_plain_file(path):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and b"tEXtSoftware\0" + SOFTWARE.encode() in head
+
+
+def may_write_picture(path: Path) -> bool:
+    """Whether a signed picture may be written: nothing is there, or a picture that pix2pix signed."""
+    return not os.path.lexists(path) or is_own_picture(path)
+
+
+def remove_folder(path: Path, names: Collection[str]) -> bool:
+    """Deletes a folder that holds no files but those of `names`; True if it is gone. Links are not followed.
+
+    Raises OSError where a file cannot be deleted.
+    """
+    if path.is_symlink() or not holds_only(path, names):
+        return False
+    for name in names:
+        (path / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a file that came in meanwhile
+        path.rmdir()
+    return not path.exists()
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What a killed process was writing in a run folder: the very names of its files, and no links."""
+    found = []
+    for below, pattern in _LEFTOVERS.items():
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder / below) as entries:
+            found += [
+                folder / below / entry.name
+                for entry in entries
+                if pattern.fullmatch(entry.name) and not entry.is_symlink()
+            ]
+    return found
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what a killed process was writing in a run folder. Raises OSError where a file cannot be deleted."""
+    for path in leftovers(folder):
+        if path.is_dir():
+            remove_folder(path, CHECKPOINT_FILES)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def holds_only(path: Path, names: Collection[str]) -> bool:
+    """Whether a path is a folder with plain files of `names` and nothing else. Raises OSError."""
+    try:
+        with os.scandir(path) as entries:
+            return all(entry.name in names and entry.is_file(follow_symlinks=False) for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
