@@ -22,7 +22,7 @@ from pix2pix.errors import ConfigError, DataError
 from pix2pix.grids import comparison_grid, titles
 from pix2pix.models import inference
 from pix2pix.runtime.acceleration import pick_device
-from pix2pix.runtime.files import prepare_folder, replace_atomically
+from pix2pix.runtime.files import output_path, prepare_folder, replace_atomically
 from pix2pix.runtime.signals import unless_stopped
 from pix2pix.weights import load_generator_file
 
@@ -160,7 +160,7 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
     names = [one if sharing[one] == 1 else other for one, other in zip(short, whole, strict=True)]
     if len(set(names)) < len(names):  # a.png.jpg is still in the way of a.png
         names = whole
-    outputs = [output / name for name in names]
+    outputs = [output_path(output, name) for name in names]
     inputs = {path.resolve() for files in images for path in files}
     if clash := next((path for path in outputs if path.resolve() in inputs), None):
         raise ConfigError(f"{clash}: is an input and would be overwritten; choose another --output")
@@ -209,7 +209,7 @@ def translate_split(
             continue
         *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in forms.parts)
         fake = translator.translate(*inputs)
-        path = output / split / f"{pair['name']}{forms.target.suffix}"
+        path = output_path(output, Path(split, f"{pair['name']}{forms.target.suffix}"))
         _write(path, *written(fake, forms.target, path.suffix))
         if len(rows) < GRID_PAIRS:
             pictures = zip([*inputs, fake, target], [*forms.input, forms.target, forms.target], strict=True)
