@@ -74,7 +74,9 @@ def f22_fields(count: int, folder: Path) -> Outcome:
     random.Random(22).shuffle(fields)
     for place, value in fields[: count - 2]:
         torch.save(_changed(content, place, value), gen)
-        code, said = finish(["sample", "--weights", f"{gen}", "--input", f"{folder}/input.png", "--output", f"{folder}/o"])
+        code, said = finish(
+            ["sample", "--weights", f"{gen}", "--input", f"{folder}/input.png", "--output", f"{folder}/o"]
+        )
         good = code == 4 and len(said.splitlines()) == 1 and not (folder / "o").exists()
         found.note(good and _contents(outside) == before, f"{place} {value!r:.40}: {code} {said[-200:]}")
     pairs = folder / "pairs/sub"
@@ -125,11 +127,13 @@ def _archives(gen: Path) -> list[Callable[[Path], object]]:
     return [
         lambda path: archive_of(path, other, {"x/data.PKL": other}),
         lambda path: _rezipped(gen, path, lambda n, d: [(n.replace("data.pkl", "data.PKL"), d)]),
-        lambda path: _rezipped(gen, path, lambda n, d: [(n.replace("data.pkl", "data.PKL"), d), ("x/other.pkl", other)]),
-        twice("data.pkl", "archive2/data.pkl"),
-        twice("version", f"{prefix}/VERSION"),
-        twice("version", "elsewhere/version"),
-        twice("version", "../version"),
+        lambda path: _rezipped(
+            gen, path, lambda n, d: [(n.replace("data.pkl", "data.PKL"), d), ("x/other.pkl", other)]
+        ),
+        twice("/data.pkl", "archive2/data.pkl"),
+        twice("/version", f"{prefix}/VERSION"),
+        twice("/version", "elsewhere/version"),
+        twice("/version", "../version"),
         lambda path: path.write_bytes(b"\x7fELF" + data),
         lambda path: path.write_bytes(data + b"\0"),
         lambda path: path.write_bytes(data + end),

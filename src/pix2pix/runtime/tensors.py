@@ -69,8 +69,10 @@ class _Archive:
         names = {entry.filename.casefold() for entry in entries}
         if len(names) < len(entries) or not all(entry.filename.startswith(self.prefix) for entry in entries):
             raise ValueError("holds two entries of one name, or entries outside its folder")
-        if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
-            raise ValueError("is packed")
+        if any(
+            entry.compress_type or entry.flag_bits & 1 or entry.file_size != entry.compress_size for entry in entries
+        ):
+            raise ValueError("is packed or encrypted")
         if min(entry.header_offset for entry in entries):
             raise ValueError("has something before it")
         if sum(entry.file_size for entry in entries) > size:

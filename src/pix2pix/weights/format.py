@@ -89,9 +89,7 @@ def _read(path: Path, device: str = "cpu") -> _Content:
     version = content.get("version")
     if type(version) is not int or version != VERSION:
         found = show(version) if type(version) in (int, float, str, type(None)) else "that is no number"
-        raise CheckpointError(
-            f"{path}: has format version {found} and this pix2pix reads {VERSION}; upgrade pix2pix"
-        )
+        raise CheckpointError(f"{path}: has format version {found} and this pix2pix reads {VERSION}; upgrade pix2pix")
     try:
         return _Content.model_validate(content)
     except ValidationError as error:
