@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import pickle
 import re
 import threading
 from collections.abc import Collection, Iterator
@@ -22,7 +21,7 @@ from pix2pix.runtime.console import say
 from pix2pix.runtime.files import writing
 from pix2pix.runtime.ownership import CHECKPOINT_FILES as FILES
 from pix2pix.runtime.ownership import holds_only, remove_folder
-from pix2pix.runtime.tensors import require_plain
+from pix2pix.runtime.tensors import read_tensors
 
 VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
@@ -230,14 +229,15 @@ def _damage(path: Path) -> str | None:
     Raises CheckpointError where only a newer pix2pix can tell, and OSError where nobody can before that is mended.
     """
     try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        with open(path / _MANIFEST, encoding="utf-8") as file:
+            manifest = json.loads(file.read(_BLOCK))
         if manifest["version"] > VERSION:
             raise CheckpointError(
                 f"{path}: was written by a newer pix2pix; upgrade, choose another --output, or begin anew with --fresh"
             )
         if manifest["step"] != _step(path):
             return "is of another step than its name says"
-        if _STATE not in manifest["files"]:
+        if manifest["files"].keys() != {_STATE}:  # any other name could be that of a device
             return f"{_MANIFEST} is damaged"
         for name, written in manifest["files"].items():
             file = path / name
@@ -290,9 +290,8 @@ def load_step(folder: Path, step: int, device: torch.device) -> dict[str, Any] |
 def _load(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         with _reading(path):
-            require_plain(path, checksums=False)
-            return torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError, TypeError):
+            return read_tensors(path, device, checksums=False)
+    except ValueError:
         # It is as its manifest says: it was made so.
         raise CheckpointError(
             f"{path}: is no checkpoint of pix2pix; choose another --output, or begin anew with --fresh"

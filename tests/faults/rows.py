@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rows_files
+import rows_friends
 import rows_identity
 import rows_outputs
 import rows_ranks
@@ -51,4 +52,6 @@ ROWS = {
     "F24": Row("a command whose output is its input or somebody's file", rows_outputs.f24_outputs, 60, 16),
     "F25": Row("folders of a person's own in a run", rows_outputs.f25_own_folders, 48, 12),
     "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 6),
+    "F22": Row("a friend's weights: any field malformed, outputs led elsewhere", rows_friends.f22_fields, 88, 16),
+    "F23": Row("archives on which readers disagree, and endless files", rows_friends.f23_archives, 46, 12),
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from harness import Outcome, uninterrupted
 
-from pix2pix.errors import CheckpointError
+from pix2pix.errors import Pix2PixError
 from pix2pix.weights import load_generator_file
 
 MEMORY, SECONDS = 10**9, 5  # what reading one may take
@@ -41,7 +41,7 @@ class Getattr:
         return eval, (f"__import__('os').mkdir({self.canary!r})",)
 
 
-def _archive(path: Path, content: bytes, more: dict[str, bytes] | None = None) -> None:
+def archive_of(path: Path, content: bytes, more: dict[str, bytes] | None = None) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in {"x/data.pkl": content, "x/version": b"3\n", **(more or {})}.items():
             archive.writestr(name, data)
@@ -90,14 +90,14 @@ def _harmful(gen: Path, folder: Path, canary: str) -> list[Path]:
     makers: list[Callable[[Path], object]] = []
     for call in calls:
         makers.append(lambda path, call=call: path.write_bytes(pickle.dumps(call, 2)))
-        makers.append(lambda path, call=call: _archive(path, pickle.dumps({"step": call}, 2)))
+        makers.append(lambda path, call=call: archive_of(path, pickle.dumps({"step": call}, 2)))
     makers += [
         lambda path: saved(path, step=Call(os.mkdir, canary)),
         lambda path: _bomb(path, "x/data.pkl", b"\x80\x02X" + struct.pack("<I", _ZEROS), b"."),
         lambda path: _bomb(path, "x/data/0"),
-        lambda path: _archive(path, pickle.dumps(Call(os.mkdir, canary), 4)),
-        lambda path: _archive(path, b"\x80\x02N.", {"../../canary": b"x", "/etc/canary": b"x"}),
-        lambda path: _archive(path, b"\x80\x02N.", {"x/other.pkl": pickle.dumps(Call(os.mkdir, canary))}),
+        lambda path: archive_of(path, pickle.dumps(Call(os.mkdir, canary), 4)),
+        lambda path: archive_of(path, b"\x80\x02N.", {"../../canary": b"x", "/etc/canary": b"x"}),
+        lambda path: archive_of(path, b"\x80\x02N.", {"x/other.pkl": pickle.dumps(Call(os.mkdir, canary))}),
         lambda path: _changed(gen, path, lambda n, c: (n.replace("/data/0", "/../../../data/0"), c)),
         lambda path: _changed(gen, path, lambda n, c: (n, b"" if "/data/" in n else c)),
         lambda path: _changed(gen, path, lambda n, c: (n, c[:1] if "/data/" in n else c)),
@@ -126,25 +126,31 @@ def f11_harmful(count: int, folder: Path) -> Outcome:
     paths = _harmful(whole / "gen.pt", folder / "harmful", str(canary))
     random.Random(11).shuffle(paths)
     for path in paths[:count]:
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            start, said = time.monotonic(), "it was read"
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            try:
-                load_generator_file(path)
-            except CheckpointError:
-                said = "refused"
-            except BaseException as error:  # whatever it is, it is told
-                said = repr(error)[:200]
-            grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-            os.write(writing, f"{said}\n{time.monotonic() - start}\n{grown}".encode())
-            os._exit(0)
-        os.close(writing)
-        _, status = os.waitpid(pid, 0)
-        with os.fdopen(reading) as pipe:
-            said, seconds, grown = [*pipe.read().split("\n"), "99", "0"][:3]
+        said, seconds, grown = read_apart(load_generator_file, path)
         found.count("canaries fired", canary.exists())
-        good = status == 0 and said == "refused" and float(seconds) < SECONDS and int(grown) < MEMORY
-        found.note(good and not canary.exists(), f"{path.name}: {said}, {float(seconds):.1f} s, {int(grown):,} bytes")
+        good = said == "refused" and seconds < SECONDS and grown < MEMORY
+        found.note(good and not canary.exists(), f"{path.name}: {said}, {seconds:.1f} s, {grown:,} bytes")
     return found
+
+
+def read_apart(read: Callable[[Path], object], path: Path) -> tuple[str, float, int]:
+    """Reads a file in a process of its own: "refused" or what else happened, the seconds and the bytes that it took."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        start, said = time.monotonic(), "it was read"
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            read(path)
+        except Pix2PixError as error:
+            said = "refused" if "\n" not in str(error) else str(error)[:200]
+        except BaseException as error:  # whatever it is, it is told
+            said = repr(error)[:200]
+        grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        os.write(writing, f"{said}\n{time.monotonic() - start}\n{grown}".encode())
+        os._exit(0)
+    os.close(writing)
+    _, status = os.waitpid(pid, 0)
+    with os.fdopen(reading) as pipe:
+        said, seconds, grown = [*pipe.read().rsplit("\n", 2), "99", "0"][:3] if status == 0 else ("it died", "99", "0")
+    return said, float(seconds), int(grown)

@@ -149,7 +149,7 @@ def _generator_conflicts(config: Config) -> list[Conflict]:
         outside = [level for level in levels if level > depth] if levels != "auto" else []
         if outside:
             message = (
-                f"model.generator.{key} names level {', '.join(map(str, outside))}, but this U-Net has levels "
+                f"model.generator.{key} names level {', '.join(map(str, outside[:20]))}, but this U-Net has levels "
                 f"1 to {depth}; leave out what is above {depth}, or raise depth and image_size"
             )
             found.append(Conflict((f"model.generator.{key}", *size_keys), message))

@@ -54,26 +54,34 @@ class AugmentConfig(Section):
 Kind = Literal["image", "labels", "mask"]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Colour = Annotated[tuple[Channel, Channel, Channel], Field(strict=False)]
+MOST_INPUTS = 64
+# A form that training finds is read back from its weights file within these bounds, too.
+Channels = Annotated[int, Field(ge=1, le=1024)]
+Classes = Annotated[int, Field(ge=2, le=65536)]
+Palette = Annotated[tuple[Colour, ...], Field(strict=False, min_length=2, max_length=4096)]
+FARTHEST = 1e37  # the values of an image: a 32-bit float holds their differences, too
+Value = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
+Range = Annotated[tuple[Value, Value], Field(strict=False)]
 
 
 class PictureFormat(Section):
     """What the files of one side are; what is `auto` or null is found from a sample of them."""
 
-    kind: Kind | Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)] = Field(
+    kind: Kind | Annotated[tuple[Kind, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] = Field(
         "image",
         description="Image, labels (an id or a colour a class) or mask (0 and 1, or 0 and 255); of stacked inputs, one "
         "for all or a list.",
     )
-    channels: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
+    channels: Literal["auto"] | Channels = Field(
         "auto", description="Channels of an image: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA, or any number."
     )
-    range: Literal["auto"] | Annotated[tuple[float, float], Field(strict=False)] = Field(
+    range: Literal["auto"] | Range = Field(
         "auto", description="The values of an image that become -1 and 1; auto is 0 to 255 of 8 bits."
     )
-    classes: Annotated[int, Field(ge=2, le=65536)] | None = Field(
+    classes: Classes | None = Field(
         None, description="How many ids labels have, from 0 on; null counts the palette, or those that are seen."
     )
-    palette: Annotated[tuple[Colour, ...], Field(strict=False, min_length=2)] | None = Field(
+    palette: Palette | None = Field(
         None,
         description="The [red, green, blue] of each class: colours in files are taken for the nearest of them; grey "
         "values that are all below their number are ids.",
@@ -94,7 +102,7 @@ class DataConfig(Section):
     direction: Literal["a2b", "b2a"] | None = Field(
         None, description="Which side is the input; null is a2b, or as folders called input and target say."
     )
-    input: Name | Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = Field(
+    input: Name | Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] | None = Field(
         None,
         description="Folder of the inputs, in root where that is given; of several, inputs are stacked on channels.",
     )

@@ -16,6 +16,7 @@ from pix2pix.config.strict_yaml import StrictYamlError
 from pix2pix.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
+_MOST_FINDINGS = 20  # each takes a search for what was meant
 
 
 class _Place(NamedTuple):
@@ -34,10 +35,20 @@ class _Findings:
         self.places: dict[KeyPath, _Place] = {}
         self.errors: list[tuple[_Place, str]] = []
         self.bad: set[str] = set()  # dotted keys without a usable value
+        self.more = 0  # errors that were counted only
 
     def add(self, path: KeyPath, message: str, place: _Place | None = None) -> None:
         self.errors.append((place or self.place(path), message))
         self.bad.add(_dotted(path))
+
+    def unknown(self, path: KeyPath, model: type[Section], network: str) -> None:
+        """Adds the error of an unknown key; of very many, only their number."""
+        if len(self.errors) >= _MOST_FINDINGS:
+            self.more += 1
+            return
+        advice = unknown_key(path[-1], _dotted(path[:-1]), model, network)
+        self.add(path, advice.message)
+        self.bad.update([advice.meant] if advice.meant else [])
 
     def place(self, path: KeyPath) -> _Place:
         """The place of `path`, or of the nearest section around it that was written."""
@@ -51,6 +62,7 @@ class _Findings:
         if self.errors:
             # By place alone: the sort is stable, so errors of one line stay in the order they were found.
             lines = [f"{place.label}: {message}" for place, message in sorted(self.errors, key=lambda error: error[0])]
+            lines += [f"{self.source.label}: and {self.more} more unknown keys"] if self.more else []
             raise ConfigError("\n".join(lines))
 
 
@@ -89,7 +101,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     path, _ = locate_config(source)
     findings = _Findings(str(path))
     try:
-        document = strict_yaml.parse(path.read_bytes())
+        with open(path, "rb") as file:
+            document = strict_yaml.parse(file.read(strict_yaml.LONGEST + 1))
     except StrictYamlError as error:
         remedy = "; `pix2pix configs show facades` prints one to start from" if error.message == "is empty" else ""
         raise ConfigError(f"{path}:{error.line}: {error.message}{remedy}") from None
@@ -165,9 +178,7 @@ def _check_section(model: type[Section], value: Any, path: KeyPath, network: str
     for key, item in value.items():
         here = (*path, key)
         if key not in model.model_fields:
-            advice = unknown_key(key, _dotted(path), model, network)
-            findings.add(here, advice.message)
-            findings.bad.update([advice.meant] if advice.meant else [])
+            findings.unknown(here, model, network)
         elif nested := nested_sections(model, key):
             name, item = _network(nested, item, here, findings)
             right[key] = _check_section(nested[name], item, here, name, findings)

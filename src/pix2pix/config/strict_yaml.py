@@ -13,6 +13,7 @@ import yaml
 Path = tuple[str | int, ...]
 
 LONGEST_INTEGER = 100
+LONGEST, MOST_VALUES = 1 << 20, 50_000  # bytes, keys and values: what takes a few seconds; a config has some 100
 _TAG = "tag:yaml.org,2002:"
 _CORE_SCHEMA = [
     (_TAG + "null", re.compile(r"(?:~|null|Null|NULL|)\Z")),
@@ -46,10 +47,14 @@ class _StrictLoader(yaml.SafeLoader):
     """Composes nodes by the core schema; refuses what could share, retype or hide a value."""
 
     yaml_implicit_resolvers: ClassVar = {None: _CORE_SCHEMA}
+    values = 0
 
     def compose_node(self, parent, index):
         event = self.peek_event()
         line = event.start_mark.line + 1
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise StrictYamlError(line, f"has more than {MOST_VALUES:,} keys and values, too many for a config")
         if isinstance(event, yaml.AliasEvent):
             raise StrictYamlError(line, f"alias *{event.anchor} is not allowed; write the value out")
         if event.anchor is not None:
@@ -78,6 +83,8 @@ _StrictDumper.add_representer(tuple, _represent_inline)
 
 def parse(raw: bytes) -> Document:
     """Parse a file's bytes. Raises StrictYamlError, always with a line; an empty text is an error too."""
+    if len(raw) > LONGEST:
+        raise StrictYamlError(1, f"has more than {LONGEST:,} bytes, too many for a config")
     if raw.startswith(b"\xef\xbb\xbf"):
         raise StrictYamlError(1, "starts with a byte order mark; save it as UTF-8 without one")
     try:

@@ -1,13 +1,17 @@
 """What the pictures of a pair are: images, labels or masks, of which channels, number type and range."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import AfterValidator, Field, create_model
 
+from pix2pix.config.base import Section
+from pix2pix.config.data import FARTHEST, MOST_INPUTS, Channels, Classes, Kind, Palette, Range
 from pix2pix.data import decoding
 from pix2pix.data.decoding import WHOLE
-from pix2pix.data.images import Picture, holds
+from pix2pix.data.images import LOSSLESS, Picture, can_hold, holds
 
 
 @dataclass(frozen=True)
@@ -19,16 +23,18 @@ class Form:
     float32; labels and masks have one. `palette`: the colour of each class; with `snap`, colours in files are taken for
     the nearest of them. `suffix`: what a translation into this form is written as. `alpha`: the last of 2 or 4 channels
     is transparency, which weighs the colours where they are mixed.
+
+    The types are enforced where forms are read from a file: see `Forms.from_dict`.
     """
 
-    kind: str = "image"
-    channels: int = 3
-    dtype: str = "uint8"
-    range: tuple[float, float] = (0.0, 255.0)
-    classes: int | None = None
-    palette: tuple[tuple[int, int, int], ...] | None = None
+    kind: Kind = "image"
+    channels: Channels = 3
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    range: Range = (0.0, 255.0)
+    classes: Classes | None = None
+    palette: Palette | None = None
     snap: bool = False
-    suffix: str = ".png"
+    suffix: Literal[LOSSLESS] = ".png"
     alpha: bool = False
 
     @property
@@ -62,6 +68,42 @@ class Form:
         return f"image, {self.channels} channel{'s' * (self.channels != 1)}{alpha}, {depth}, {low:g} to {high:g}"
 
 
+def value_limits(dtype: str) -> tuple[float, float]:
+    """The lowest and the highest value that the range of an image may name."""
+    return WHOLE.get(dtype, (-FARTHEST, FARTHEST))
+
+
+def _consistent(form: Form) -> Form:
+    """The form itself. Raises ValueError where its fields do not fit together."""
+    low, high = form.range
+    if form.kind == "image":
+        lowest, highest = value_limits(form.dtype)
+        if form.classes is not None or form.palette is not None:
+            raise ValueError("an image has neither classes nor a palette")
+        if not lowest <= low < high <= highest or high - low < 1 / FARTHEST:
+            raise ValueError(f"{low:g} to {high:g} is no range of {form.dtype} pixels")
+    elif form.channels != 1 or form.range != (0, 1) or (form.kind == "mask" and form.dtype != "uint8"):
+        raise ValueError("labels and masks have one channel of whole numbers")
+    if form.kind == "mask" and (form.classes is not None or form.palette is not None):
+        raise ValueError("a mask has neither classes nor a palette")
+    if form.kind == "labels":
+        if form.classes is None or form.dtype != ("uint8" if form.classes <= 256 else "uint16"):
+            raise ValueError(f"labels of {form.classes} classes are not of {form.dtype}")
+        if form.palette is not None and len(form.palette) != form.classes:
+            raise ValueError(f"a palette of {len(form.palette)} colours is not of {form.classes} classes")
+    if form.snap and form.palette is None:
+        raise ValueError("there is no palette to snap to")
+    if form.alpha and (form.kind != "image" or form.channels not in (2, 4)):
+        raise ValueError("only an image of 2 or 4 channels has transparency")
+    if not can_hold(form.suffix, form.channels, form.dtype):
+        raise ValueError(f"a {form.suffix} file cannot hold {form.channels} channels of {form.dtype}")
+    return form
+
+
+_FormFields = create_model("_FormFields", __base__=Section, **{f.name: (f.type, f.default) for f in fields(Form)})
+_ReadForm = Annotated[_FormFields, AfterValidator(lambda read: _consistent(Form(**dict(read))))]
+
+
 @dataclass(frozen=True)
 class Forms:
     """What the inputs of a pair are, which are stacked on channels, and what its target is.
@@ -90,13 +132,17 @@ class Forms:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Forms":
-        """The inverse of `to_dict`. Raises KeyError or TypeError."""
-        return cls(tuple(_form(form) for form in values["input"]), _form(values["target"]))
+        """The inverse of `to_dict`, of values that anybody may have written.
+
+        Raises pydantic.ValidationError where a field is missing, unknown, of another type or out of its bounds.
+        """
+        read = _Read.model_validate(values)
+        return cls(read.input, read.target)
 
 
-def _form(values: dict) -> Form:
-    palette = values["palette"] and tuple(tuple(colour) for colour in values["palette"])
-    return Form(**{**values, "range": tuple(values["range"]), "palette": palette})
+class _Read(Section):
+    input: Annotated[tuple[_ReadForm, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)]
+    target: _ReadForm
 
 
 RGB = Forms()

@@ -25,6 +25,7 @@ from pix2pix.runtime.ownership import SOFTWARE
 
 _SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
 EXTENSIONS = frozenset(_SUFFIXES.split())
+LOSSLESS = (".png", ".tif", ".tiff", ".npy", ".bmp")
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX")  # MPO is JPEG; others may run programs
 _MAY_TURN = frozenset({"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"})  # where PNG has its orientation
 
@@ -189,8 +190,12 @@ def _writer(suffix: str, channels: int, dtype: str) -> str:
 def holds(suffix: str, channels: int, dtype: str) -> bool:
     """Whether `write_picture` writes such pixels without loss as files of that suffix, with what is installed."""
     writer = _writer(suffix, channels, dtype)
-    lossless = suffix.lower() in (".npy", ".tif", ".tiff", ".png", ".bmp")
-    return lossless and bool(writer) and (writer not in ("png", "tiff") or deep.has_extra())
+    return can_hold(suffix, channels, dtype) and (writer not in ("png", "tiff") or deep.has_extra())
+
+
+def can_hold(suffix: str, channels: int, dtype: str) -> bool:
+    """Whether files of that suffix hold such pixels without loss, with or without what is installed."""
+    return suffix.lower() in LOSSLESS and bool(_writer(suffix, channels, dtype))
 
 
 def write_picture(

@@ -9,7 +9,7 @@ import numpy as np
 from pix2pix.config import DataConfig, PictureFormat
 from pix2pix.data.decoding import ids_of, require_finite
 from pix2pix.data.folders import SPLITS
-from pix2pix.data.forms import Form, Forms, output_suffix
+from pix2pix.data.forms import Form, Forms, output_suffix, value_limits
 from pix2pix.data.headers import Header
 from pix2pix.data.pairs import Pair, available_splits, find_pairs
 from pix2pix.data.pictures import Picture
@@ -97,6 +97,12 @@ class _Side:
             )
         channels = self.wish.channels if self.wish.channels != "auto" else self._channels()
         span = tuple(map(float, self.wish.range)) if self.wish.range != "auto" else self._range(dtype)
+        low, high = value_limits(dtype)
+        if span[0] < low or span[1] > high:
+            raise DataError(
+                f"{self.files[0]}: has {dtype} pixels, whose range lies within {low:g} to {high:g}, and "
+                f"{self.key}.range is {span[0]:g} to {span[1]:g}; set it to what the files hold"
+            )
         if self._only_0_and_1():
             what = f"{self.name}s looked at hold only 0 and 1, which as images are black"
             self.notes.append(f"{what}; set {self.key}.kind=mask")

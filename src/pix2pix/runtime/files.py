@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pix2pix.errors import CheckpointError
+from pix2pix.errors import CheckpointError, DataError
 
 # What helps where there is no room.
 FULL = {
@@ -46,6 +46,19 @@ def _unwritten(path: Path, error: OSError) -> CheckpointError:
         reason, remedy = f"{path.parent} is gone", "put it back"
     kept = "; what was saved before is whole, and the same command goes on from it" if path.parent.exists() else ""
     return CheckpointError(f"{path}: cannot be written ({reason}); {remedy} or choose another --output{kept}")
+
+
+def output_path(folder: Path, relative: str | Path) -> Path:
+    """`folder / relative`, a file that may be written: below `folder`, links followed.
+
+    `relative` may come from a file that somebody else has made. Raises DataError where it leads out of `folder`, by
+    `..`, as an absolute path or through a link.
+    """
+    path, root = folder / relative, folder.resolve()
+    whole = os.path.normpath(path.parent.resolve() / path.name)
+    if path.name in ("", "..") or not Path(whole).is_relative_to(root) or Path(whole) == root:
+        raise DataError(f"{path}: is outside of {folder}, and nothing is written there; rename it, or remove the link")
+    return path
 
 
 def free_space(path: Path) -> int:

@@ -1,42 +1,115 @@
-"""What is looked at in a file of tensors before it is read: that it holds nothing else, and no more than it weighs."""
+"""Reading files of tensors that strangers may have made: by one reader, in bounded time and memory.
 
-import pickletools
+torch.load is not used: its reader of archives and any other one that would check a file before it can disagree on
+what the file holds, and its safe unpickler calls functions that can take all memory.
+"""
+
 import struct
+import sys
 import zipfile
-import zlib
+from math import prod
 from pathlib import Path
+from typing import Any
 
-# What our own files name. PyTorch's safe unpickler calls more, some of which takes all memory: bytearray(10 ** 10).
-_NAMES = {
-    "collections OrderedDict",
-    "torch._utils _rebuild_tensor_v2",
-    *(f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Byte", "Bool")),
-}
+import torch
+
+from pix2pix.runtime.plain_pickle import Storage, parse
+
+_LARGEST_DIRECTORY = 4 << 20  # bytes; an entry takes some 60
+_BLOCK = 1 << 20  # bytes
+_END, _END64, _LOCATOR = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 
 
-def require_plain(path: Path, checksums: bool = True) -> None:
-    """Raises ValueError where a file is no archive of tensors, and OSError where it cannot be opened.
+def read_tensors(path: Path, device: torch.device | str = "cpu", checksums: bool = True) -> Any:
+    """What torch.save wrote to a file: plain values, lists, tuples, dicts and tensors, those on `device`.
 
-    Nothing in it is run or unpacked: an archive that is larger inside than outside is refused unseen. `checksums`:
-    whether its own are right, too, which torch.load does not ask; a file with a manifest is written without them.
+    Nothing in the file is run, and it takes no more memory than it has bytes; on device "meta" tensors have shapes and
+    no numbers, and none are read. `checksums`: whether the archive's own are compared; a file with a manifest is
+    written without them. Raises ValueError where it is anything else, and OSError where it cannot be opened.
     """
-    size = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-            if packed or sum(entry.file_size for entry in entries) > size:
-                raise ValueError(f"{path}: is packed, or larger inside than outside")
-            pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
-            if len(pickles) != 1:
-                raise ValueError(f"{path}: holds {len(pickles)} pickles, not one")
-            if checksums and (damaged := archive.testzip()):
-                raise ValueError(f"{path}: {damaged} is damaged")
+    with open(path, "rb") as file:
+        try:
+            _require_short_directory(file)
+            with zipfile.ZipFile(file) as archive:
+                return _Archive(archive, path.stat().st_size, torch.device(device), checksums).read()
+        except (zipfile.BadZipFile, struct.error, EOFError, KeyError, RuntimeError, OverflowError, OSError) as error:
+            # NotImplementedError, of an archive that is packed in a way nobody knows, is a RuntimeError.
+            raise ValueError(f"{path}: is no archive of tensors ({error})") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def _require_short_directory(file: Any) -> None:
+    """Raises ValueError where an archive does not end as torch.save ends it: its directory could have any length."""
+    size = file.seek(0, 2)
+    file.seek(max(size - 98, 0))
+    end = file.read().rjust(98, b"\0")
+    *_, length, _, comment = struct.unpack("<4s4H2LH", end[-22:])
+    if end[-22:-18] != _END or comment:
+        raise ValueError("is no archive, or has something behind it")
+    if end[-42:-38] == _LOCATOR:
+        (place,) = struct.unpack_from("<Q", end, 98 - 42 + 8)
+        if end[:4] != _END64 or place != size - 98:
+            raise ValueError("has an end record that points elsewhere")
+        (length,) = struct.unpack_from("<Q", end, 40)
+    if length > _LARGEST_DIRECTORY:
+        raise ValueError(f"has a directory of {length:,} bytes, more than {_LARGEST_DIRECTORY:,}")
+
+
+class _Archive:
+    """The entries of a file of tensors."""
+
+    def __init__(self, archive: zipfile.ZipFile, size: int, device: torch.device, checksums: bool):
+        self.archive, self.device, self.storages = archive, device, {}
+        entries = archive.infolist()
+        pickles = [entry.filename for entry in entries if entry.filename.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise ValueError(f"holds {len(pickles)} pickles, not one")
+        self.prefix = pickles[0].removesuffix("data.pkl")
+        names = {entry.filename.casefold() for entry in entries}
+        if len(names) < len(entries) or not all(entry.filename.startswith(self.prefix) for entry in entries):
+            raise ValueError("holds two entries of one name, or entries outside its folder")
+        if any(
+            entry.compress_type or entry.flag_bits & 1 or entry.file_size != entry.compress_size for entry in entries
+        ):
+            raise ValueError("is packed or encrypted")
+        if min(entry.header_offset for entry in entries):
+            raise ValueError("has something before it")
+        if sum(entry.file_size for entry in entries) > size:
+            raise ValueError("is larger inside than outside")
+        if not checksums:
             for entry in entries:
                 del entry.CRC  # or zipfile asks for it
-            for operation, argument, _ in pickletools.genops(archive.read(pickles[0])):
-                named = operation.name == "GLOBAL" and argument not in _NAMES
-                if named or operation.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
-                    raise ValueError(f"{path}: names {argument}, which no file of tensors needs")
-    except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path}: is no archive of tensors ({error})") from None
+
+    def read(self) -> Any:
+        order = f"{self.prefix}byteorder"
+        if order in self.archive.NameToInfo and self.archive.read(order).decode("ascii") != sys.byteorder:
+            raise ValueError("was written on a machine of another byte order")
+        return parse(self.archive.read(f"{self.prefix}data.pkl"), self.tensor)
+
+    def tensor(self, storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> torch.Tensor:
+        numbers = self.numbers(storage)
+        last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+        if prod(size) > len(numbers) or (prod(size) and last >= len(numbers)):
+            raise ValueError("holds a tensor that claims more numbers than it has")
+        return numbers.as_strided(size, stride, offset)
+
+    def numbers(self, storage: Storage) -> torch.Tensor:
+        """All numbers of a storage, which tensors may share."""
+        if storage not in self.storages:
+            entry = self.archive.getinfo(f"{self.prefix}data/{storage.key}")
+            whole = entry.file_size // storage.dtype.itemsize * storage.dtype.itemsize
+            numbers = torch.empty(whole, dtype=torch.uint8, device="meta" if self.device.type == "meta" else "cpu")
+            if self.device.type != "meta":
+                self._fill(memoryview(numbers.numpy()), entry)
+            self.storages[storage] = numbers.to(self.device).view(storage.dtype)
+        return self.storages[storage]
+
+    def _fill(self, view: memoryview, entry: zipfile.ZipInfo) -> None:
+        """Reads an entry to its end, where its checksum is compared."""
+        with self.archive.open(entry) as file:
+            for start in range(0, len(view), _BLOCK):
+                block = view[start : start + _BLOCK]
+                if file.readinto(block) != len(block):
+                    raise ValueError(f"ends within {entry.filename}")
+            file.read()
