@@ -3,13 +3,13 @@
 import errno
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from commands import TINY, contents, files_no_larger_than, pix2pix, refused
@@ -18,7 +18,7 @@ from runs import assert_identical, make_config
 from pix2pix import Trainer, keeping
 from pix2pix.checkpoint import list_checkpoints, load_newest, save_checkpoint
 from pix2pix.errors import CheckpointError
-from pix2pix.runtime import claims, files
+from pix2pix.runtime import files
 from pix2pix.weights import load_generator_file
 
 CPU = torch.device("cpu")
@@ -182,7 +182,7 @@ def test_a_disk_that_fills_up_while_training_leaves_the_checkpoint_before(tmp_pa
     assert size > 150_000
     assert load_newest(tmp_path / "run/checkpoints", CPU)["step"] == 3
     assert load_generator_file(tmp_path / "run/gen.pt").step == 3
-    assert not [name for name in contents(tmp_path / "run") if "tmp" in name or ".lock" in name]
+    assert not [name for name in contents(tmp_path / "run") if "tmp" in name or ".lock." in name]
     again = Trainer(run)
     again.fit()
     assert_identical(whole, again)
@@ -218,11 +218,11 @@ def test_a_second_process_is_refused_and_named(tmp_path, capsys):
             refused(pix2pix(*command, *flags), 4, f"out: process {child.pid} on", "is training in it already; wait")
         assert contents(Path("out")) == before and len(list(Path().iterdir())) == 1
         child.kill()
-    assert len(list(Path("out").glob(".lock-*"))) == 1
+    assert Path("out/.lock.json").exists()
     assert pix2pix(*command).code == 0
-    assert not list(Path("out").glob(".lock-*"))
+    assert not Path("out/.lock.json").exists()
     assert pix2pix(*command, "--fresh").code == 0
-    assert not list(Path("out.old-1").glob(".lock-*")) and not list(Path("out").glob(".lock-*"))
+    assert not list(Path("out.old-1").glob(".lock.*")) and not list(Path("out").glob(".lock.*"))
 
 
 def test_of_several_that_start_at_the_same_moment_one_trains():
@@ -235,15 +235,15 @@ def test_of_several_that_start_at_the_same_moment_one_trains():
     assert load_generator_file("out/gen.pt").step == 6
 
 
-def test_a_lock_of_another_machine_is_heeded(tmp_path):
+@pytest.mark.parametrize("host", [platform.node(), "elsewhere"])
+def test_what_a_killed_process_left_never_blocks(tmp_path, host):
+    """A new container has another host name, or the same one and the dead process's number."""
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / f".lock-{psutil.Process().pid}-1.00-elsewhere").touch()
-    with pytest.raises(CheckpointError, match=r"process \d+ on elsewhere is training in it already; .* remove \S+ if"):
-        Trainer(make_config(folder)).fit()
-    (folder / f".lock-{psutil.Process().pid}-1.00-elsewhere").rename(folder / f".lock-4000000-1.00-{claims._host()}")
+    (folder / ".lock").touch()
+    (folder / ".lock.json").write_text(json.dumps({"pid": os.getppid(), "host": host, "since": "yesterday"}))
     Trainer(make_config(folder)).fit()
-    assert not list(folder.glob(".lock-*"))
+    assert load_generator_file(folder / "gen.pt").step == 9 and not (folder / ".lock.json").exists()
 
 
 def test_what_goes_wrong_amid_a_write_is_told_as_it_is(tmp_path, monkeypatch):

@@ -30,11 +30,11 @@ main(sys.argv[1:])
 @pytest.mark.parametrize(("amid", "left"), [("config", ".config.tmp-*.yaml"), ("probe", ".probe-*")])
 def test_a_start_that_was_killed_is_no_obstacle(amid, left, flag):
     assert subprocess.run([sys.executable, "-c", KILLED, amid, *TRAIN, "out"]).returncode == 9
-    names = [path.name for path in Path("out").iterdir() if ".lock-" not in path.name and path.name != INDEX]
+    names = [path.name for path in Path("out").iterdir() if not path.name.startswith(".lock") and path.name != INDEX]
     assert names == [path.name for path in Path("out").glob(left)] and len(names) == 1
     assert pix2pix(*TRAIN, "out", *[flag] * (flag is not None)).code == 0
     assert [path.name for path in Path().iterdir()] == ["out"]
-    assert [path.name for path in Path("out").glob(".*")] == [INDEX]
+    assert sorted(path.name for path in Path("out").glob(".[!.]*")) == sorted([".lock", INDEX])
 
 
 def test_only_what_is_ours_counts_as_left_over(tmp_path):
@@ -82,7 +82,7 @@ def test_fresh_in_a_linked_folder_moves_what_the_link_leads_to(trained):
         moved = f"moved the earlier run {Path('real').resolve()} to {Path(f'real.old-{number}').resolve()}\n"
         result = pix2pix(*QUICK, "link")
         assert result.code == 0 and moved in result.out
-    assert contents(Path("real.old-1")) == before and not list(Path("real.old-1").glob(".lock-*"))
+    assert contents(Path("real.old-1")) == before and not list(Path("real.old-1").glob(".lock.*"))
     names = {"real", "real.old-1", "real.old-2", "middle", "link"}
     assert {path.name for path in Path().iterdir()} == names and Path("link").readlink() == Path("middle")
     assert contents(Path("real")).keys() == contents(Path("real.old-2")).keys()

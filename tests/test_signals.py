@@ -13,7 +13,9 @@ from commands import TINY, pix2pix
 from runs import assert_identical, make_config, without_timing
 
 from pix2pix import Trainer
-from pix2pix.runtime.signals import Stopped, stop_on_signals, unless_stopped
+from pix2pix.runtime.signals import STOP_SIGNALS, Stopped, stop_on_signals, unless_stopped
+
+LATER = 1.1  # seconds after which a signal is another one
 
 
 def test_polled_before_anything_is_asked_for():
@@ -79,6 +81,7 @@ def test_a_second_signal_leaves_at_once(place, number):
         assert any(line == "here\n" for line in run.stdout)
         run.send_signal(number)
         assert any(line.startswith("stopping after this step") for line in run.stdout)
+        time.sleep(LATER)
         start = time.monotonic()
         run.send_signal(number)
         assert run.wait(10) == (130 if number == signal.SIGINT else 143)
@@ -115,6 +118,7 @@ def test_a_second_signal_is_heard_whatever_stdout_is(stdout):
             assert run.stderr.readline() == "here\n"
             run.send_signal(signal.SIGTERM)
             assert run.stderr.readline() == "heard\n"
+            time.sleep(LATER)
             start = time.monotonic()
             run.send_signal(signal.SIGTERM)
             assert run.wait(10) == 143 and time.monotonic() - start < 2
@@ -139,11 +143,14 @@ def test_a_signal_while_torch_computes_is_heard_at_once():
         start = time.monotonic()
         run.send_signal(signal.SIGTERM)
         assert run.stdout.readline() == "\n" and run.stdout.readline().startswith("stopping after this step")
+        assert time.monotonic() - start < 2
+        time.sleep(LATER)
+        start = time.monotonic()
         run.send_signal(signal.SIGTERM)
         assert run.wait(10) == 143 and time.monotonic() - start < 2
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGXCPU", "SIGALRM"])
 def test_a_signal_before_the_first_step_leaves_nothing_half_done(name):
     first = f"import os, signal; signal.signal(signal.{name}, signal.SIG_DFL)"
     code = f"{first}\nimport sys\nfrom pix2pix import cli\nfrom pix2pix.data.dataset import PairedDataset\n"
@@ -154,7 +161,7 @@ def test_a_signal_before_the_first_step_leaves_nothing_half_done(name):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 143 and done.stderr == "", done
     assert "stopped at step 0, with nothing to save; the same command goes on from here" in done.stdout
-    assert not Path("out/checkpoints").exists() and not list(Path("out").glob(".lock*"))
+    assert not Path("out/checkpoints").exists() and not list(Path("out").glob(".lock.*"))
     assert pix2pix("train", *TINY, "--output", "out").code == 0
 
 
@@ -172,7 +179,7 @@ def test_sampling_stops_between_pictures(trained):
 
 
 def test_handlers_are_put_back_and_children_hear_nothing():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     with stop_on_signals() as stop:
         child = os.fork()
         if child == 0:
@@ -186,3 +193,51 @@ def test_handlers_are_put_back_and_children_hear_nothing():
         assert stop and stop.exit_code == 143
     assert {number: signal.getsignal(number) for number in before} == before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+IN_TIME = """
+import os, signal, sys, time
+from pix2pix.runtime import signals
+from pix2pix.runtime.signals import stop_on_signals
+with stop_on_signals() as stop:
+    def send(name):
+        os.kill(os.getpid(), getattr(signal, name))
+        time.sleep(0.1)
+    {code}
+print(stop.signal and stop.exit_code, flush=True)
+"""
+
+
+def _said(code: str, **options) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-c", IN_TIME.format(code=code)], capture_output=True, text=True, **options)
+    assert done.stderr == "", done.stderr
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("pair", ["'SIGTERM', 'SIGTERM'", "'SIGINT', 'SIGINT'", "'SIGHUP', 'SIGTERM'"])
+def test_two_signals_within_a_second_are_one(pair):
+    """As GNU timeout sends them, and a terminal that is closed."""
+    assert _said(f"[send(name) for name in ({pair})]") == (0, "130" if "INT" in pair else "143")
+    code, last = _said(f"first, second = {pair}; send(first); time.sleep({LATER}); send(second); time.sleep(9)")
+    assert code == (130 if "INT" in pair else 143) and last.startswith("left at once; the last checkpoint is whole")
+
+
+def test_the_limit_of_processor_time_counts_once():
+    """The kernel sends SIGXCPU every second from there on."""
+    assert _said(f"send('SIGXCPU'); time.sleep({LATER}); send('SIGXCPU')") == (0, "143")
+
+
+def test_what_nohup_ignores_stays_ignored_and_timers_of_others_are_left_alone():
+    ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
+    assert _said("send('SIGHUP')", **ignoring) == (0, "None")
+    assert _said("send('SIGHUP')") == (0, "143")
+    assert _said("send('SIGPIPE')") == (0, "None")  # Python ignores it
+    heard = []
+    before = signal.signal(signal.SIGUSR2, lambda *_: heard.append(1))
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            time.sleep(0.1)
+            assert heard == [1] and not stop
+    finally:
+        signal.signal(signal.SIGUSR2, before)

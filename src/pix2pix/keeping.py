@@ -61,6 +61,24 @@ def save(trainer: "Trainer") -> None:
         _save_weights(trainer, name)
 
 
+def save_before(trainer: "Trainer", error: DataError) -> DataError:
+    """Saves what was trained until `error`, which ends the run; returns the error with what became of that.
+
+    Of several ranks the others wait for the first one, since torchrun ends all once one has ended.
+    """
+    before = trainer.saved_step
+    if trainer.step == before:
+        return error
+    try:
+        trainer.tracker.pause()
+        save(trainer)
+        kept = f"everything up to step {trainer.step} is saved, and the same command resumes from there"
+    except (CheckpointError, NonFiniteError) as problem:
+        kept = f"the steps after {before} could not be saved: {problem}"
+    distributed.any_rank(False)
+    return DataError(f"{error}; {kept}")
+
+
 def restore(trainer: "Trainer", allow_changed: Collection[str] = ()) -> dict | None:
     """Puts the newest whole checkpoint into a trainer; returns what it kept of the tracker, None where there is none.
 

@@ -1,5 +1,6 @@
 """The folder of a run: whose it is, whether it can be continued, whether it can be written."""
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -9,14 +10,14 @@ from pix2pix.checkpoint import list_checkpoints, require_own_names
 from pix2pix.config import Config, dump_config, load_config
 from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.identity import check_allowed, check_config
-from pix2pix.runtime.claims import claimed
 from pix2pix.runtime.console import say
 from pix2pix.runtime.files import prepare_folder, replace_atomically, writing
+from pix2pix.runtime.lock import lock
 from pix2pix.runtime.ownership import INDEX, Index, is_run, leftovers, read_index, remove_leftovers, write_index
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
-_LOCK = ".lock-"
+_LOCK = ".lock"
 
 
 def run_path(config: Config) -> Path:
@@ -40,9 +41,13 @@ def open_run(
     with writing(folder):
         if fresh and _holds_run(folder):
             _require_elsewhere(folder)
-            with _sole_trainer(folder) as lock:
-                aside = _move_aside(folder)
-                (aside / lock.name).unlink()  # it went along
+            with ExitStack() as held:
+                note = held.enter_context(_sole_trainer(folder))
+                if os.name == "nt":
+                    held.close()  # Windows moves no folder that holds an open file
+                else:
+                    note.unlink()  # it would be moved too, and name a process that does not train there
+                _move_aside(folder)
         if resume and not list_checkpoints(folder / CHECKPOINTS):
             raise CheckpointError(
                 f"{folder}: has no checkpoint to resume from; leave --resume out to start a run there"
@@ -50,9 +55,9 @@ def open_run(
     prepare_folder(folder)
     with writing(folder):
         _require_run_or_nothing(folder)
-    with ExitStack() as lock:
+    with ExitStack() as held:
         with writing(folder):
-            lock.enter_context(_sole_trainer(folder))
+            held.enter_context(_sole_trainer(folder))
             remove_leftovers(folder)
             _sign(folder)
         _check(config, folder, allow_changed)
@@ -109,7 +114,7 @@ def _require_run_or_nothing(folder: Path) -> None:
 
 
 def _sole_trainer(folder: Path) -> AbstractContextManager[Path]:
-    return claimed(folder, folder / _LOCK, "training in it")
+    return lock(folder / _LOCK, folder, "training in it")
 
 
 def _check(config: Config, folder: Path, allow_changed: Collection[str]) -> None:
@@ -140,7 +145,7 @@ def _require_elsewhere(folder: Path) -> None:
         )
 
 
-def _move_aside(folder: Path) -> Path:
+def _move_aside(folder: Path) -> None:
     """Moves what is in a folder aside and makes the folder anew, so that a link to it still leads there."""
     folder, number = folder.resolve(), 1
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
@@ -153,4 +158,3 @@ def _move_aside(folder: Path) -> Path:
         ) from None
     say(f"moved the earlier run {folder} to {aside}")
     folder.mkdir()
-    return aside

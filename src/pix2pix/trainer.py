@@ -19,6 +19,7 @@ from pix2pix.data.forms import Forms
 from pix2pix.data.loader import open_loader
 from pix2pix.data.pairs import available_splits
 from pix2pix.data.survey import find_forms
+from pix2pix.errors import DataError
 from pix2pix.identity import surroundings
 from pix2pix.models import follow, inference
 from pix2pix.networks import build_discriminator, build_generator, require_equal_shares, synchronise_norms
@@ -27,10 +28,10 @@ from pix2pix.run_folder import keep_config, open_run, run_id, run_path
 from pix2pix.runtime import distributed
 from pix2pix.runtime.acceleration import autocast, deterministic, pick_device
 from pix2pix.runtime.console import say
-from pix2pix.runtime.distributed import any_rank, first_rank_first, share, stopped_together
+from pix2pix.runtime.distributed import any_rank, first_rank_first, share, stopped_together, together
 from pix2pix.runtime.finite import FiniteGuard
 from pix2pix.runtime.rng import INIT, STEP, seed_torch
-from pix2pix.runtime.signals import Stopped, unless_stopped
+from pix2pix.runtime.signals import Stopped
 from pix2pix.tracking import Tracker
 from pix2pix.validation import Stop, mean_l1
 
@@ -196,7 +197,7 @@ class Trainer:
                 while self.epoch < self.config.schedule.epochs:
                     rate, epoch = self._set_learning_rate(), self.epoch
                     start = self.samples_seen % len(self.train_data)
-                    for batch in unless_stopped(self.loader.epoch(epoch, start), lambda: any_rank(stop())):
+                    for batch in together(self.loader.epoch(epoch, start), stop):
                         pairs = self._count_pairs()
                         x, y = prepare(batch, self.device, data.augment, data.crop, self.forms)
                         report = self.train_step(x, y, *pairs)
@@ -208,6 +209,8 @@ class Trainer:
                     epoch_end.end(self, stop)
             except Stopped:
                 return self._leave()
+            except DataError as error:  # between two updates, so that the networks are whole
+                raise keeping.save_before(self, error) from None
         say(f"done: {self.epoch} epochs, {self.step} steps; weights in {self.folder / 'gen.pt'}")
         return True
 

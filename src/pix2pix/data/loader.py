@@ -1,7 +1,6 @@
 """Batches: the order of an epoch, the crop of each pair; all from (seed, epoch, index), never from workers."""
 
 import atexit
-import signal
 import weakref
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pix2pix.config import AugmentConfig, DataConfig
+from pix2pix.data import worker_processes
 from pix2pix.data.dataset import PairedDataset
 from pix2pix.data.draws import Draw, draw
 from pix2pix.data.geometry import margin, reflected, warp_numbers, window
@@ -78,11 +78,9 @@ def _collate(items: list[dict | DataError], copy: bool = True) -> dict[str, Tens
     return {key: column([item[key] for item in items]) for key in items[0]}
 
 
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """A terminal's Ctrl-C reaches the workers too, and the parent still needs them to finish its step."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+def _collate_in_worker(items: list[dict | DataError]) -> dict[str, Tensor] | DataError:
+    batch = _collate(items)
+    return batch if isinstance(batch, DataError) else worker_processes.shared(batch)
 
 
 PATIENCE = 50  # seconds without a batch after which a worker counts as lost
@@ -163,8 +161,8 @@ class PairLoader:
             num_workers=workers,
             persistent_workers=True,
             pin_memory=self._pin_memory,
-            collate_fn=_collate,
-            worker_init_fn=_leave_signals_to_the_parent,
+            collate_fn=_collate_in_worker,
+            worker_init_fn=worker_processes.leave_signals_to_the_parent,
             generator=torch.Generator(),  # so that it takes no number from torch's global generator
         )
 
@@ -176,7 +174,14 @@ class PairLoader:
         self._order.epoch, self._order.start = epoch, start
         if self._loader is None:
             return self._raising(map(self._read, iter(self._order)))
-        return self._raising(self._batches(self._in_time(lambda: iter(self._loader))))
+        with worker_processes.without_torchs_handler():
+            batches = self._in_time(self._start)
+        return self._raising(self._batches(batches))
+
+    def _start(self) -> Iterator:
+        if self._loader._iterator is None:
+            worker_processes.require_semaphores(self._loader.num_workers)
+        return iter(self._loader)
 
     def close(self) -> None:
         """Ends the workers, where there are any; another epoch starts new ones."""
@@ -190,14 +195,8 @@ class PairLoader:
     def __enter__(self) -> "PairLoader":
         return self
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Ends the workers; where one of them has died, which is told anywhere in the block, says so."""
-        lost = isinstance(error, RuntimeError) and "DataLoader" in str(error)
-        if lost:
-            self._kill()
+    def __exit__(self, *_: object) -> None:
         self.close()
-        if lost:
-            raise self._worker_lost() from None
 
     def _kill(self) -> None:
         """Ends workers that may not be able to end themselves."""
@@ -206,9 +205,12 @@ class PairLoader:
                 worker.kill()
 
     def _worker_lost(self) -> DataError:
+        iterator = self._loader._iterator
+        if iterator is not None and worker_processes.died_of_shared_memory([one.exitcode for one in iterator._workers]):
+            return worker_processes.out_of_shared_memory()
         return DataError(
             f"a process that reads data was killed, or gave nothing for {PATIENCE} seconds; lower data.workers, or see "
-            "whether the disk or the memory is the reason; the same command goes on from the last checkpoint"
+            "whether the disk or the memory is the reason"
         )
 
     def _in_time(self, ask: Callable[[], T]) -> T:
@@ -219,6 +221,8 @@ class PairLoader:
         try:
             return ask()
         except (OSError, EOFError, RuntimeError) as error:
+            if worker_processes.is_out_of_shared_memory(error):
+                raise worker_processes.out_of_shared_memory() from None
             killed = "DataLoader" in str(error) or isinstance(error, ConnectionError | EOFError)  # amid a batch
             if not killed and late.is_alive():
                 raise

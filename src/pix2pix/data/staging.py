@@ -1,6 +1,6 @@
 """A folder that is made out of sight, by one process at a time, and gets its name when it is right.
 
-Who makes `data/maps` lays a claim beside it.
+Whoever makes `data/maps` holds the lock file `data/.maps.lock`, which stays there.
 """
 
 import os
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pix2pix.runtime.claims import claimed
 from pix2pix.runtime.console import say
+from pix2pix.runtime.lock import lock
 from pix2pix.runtime.ownership import Index, read_index, write_index
 
 
@@ -22,7 +22,7 @@ def making(folder: Path) -> Iterator[None]:
 
     Raises CheckpointError where another is at it, OSError where nothing can be written beside `folder`.
     """
-    with claimed(folder, folder.parent / f".{folder.name}.claim-", "making it"):
+    with lock(folder.parent / f".{folder.name}.lock", folder, "making it"):
         for path in folder.parent.iterdir():
             ours = re.fullmatch(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}", path.name)
             index = read_index(path) if ours and not path.is_symlink() else None

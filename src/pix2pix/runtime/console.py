@@ -24,6 +24,11 @@ def tell(line: str, stream: TextIO) -> None:
         silence(stream)
 
 
+def printable(text: object) -> str:
+    """Text from elsewhere, such as a file's name, for a terminal: control characters are escaped, as in `\\x1b`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 def silence(stream: TextIO) -> None:
     """Sends what a stream still holds, and all that follows, nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

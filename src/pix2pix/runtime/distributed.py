@@ -7,7 +7,7 @@ import gc
 import hashlib
 import inspect
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import TypeVar
@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pix2pix.errors import LostRankError
+from pix2pix.errors import DataError, LostRankError
 from pix2pix.runtime.signals import Stopped
 
 T = TypeVar("T")
@@ -59,13 +59,18 @@ def count() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def any_rank(flag: bool) -> bool:
-    """Whether it is true on any rank; all of them wait for each other. The GPU is not waited for."""
+def largest(number: int) -> int:
+    """The largest of the ranks' numbers; all of them wait for each other. The GPU is not waited for."""
     if count() == 1:
-        return flag
-    flags = torch.tensor(int(flag))
-    dist.all_reduce(flags, dist.ReduceOp.MAX)
-    return bool(flags)
+        return number
+    numbers = torch.tensor(number)
+    dist.all_reduce(numbers, dist.ReduceOp.MAX)
+    return int(numbers)
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether it is true on any rank; all of them wait for each other."""
+    return bool(largest(int(flag)))
 
 
 def agreed(value: object) -> bool:
@@ -88,6 +93,27 @@ def stopped_together() -> Iterator[None]:
         stopped = True
     if any_rank(stopped):
         raise Stopped
+
+
+def together(items: Iterator[T], stop: Callable[[], bool]) -> Iterator[T]:
+    """Each rank's own items, as many on each; all ranks leave between the same two, in one exchange an item.
+
+    Raises Stopped on all of them once `stop()` is true on one, and DataError where one of them cannot read its next.
+    """
+    while True:
+        item, error, stopping = None, None, stop()
+        try:
+            item = None if stopping else next(items, None)
+        except DataError as caught:
+            error = caught
+        state = largest(2 if error else int(stopping))
+        if state == 2:
+            raise error or DataError(f"rank {rank()}: another rank cannot read its data; look at what that one said")
+        if state == 1:
+            raise Stopped
+        if item is None:
+            return
+        yield item
 
 
 @contextmanager

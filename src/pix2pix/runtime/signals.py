@@ -1,4 +1,4 @@
-"""Stopping politely: SIGINT, SIGTERM and SIGUSR1 set a flag that is read between steps. Only the CLI installs it."""
+"""Stopping politely: signals that ask for an end set a flag that is read between steps. Only the CLI installs it."""
 
 import os
 import signal
@@ -12,7 +12,13 @@ from typing import TypeVar
 from pix2pix.runtime.console import say
 
 T = TypeVar("T")
-_FORWARDED = 1.0  # seconds within which torchrun sends its workers anew what a terminal has sent to all of them
+# Windows lacks most of them. Of the others, SIGPIPE is ignored by Python, and SIGQUIT leaves at once.
+_ALWAYS = ("SIGINT", "SIGTERM", "SIGUSR1")
+_UNLESS_TAKEN = ("SIGHUP", "SIGXCPU", "SIGUSR2", "SIGALRM")  # by nohup, which ignores SIGHUP, or by who has set a timer
+STOP_SIGNALS = [getattr(signal, name) for name in (*_ALWAYS, *_UNLESS_TAKEN) if hasattr(signal, name)]
+# Seconds in which signals count as one: GNU timeout signals its child and then the whole group, and torchrun forwards
+# to its workers what a terminal has sent to all of them.
+_ONE_REQUEST = 1.0
 _SPEAKING = 0.5  # seconds that a line may take
 
 
@@ -48,12 +54,14 @@ class StopFlag:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """Within it the first signal sets the flag, and a second one leaves at once, in the midst of whatever goes on.
+    """Within it the first signal sets the flag, and another one, a second or more later, leaves at once.
 
+    SIGXCPU never counts as another one: the kernel repeats it every second once the limit of processor time is reached.
     A thread hears of signals: Python's own handlers wait until the main one is back from torch, which may take long.
     """
-    names = ("SIGINT", "SIGTERM", "SIGUSR1")  # Windows has no SIGUSR1
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [
+        number for number in STOP_SIGNALS if number.name in _ALWAYS or signal.getsignal(number) == signal.SIG_DFL
+    ]
     stop, (reading, writing) = StopFlag(), os.pipe()
     os.set_blocking(writing, False)
     _keep_children_out()
@@ -77,7 +85,6 @@ def _heard(number: int, frame: object) -> None:
 
 
 def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
-    patience = _FORWARDED if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
     first = 0.0
     while heard := os.read(reading, 1):
         number = heard[0]
@@ -85,9 +92,9 @@ def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
             continue
         if not stop:
             stop.signal, first = number, time.monotonic()
-            _speak("\nstopping after this step; once more to leave at once")
-        elif time.monotonic() - first >= patience:
-            _speak("left at once; the last checkpoint is whole, and the same command goes on from it")
+            _speak("\nstopping after this step; a second signal, a second from now or later, leaves at once")
+        elif time.monotonic() - first >= _ONE_REQUEST and number != getattr(signal, "SIGXCPU", None):
+            _speak("left at once; the last checkpoint is whole, and the same command resumes from it")
             os._exit(130 if number == signal.SIGINT else 143)
 
 
