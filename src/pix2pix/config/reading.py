@@ -14,7 +14,9 @@ from pix2pix.config.checks import find_conflicts
 from pix2pix.config.schema import NETWORKS, Config, nested_sections
 from pix2pix.config.strict_yaml import StrictYamlError
 from pix2pix.errors import ConfigError
+from pix2pix.runtime.opening import read_regular
 
+_LONGEST = 1 << 20  # bytes of a config
 KeyPath = tuple[str | int, ...]
 
 
@@ -51,7 +53,7 @@ class _Findings:
         if self.errors:
             # By place alone: the sort is stable, so errors of one line stay in the order they were found.
             lines = [f"{place.label}: {message}" for place, message in sorted(self.errors, key=lambda error: error[0])]
-            raise ConfigError("\n".join(lines))
+            raise ConfigError(*lines)
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -66,7 +68,7 @@ def locate_config(source: str | Path) -> tuple[Path, str]:
     """The file that `source` means, and how it was found: 'file' or 'shipped config'."""
     text = os.fspath(source)
     shipped = shipped_configs()
-    if os.path.isfile(text):
+    if os.path.lexists(text) and not os.path.isdir(text):
         return Path(text), "file"
     remedy = "`pix2pix configs list` shows the shipped configs"
     if any(separator in text for separator in ("/", os.sep, os.altsep or os.sep)):
@@ -89,7 +91,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     path, _ = locate_config(source)
     findings = _Findings(str(path))
     try:
-        document = strict_yaml.parse(path.read_bytes())
+        document = strict_yaml.parse(read_regular(path, _LONGEST))
     except StrictYamlError as error:
         remedy = "; `pix2pix configs show facades` prints one to start from" if error.message == "is empty" else ""
         raise ConfigError(f"{path}:{error.line}: {error.message}{remedy}") from None
