@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rows_files
+import rows_foreign
 import rows_ranks
 import rows_runs
 import rows_starts
@@ -43,4 +44,8 @@ ROWS = {
     "F17": Row("1 rank x batch 4 against 2 x 2", rows_ranks.f17_shared, 1, 0),
     "F18": Row("a second process on a run", rows_runs.f18_locked, 10, 1),
     "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
+    "F33": Row("foreign text in messages", rows_foreign.f33_foreign_text, 19, 12),
+    "F34": Row("special files in place of data, configs and caches", rows_foreign.f34_special_files, 45, 15),
+    "F35": Row("a cache folder shared with others", rows_foreign.f35_shared_cache, 24, 12),
+    "F36": Row("damaged JPEG and WebP that still decode", rows_foreign.f36_damaged_but_decoding, 40, 3),
 }
