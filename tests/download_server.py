@@ -130,7 +130,7 @@ def tiny(url: str, **changed: object) -> Dataset:
 def refused(tmp_path: Path, *words: str) -> None:
     """The download is refused in these words, and nothing is left in its folder or beside it."""
     with pytest.raises(DataError) as caught:
-        download("tiny", tmp_path / "data")
+        download("tiny", tmp_path / "data", url=DATASETS["tiny"].url)
     for word in (*words, "Nothing was kept", "--url"):
         assert word in str(caught.value)
     assert list(tmp_path.rglob("*")) == [tmp_path / "data"]

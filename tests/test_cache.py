@@ -24,7 +24,7 @@ from making import noise, save_halves
 from pix2pix import load_generator
 from pix2pix.config import DataConfig
 from pix2pix.data import cache as cache_module
-from pix2pix.data import cache_file
+from pix2pix.data import cache_file, cache_writing
 from pix2pix.data.arrays import MemoryCache, Side
 from pix2pix.data.cache import Room, cache_folder, cache_key, free_memory, show_bytes
 from pix2pix.data.cache_file import DiskCache
@@ -243,7 +243,7 @@ def test_a_bit_in_the_middle_is_mended_when_it_is_read_and_the_file_goes(root, m
     monkeypatch.setattr(PairedDataset, "_read", lambda self, index: decoded.append(index) or read(self, index))
     assert same(pixels(data), want) and same(pixels(data), want)
     assert decoded == [4] and files() == []
-    assert capsys.readouterr().err == f"{file}: pair 4 is damaged; read anew, as all will be by the next run\n"
+    assert capsys.readouterr().err == f"{file}: pair 4 is damaged; read again, as all will be by the next run\n"
     opened(root).prepare()
     assert file.read_bytes() == whole and len(decoded) == 1 + COUNT
 
@@ -350,10 +350,13 @@ def test_a_read_only_folder(root, monkeypatch):
     monkeypatch.undo()
     opened(root).prepare()
     folder, no = cache_folder(), lambda *args, **more: (_ for _ in ()).throw(PermissionError(errno.EACCES, "no"))
+    opens = os.open
+    only_reads = lambda path, flags, *mode: no() if flags & os.O_CREAT else opens(path, flags, *mode)  # noqa: E731
     folder.chmod(0o500)  # for all but root
     try:
-        for module, name in ((os, "replace"), (os, "open"), (Path, "mkdir"), (Path, "unlink")):  # for root
+        for module, name in ((os, "replace"), (Path, "mkdir"), (Path, "unlink")):  # for root
             monkeypatch.setattr(module, name, no)
+        monkeypatch.setattr(os, "open", only_reads)
         unreadable(monkeypatch)
         assert same(pixels(opened(root).prepare()), want)  # what is there already is read
     finally:
@@ -405,11 +408,11 @@ def test_two_processes_that_build_at_once(root, locks):
 
 def test_a_stop_is_heard_while_another_process_builds(root, capsys):
     data = opened(root)
-    busy = cache_file._temporary(data._cache.path)
+    busy = data._cache.path.with_name(f".{data._cache.path.name}.lock")
     busy.parent.mkdir(parents=True, exist_ok=True)
     with open(busy, "wb") as file:
-        cache_file.fcntl.flock(file, cache_file.fcntl.LOCK_EX)
-        asked, later = [], threading.Timer(10, lambda: cache_file.fcntl.flock(file, cache_file.fcntl.LOCK_UN))
+        cache_writing.fcntl.flock(file, cache_writing.fcntl.LOCK_EX)
+        asked, later = [], threading.Timer(10, lambda: cache_writing.fcntl.flock(file, cache_writing.fcntl.LOCK_UN))
         later.start()  # so that one who does not hear it ends all the same
         with pytest.raises(Stopped):
             data.prepare(progress=True, stop=lambda: asked.append(0) or len(asked) == 3)
@@ -423,12 +426,11 @@ def test_one_that_was_killed_leaves_no_cache_and_its_remains_go(root, monkeypatc
     process = _start(root)
     process.stdin.write("\n")
     process.stdin.flush()
-    while not files():
+    while len(files()) < 2:
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    (half,) = files()
-    assert half.name.startswith(".") and half.name.endswith(".tmp")
+    assert [path.name.startswith(".") for path in files()] == [True, True]  # the half and its lock
     os.utime(root / "train/0.png", ns=(0, 10**18))  # so that the next file has another name
     data = opened(root).prepare()
     assert files() == [data._cache.path] and same(pixels(data), pixels(opened(root, "off")))
@@ -438,7 +440,7 @@ def test_locks_that_a_file_system_has_not(root, monkeypatch):
     def none(file, how):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(cache_file.fcntl, "flock", none)
+    monkeypatch.setattr(cache_writing.fcntl, "flock", none)
     data = opened(root).prepare()
     assert files() == [data._cache.path] and same(pixels(data), pixels(opened(root, "off")))
 

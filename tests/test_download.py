@@ -142,7 +142,7 @@ def test_changed_file_is_not_spliced(server, tmp_path, if_range):
         download("tiny", tmp_path)
     changed = {name: picture(1000 + number) for number, name in enumerate(FILES)}
     server.body, server.etag, server.if_range = archive(changed), '"two"', if_range
-    download("tiny", tmp_path)
+    download("tiny", tmp_path, url=server.url)
     assert tree(tmp_path) == changed
 
 
@@ -187,7 +187,7 @@ def test_odd_but_right(server, tmp_path):
     server.statuses, server.length = [503, 429], None
     folders = member("./tiny", tarfile.DIRTYPE), member("./", tarfile.DIRTYPE)
     server.body = archive({f"./{name}": data for name, data in FILES.items()}, *folders)
-    download("tiny", tmp_path)
+    download("tiny", tmp_path, url=server.url)
     assert len(server.requests) == 3
     assert tree(tmp_path) == FILES
 
@@ -280,8 +280,24 @@ def test_too_little_space_is_told_before_the_download(server, tmp_path, monkeypa
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is always full")
-def test_disk_full_while_downloading(server, tmp_path):
-    (tmp_path / "tiny.tar.gz.part").symlink_to("/dev/full")
+def test_another_archive_than_the_published_one_is_refused(server, tmp_path):
+    changed = {name: picture(1000 + number) for number, name in enumerate(FILES)}
+    server.body = archive(changed)
+    with pytest.raises(DataError, match=r"not the published archive\. Nothing was kept.*--url"):
+        download("tiny", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_that_is_a_link_is_neither_continued_nor_followed(server, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "tiny.tar.gz.part").symlink_to("thesis.txt")
+    (tmp_path / "tiny.tar.gz.part.json").write_text(json.dumps({server.url: '"one"'}))
+    download("tiny", tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine" and server.requests == [(None, None)]
+
+
+def test_disk_full_while_downloading(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "open_own", lambda path, mode="rb": open("/dev/full", mode))
     with pytest.raises(CheckpointError, match="No space left") as caught:
         download("tiny", tmp_path)
     assert str(tmp_path) in str(caught.value) and len(server.requests) == 1

@@ -1,8 +1,17 @@
 """What may be typed: the verbs of the command line and their options."""
 
 import argparse
+from typing import NoReturn
 
 from pix2pix import __version__
+from pix2pix.text import show_text
+
+
+class _Parser(argparse.ArgumentParser):
+    """Escapes what was typed, which a shell may have taken from file names."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(show_text(message))
 
 
 def _not_empty(text: str) -> str:
@@ -113,9 +122,7 @@ def _add_download(verbs: argparse._SubParsersAction) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; `verb` is what was asked for."""
-    whole = argparse.ArgumentParser(
-        prog="pix2pix", description="Train a network to turn one kind of picture into another."
-    )
+    whole = _Parser(prog="pix2pix", description="Train a network to turn one kind of picture into another.")
     whole.add_argument("--version", action="version", version=f"pix2pix {__version__}")
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
 

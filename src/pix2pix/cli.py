@@ -111,10 +111,10 @@ def _sample_data(args: argparse.Namespace, config):
 
 def _show(text: object, end: str = "\n") -> None:
     """Prints what a command was asked for. Raises CheckpointError where it cannot be had."""
-    from pix2pix.runtime.console import silence
+    from pix2pix.runtime.console import put, silence
 
     try:
-        print(text, end=end, flush=True)
+        put(str(text), sys.stdout, end)
     except OSError as error:
         silence(sys.stdout)
         if not isinstance(error, BrokenPipeError):  # that is a reader who has seen enough, as `| head` has
@@ -201,8 +201,8 @@ def _report(error: Pix2PixError) -> int:
     if type(error) is ConfigError and not is_first_rank() and os.environ.get("LOCAL_RANK") != "0":
         time.sleep(1)  # for the first to say it: once one has left, torchrun ends the others
         return error.exit_code
-    lines = str(error).splitlines()
-    tell("\n".join(f"error: {line}" if line == line.lstrip() else line for line in lines), sys.stderr)
+    lines = str(error).split("\n")
+    tell([f"error: {line}" if line == line.lstrip() else line for line in lines], sys.stderr)
     return error.exit_code
 
 

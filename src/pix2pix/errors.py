@@ -3,11 +3,19 @@
 Anything else that is raised is a bug of ours and leaves with exit code 1.
 """
 
+from pix2pix.text import show_text
+
 
 class Pix2PixError(Exception):
-    """Base of every error that `pix2pix` explains in plain words instead of a traceback."""
+    """Base of every error that `pix2pix` explains in plain words instead of a traceback.
+
+    Each argument is one line. A line break within one came with foreign text, such as a file name, and is escaped.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return "\n".join(map(show_text, self.args))
 
 
 class ConfigError(Pix2PixError):

@@ -44,7 +44,8 @@ def check_config(folder: Path, old: Config, new: Config, allowed: Collection[str
     if refused:
         raise ConfigError(
             f"{folder}: holds a run of another config; choose another --output, go on in spite of it with "
-            "--allow-changed KEY, or --fresh to move it aside\n" + "\n".join(refused)
+            "--allow-changed KEY, or --fresh to move it aside",
+            *refused,
         )
 
 

@@ -16,6 +16,7 @@ from pix2pix.data.pairs import describe_layout
 from pix2pix.models.layers import parameter_count
 from pix2pix.run_folder import run_path
 from pix2pix.runtime.acceleration import describe_device
+from pix2pix.text import show_text
 from pix2pix.tracking import Tracker, duration
 
 TOO_LONG = 2 * 3600  # seconds
@@ -78,7 +79,7 @@ def describe(
             "norm 'batch' above batch 1 makes a picture depend on its neighbours in the batch; "
             "model.generator.norm=instance_affine does not"
         )
-    return "\n".join([f"pix2pix {__version__}"] + [f"  {name:<14}{value}" for name, value in lines.items()])
+    return "\n".join([f"pix2pix {__version__}"] + [f"  {name:<14}{show_text(value)}" for name, value in lines.items()])
 
 
 def _left_out(*datasets: PairedDataset | None) -> dict[str, str]:

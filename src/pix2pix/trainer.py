@@ -229,7 +229,8 @@ class Trainer:
             self.val_data = open_fixed(data, split, room, self.forms, stop) if split else None
         require_equal_shares(self.config, len(self.train_data), self.generator, self.discriminator)
         validation = (split, self.val_data) if split else None
-        say(describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device))
+        plan = describe(self.config, self.train_data, validation, self.generator, self.discriminator, self.device)
+        say(plan.split("\n"))
         pairs = {"train": fingerprint(self.train_data.pairs)}
         if split:
             pairs["val"] = fingerprint(self.val_data.pairs)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rows_files
+import rows_foreign
 import rows_friends
 import rows_identity
 import rows_outputs
@@ -54,4 +55,8 @@ ROWS = {
     "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 6),
     "F22": Row("a friend's weights: any field malformed, outputs led elsewhere", rows_friends.f22_fields, 88, 16),
     "F23": Row("archives on which readers disagree, and endless files", rows_friends.f23_archives, 46, 12),
+    "F33": Row("foreign text in messages", rows_foreign.f33_foreign_text, 19, 12),
+    "F34": Row("special files in place of data, configs and caches", rows_foreign.f34_special_files, 45, 15),
+    "F35": Row("a cache folder shared with others", rows_foreign.f35_shared_cache, 24, 12),
+    "F36": Row("damaged JPEG and WebP that still decode", rows_foreign.f36_damaged_but_decoding, 40, 3),
 }

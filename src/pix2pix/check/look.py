@@ -19,6 +19,7 @@ from pix2pix.data.images import read_picture
 from pix2pix.data.pairs import Pair
 from pix2pix.data.pictures import Picture
 from pix2pix.errors import DataError
+from pix2pix.text import show_text
 
 SAMPLED = 64  # rows and columns that colours are counted in
 _ROUGH = 16  # values a channel that are one, when colours are told apart roughly
@@ -246,9 +247,10 @@ def _unreadable(pair: Pair, message: str) -> tuple[tuple[str, str, str], ...]:
         try:
             read_picture(path)
         except DataError as error:
-            found.append(("unreadable", str(path), str(error).removeprefix(f"{path}: ")))
+            found.append(("unreadable", str(path), str(error).removeprefix(f"{show_text(path)}: ")))
     if not found:
         code = "unequal-size" if len(pair.files) > 1 else "no-halves"
-        file = next((str(file) for file in pair.files if message.startswith((f"{file}: ", f"{file} "))), pair.files[0])
-        found = [(code, str(file), message.removeprefix(str(file)).lstrip(": "))]
+        names = {show_text(file): str(file) for file in pair.files}
+        name = next((name for name in names if message.startswith((f"{name}: ", f"{name} "))), next(iter(names)))
+        found = [(code, names[name], message.removeprefix(name).lstrip(": "))]
     return tuple(found)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pix2pix.check.findings import SEVERITIES, Finding
 from pix2pix.check.needs import Needs
 from pix2pix.data.cache import show_bytes
+from pix2pix.text import show_text
 
 _WIDTH = 110
 _SHOWN = {"unmatched": 10}  # files named on the screen, else
@@ -67,7 +68,10 @@ class Report:
 
     def __str__(self) -> str:
         return "\n".join(
-            [f"{self.data}: {self.layout}", *self._table(), *self._findings(), *self._needs(), self._end()]
+            map(
+                show_text,
+                [f"{self.data}: {self.layout}", *self._table(), *self._findings(), *self._needs(), self._end()],
+            )
         )
 
     def _table(self) -> list[str]:

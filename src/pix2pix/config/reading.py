@@ -14,6 +14,7 @@ from pix2pix.config.checks import find_conflicts
 from pix2pix.config.schema import NETWORKS, Config, nested_sections
 from pix2pix.config.strict_yaml import StrictYamlError
 from pix2pix.errors import ConfigError
+from pix2pix.runtime.opening import read_regular
 
 KeyPath = tuple[str | int, ...]
 _MOST_FINDINGS = 20  # each takes a search for what was meant
@@ -63,7 +64,7 @@ class _Findings:
             # By place alone: the sort is stable, so errors of one line stay in the order they were found.
             lines = [f"{place.label}: {message}" for place, message in sorted(self.errors, key=lambda error: error[0])]
             lines += [f"{self.source.label}: and {self.more} more unknown keys"] if self.more else []
-            raise ConfigError("\n".join(lines))
+            raise ConfigError(*lines)
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -78,7 +79,7 @@ def locate_config(source: str | Path) -> tuple[Path, str]:
     """The file that `source` means, and how it was found: 'file' or 'shipped config'."""
     text = os.fspath(source)
     shipped = shipped_configs()
-    if os.path.isfile(text):
+    if os.path.lexists(text) and not os.path.isdir(text):
         return Path(text), "file"
     remedy = "`pix2pix configs list` shows the shipped configs"
     if any(separator in text for separator in ("/", os.sep, os.altsep or os.sep)):
@@ -101,8 +102,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     path, _ = locate_config(source)
     findings = _Findings(str(path))
     try:
-        with open(path, "rb") as file:
-            document = strict_yaml.parse(file.read(strict_yaml.LONGEST + 1))
+        document = strict_yaml.parse(read_regular(path, strict_yaml.LONGEST))
     except StrictYamlError as error:
         remedy = "; `pix2pix configs show facades` prints one to start from" if error.message == "is empty" else ""
         raise ConfigError(f"{path}:{error.line}: {error.message}{remedy}") from None

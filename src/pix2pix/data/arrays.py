@@ -55,10 +55,11 @@ class Arrays(ABC):
         """The arrays of a pair."""
         return [torch.from_numpy(array) for array in (read(index) if self.data is None else self._view(index))]
 
-    def _view(self, index: int, data: np.ndarray | None = None) -> list[np.ndarray]:
+    def _view(self, index: int, data: np.ndarray | None = None, base: int = 0) -> list[np.ndarray]:
+        """The arrays of a pair in `data`, whose first byte is byte `base` of all."""
         data = self.data if data is None else data
         return [
-            data[start:end].view(side.dtype).reshape(side.shape)
+            data[start - base : end - base].view(side.dtype).reshape(side.shape)
             for (start, end), side in zip(self.spans[index], self.sides[index], strict=True)
         ]
 

@@ -1,13 +1,15 @@
-"""Arrays of every pair in one file, which is complete or not there, and which every process maps.
+"""Arrays of every pair in one file, which is complete or not there, and which every process reads.
 
     header    64 bytes: magic, format, number of pairs, length of the file, key
     pairs     each pair's arrays, each beginning at a multiple of 64
     table     CRC-32 of every pair, then that of header and table
 
-What is checked: when the file is opened, its length, its header (so its key and format), its table, and the first and
-the last pair; every other pair when a process reads it for the first time. Damage that is found when the file is opened
-has it built anew at once. Damage that is found later is mended in the memory of that process, and the file is removed,
-so that the next run builds it anew. What changes after a process has read it is not noticed.
+What is checked: when the file is opened, that it is a regular file of this user (or of root, and writable by no other),
+its length, its header (so its key and format), its table, and the first and the last pair; every other pair when a
+process reads it for the first time. Damage that is found when the file is opened has it built again at once. Damage
+that is found later is repaired in the memory of that process, and the file is removed, so that the next run builds it.
+A file that is cut short while it is used is left, and pairs are read from their own files. What else changes after a
+process has read it is not noticed. The file is read, not mapped: a mapped file that is cut kills its readers (SIGBUS).
 """
 
 import errno
@@ -16,38 +18,34 @@ import os
 import struct
 import sys
 import threading
-import time
-import uuid
+import weakref
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pix2pix.data.arrays import HEAD, Arrays, Read, Side, Stop
+from pix2pix.data.cache_writing import remove_leftovers, sole_writer, temporary
 from pix2pix.data.parallel import for_each
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.console import tell
 from pix2pix.runtime.files import FULL, free_space
-from pix2pix.runtime.signals import Stopped
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes that build at once both do the work, and the later file stays
-    fcntl = None
+from pix2pix.runtime.opening import is_own, open_own
 
 FORMAT = 1
 _HEADER = struct.Struct("<8sIxxxxQQ32s")
 assert _HEADER.size == HEAD
 _CRC = np.dtype("<u4")
-_POLL = 0.2  # seconds between two looks at what another process has locked
+_seeking = threading.Lock()
 
 
 class DiskCache(Arrays):
-    """In the file `path`, which every process maps; `key`, 32 bytes, says of what.
+    """In the file `path`, which every process reads; `key`, 32 bytes, says of what.
 
     `family` is what the names of this file and of its predecessors begin with: those are removed once it is written.
     """
@@ -59,14 +57,16 @@ class DiskCache(Arrays):
         self.path, self.family = path, family
         self.size = self.end + (len(sides) + 1) * _CRC.itemsize
         self.header = _HEADER.pack(b"pix2pix\0", FORMAT, len(sides), self.size, key)
-        self.inode, self.table, self.verified = None, None, None
+        self.file: BinaryIO | None = None
+        self.table, self.verified = None, None
+        self.repaired: dict[int, list[np.ndarray]] = {}
 
     def prepare(self, read: Read, progress: bool = False, stop: Stop = lambda: False) -> None:
         """Opens the file, or writes it first, or waits for another process that does.
 
         Raises what `read` raises, CheckpointError where it cannot write, and Stopped once `stop()` is true.
         """
-        if self.data is None and not self._open():
+        if self.file is None and not self._open():
             try:
                 self._build(read, progress, stop)
             except OSError as error:
@@ -82,39 +82,62 @@ class DiskCache(Arrays):
 
     def get(self, index: int, read: Read) -> list[Tensor]:
         """The arrays of a pair, proved to be what was written when they are read for the first time."""
-        if self.data is not None and not self.verified[index]:
-            if self._checksum(self._view(index)) != self.table[index]:
-                self._mend(index, read)
-            self.verified[index] = True
-        return super().get(index, read)
+        arrays = self.repaired.get(index)
+        if arrays is None and self.file is not None:
+            arrays = self._arrays(self.file, index)
+            if arrays is None:
+                tell(f"{self.path}: was cut short; pairs are read from their own files from here", sys.stderr)
+                self.file = None
+            elif not self.verified[index]:
+                if self._checksum(arrays) != self.table[index]:
+                    arrays = self._repair(index, read)
+                self.verified[index] = True
+        return [torch.from_numpy(array) for array in (read(index) if arrays is None else arrays)]
 
-    def _mend(self, index: int, read: Read) -> None:
-        tell(f"{self.path}: pair {index} is damaged; read anew, as all will be by the next run", sys.stderr)
-        self._put(index, read(index), self.data)  # copied on writing: into this process's memory, not into the file
+    def _repair(self, index: int, read: Read) -> list[np.ndarray]:
+        tell(f"{self.path}: pair {index} is damaged; read again, as all will be by the next run", sys.stderr)
+        arrays = self.repaired[index] = list(read(index))
+        self._require(index, arrays)
         with suppress(OSError):
-            if self.path.stat().st_ino == self.inode:
+            if os.path.samestat(self.path.lstat(), os.fstat(self.file.fileno())):
                 self.path.unlink()
+        return arrays
+
+    def _arrays(self, file: BinaryIO, index: int) -> list[np.ndarray] | None:
+        """The arrays of a pair as the file has them; None where it ends before them."""
+        start, end = self.spans[index][0][0], self.spans[index][-1][1]
+        data = _bytes(file, start, end)
+        return None if data is None else self._view(index, data, start)
 
     def _open(self) -> bool:
-        """Maps the file; False where there is none, or not a whole one."""
+        """Opens the file; False where there is none, or not a whole one. Raises CheckpointError if not ours."""
         try:
-            with open(self.path, "rb") as file:
-                if os.fstat(file.fileno()).st_size != self.size or file.read(len(self.header)) != self.header:
-                    return False
-                # Private, so that torch may have it as a tensor (which cannot be read-only); nothing is copied.
-                data = np.asarray(np.memmap(file, np.uint8, "c"))
-                self.inode = os.fstat(file.fileno()).st_ino
+            file = open_own(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
             raise self._error(error) from None
-        table = data[self.end :].view(_CRC)
+        weakref.finalize(self, file.close)
+        if not self._is_whole(file):
+            return False
+        self.file = file
+        return True
+
+    def _is_whole(self, file: BinaryIO) -> bool:
+        """Whether length, header, table, first and last pair are those that were written."""
+        if os.fstat(file.fileno()).st_size != self.size:
+            return False
+        header, table = _bytes(file, 0, HEAD), _bytes(file, self.end, self.size)
+        if header is None or table is None or header.tobytes() != self.header:
+            return False
+        table = table.view(_CRC)
         if zlib.crc32(table[:-1], zlib.crc32(self.header)) != table[-1]:
             return False
-        ends = {0, len(self.sides) - 1}
-        if any(self._checksum(self._view(index, data)) != table[index] for index in ends):
-            return False
-        self.data, self.table, self.verified = data, table[:-1].tolist(), bytearray(len(self.sides))
+        for index in {0, len(self.sides) - 1}:
+            arrays = self._arrays(file, index)
+            if arrays is None or self._checksum(arrays) != table[index]:
+                return False
+        self.table, self.verified = table[:-1].tolist(), bytearray(len(self.sides))
         return True
 
     @staticmethod
@@ -125,28 +148,30 @@ class DiskCache(Arrays):
         return crc
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"data": None, "reopen": self.data is not None}
+        return self.__dict__ | {"file": None, "reopen": self.file is not None}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
         if self.__dict__.pop("reopen"):
-            self._open()  # where it is gone meanwhile, this process reads on the spot
+            with suppress(CheckpointError):  # where it is gone meanwhile, this process reads on the spot
+                self._open()
 
     # Writing
 
     def _build(self, read: Read, progress: bool, stop: Stop) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _sole_writer(self.path, progress, stop) as (file, temporary):
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with sole_writer(self.path, progress, stop):
             if self._open():  # another process was writing it, and has finished
                 return
             self._remove_predecessors()
             if free_space(self.path) < self.size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._write(file, read, progress, stop)
-            file.flush()  # No fsync: the checksums tell what a crash of the machine has lost.
-            if fcntl is None:
-                file.close()  # or Windows will not rename it
-            os.replace(temporary, self.path)
+            with temporary(self.path) as (file, hidden):
+                self._write(file, read, progress, stop)
+                file.flush()  # No fsync: the checksums tell what a crash of the machine has lost.
+                if os.name == "nt":
+                    file.close()  # or it cannot be renamed
+                os.replace(hidden, self.path)
         if not self._open():
             raise OSError(errno.EIO, "what was written reads otherwise")
 
@@ -170,18 +195,13 @@ class DiskCache(Arrays):
         file.write(table)
 
     def _remove_predecessors(self) -> None:
-        """Of files that were changed since, or left half-written by a process that died."""
-        if self.family is None:
-            return
-        family = glob.escape(self.family)
-        for old in {*self.path.parent.glob(f"{family}*")} - {self.path}:
+        """Of files that were changed since, or left half-written by a process that died; only our own regular files."""
+        folder, names = self.path.parent, glob.escape(self.family or self.path.name)
+        for old in {*folder.glob(f"{names}*")} - {self.path}:
             with suppress(OSError):
-                old.unlink()
-        for old in {*self.path.parent.glob(f".{family}*.tmp*")} - {_temporary(self.path)}:
-            with suppress(OSError), open(old, "rb") as file:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a living process has it
+                if is_own(old.lstat()):
                     old.unlink()
+        remove_leftovers(folder, names)
 
     def _error(self, error: OSError) -> CheckpointError:
         remedy = "mend its permissions"
@@ -198,62 +218,22 @@ class DiskCache(Arrays):
         )
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
+def _bytes(file: BinaryIO, start: int, end: int) -> np.ndarray | None:
+    """Bytes `start` to `end` of a file in new memory; None where it ends before `end`."""
+    data = torch.empty(end - start, dtype=torch.uint8).numpy()  # numpy's own would wait for large pages
+    done, view = 0, memoryview(data)
+    while done < len(data):
+        count = _read_at(file, view[done:], start + done)
+        if not count:
+            return None
+        done += count
+    return data
 
 
-@contextmanager
-def _sole_writer(path: Path, progress: bool, stop: Stop) -> Iterator[tuple[BinaryIO, Path]]:
-    """The empty file, and its name, that is to be renamed to `path`; whatever happens, it does not stay.
-
-    While another process has it, this waits. Where files cannot be locked, each process has a file of its own.
-    """
-    file, temporary = _locked(path, progress, stop)
-    inode = os.fstat(file.fileno()).st_ino
-    try:
-        file.truncate(0)
-        yield file, temporary
-    finally:
-        # Still locked; and once it is renamed, what has its name is another process's.
-        with suppress(OSError):
-            if temporary.stat().st_ino == inode:
-                if fcntl is None:
-                    file.close()
-                temporary.unlink()
-        file.close()
-
-
-def _locked(path: Path, progress: bool, stop: Stop) -> tuple[BinaryIO, Path]:
-    temporary = _temporary(path)
-    while fcntl is not None:
-        file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666), "wb")
-        try:
-            _wait_for(file, path, progress, stop)
-        except Stopped:
-            file.close()
-            raise
-        except OSError:  # a file system without locks
-            file.close()
-            temporary.unlink(missing_ok=True)
-            break
-        with suppress(FileNotFoundError):
-            if temporary.stat().st_ino == os.fstat(file.fileno()).st_ino:  # else it was renamed meanwhile
-                return file, temporary
-        file.close()
-    temporary = temporary.with_name(f"{temporary.name}-{uuid.uuid4().hex}")
-    return open(temporary, "xb"), temporary
-
-
-def _wait_for(file: BinaryIO, path: Path, progress: bool, stop: Stop) -> None:
-    """Locks the file. Asks again and again, since a lock that is waited for would not let a stop be heard."""
-    told = not progress
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not told:
-                tell(f"waiting for another process that writes {path}", sys.stderr)
-                told = True
-        if stop():
-            raise Stopped
-        time.sleep(_POLL)
+def _read_at(file: BinaryIO, buffer: memoryview, start: int) -> int:
+    """Reads into `buffer` from byte `start`; how many bytes came. Threads and forked processes share the file."""
+    if hasattr(os, "preadv"):
+        return os.preadv(file.fileno(), [buffer], start)
+    with _seeking:  # Windows
+        file.seek(start)
+        return file.readinto(buffer)

@@ -16,8 +16,9 @@ class Dataset(namedtuple("Dataset", ("url", "listed", "bytes", "md5", "counts"))
     """A .tar.gz with one folder of the data set's name, in it a folder of side-by-side pairs for each split.
 
     `listed`: bytes of the archive, to the two or three digits of the server's listing; `bytes`: the exact number, or
-    None where it is not known. `md5`: a mismatch only warns, since what decides is that every pair is there and
-    decodes. `counts`: pairs by split. (A dataclass would double the time of `--help`.)
+    None where it is not known. `md5`: a mismatch is refused; where --url chose the address it only warns, since then
+    what decides is that every pair is there and decodes. `counts`: pairs by split. (A dataclass would double the time
+    of `--help`.)
     """
 
     @property

@@ -40,7 +40,7 @@ def download(name: str, output: str | Path = "data", url: str | None = None, sou
                 with staged(folder) as hidden:
                     prepare_cityscapes(source, hidden)
             else:
-                _fetch_and_install(url or DATASETS[name].url, folder, DATASETS[name])
+                _fetch_and_install(url, folder, DATASETS[name])
     say(f"{folder} is complete ({_summary(name)})")
     return folder
 
@@ -78,13 +78,14 @@ def _is_there(folder: Path, name: str) -> bool:
     return True
 
 
-def _fetch_and_install(url: str, folder: Path, dataset: Dataset) -> None:
+def _fetch_and_install(mirror: str | None, folder: Path, dataset: Dataset) -> None:
     require_safe_tar()
+    url = mirror or dataset.url
     part = Part(folder.with_name(f"{folder.name}.tar.gz.part"))
     _require_space(folder, dataset, part.resumable(url)[0])
     try:
         fetch(url, part, folder.name, dataset)
-        _warn_if_unexpected(url, part, dataset)
+        _require_published(url, part, dataset, mirror is not None)
         _install(url, part, folder, dataset)
     except OSError:  # the disk's: nothing half-done stays there
         part.discard()
@@ -101,12 +102,22 @@ def _require_space(folder: Path, dataset: Dataset, held: int) -> None:
         )
 
 
-def _warn_if_unexpected(url: str, part: Part, dataset: Dataset) -> None:
+def _require_published(url: str, part: Part, dataset: Dataset, chosen: bool) -> None:
+    """Raises DataError where another archive came than the published one, as whoever sits between can arrange on http.
+
+    With --url (`chosen`) it only warns: a mirror may have packed the same pairs again.
+    """
     if (digest := part.md5()) != dataset.md5:
         found, expected = f"{part.path.stat().st_size:,} bytes and md5 {digest}", f"md5 {dataset.md5}"
         if dataset.bytes is not None:
             expected = f"{dataset.bytes:,} bytes and {expected}"
-        say(f"warning: {url} has {found}, not {expected}; going on to check every pair")
+        if not chosen:
+            part.discard()
+            raise DataError(
+                f"{url}: has {found}, not {expected}, so it is not the published archive. Nothing was kept; try again, "
+                f"or accept another archive with --url {url}"
+            )
+        say(f"warning: {url} has {found}, not {expected}; checking every pair")
 
 
 def _install(url: str, part: Part, folder: Path, dataset: Dataset) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import os
 import re
 import time
 import urllib.error
@@ -16,12 +17,14 @@ from tqdm import tqdm
 from pix2pix.data.catalogue import Dataset
 from pix2pix.errors import DataError
 from pix2pix.runtime.console import say
+from pix2pix.runtime.opening import create_new, open_own
 
 ATTEMPTS = 5
 BACKOFF = 1.0  # seconds before the second attempt; doubled before each later one
 TIMEOUT = 30.0  # seconds without a byte
 URL = re.compile(r"https?://([\w.-]+|\[[\da-f:.]+\])(:\d+)?([/?][!-~]*)?", re.ASCII | re.IGNORECASE)
 _CHUNK = 1 << 16
+_LONGEST_NOTE = 1 << 16
 _NETWORK_ERRORS = (OSError, http.client.HTTPException, ValueError)  # ValueError: a redirect to a malformed address
 
 
@@ -30,7 +33,10 @@ class _Retry(Exception):
 
 
 class Part:
-    """The archive as far as it has come, and beside it the ETag or date of the server's file that it belongs to."""
+    """The archive as far as it has come, and beside it the ETag or date of the server's file that it belongs to.
+
+    Only regular files of this user are continued: the folder may be shared with others.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,19 +45,24 @@ class Part:
     def resumable(self, url: str) -> tuple[int, str | None]:
         """The bytes held and their validator; 0 bytes where nothing says which file of the server they come from."""
         try:
-            validator = dict(json.loads(self.note.read_text())).get(url)
-            size = self.path.stat().st_size if validator else 0
-        except (OSError, ValueError, TypeError):
+            with open_own(self.note) as file:
+                validator = dict(json.loads(file.read(_LONGEST_NOTE))).get(url)
+            with open_own(self.path) as file:
+                size = os.fstat(file.fileno()).st_size
+        except (OSError, ValueError, TypeError, RecursionError):
             return 0, None
-        return size, validator
+        return (size, validator) if isinstance(validator, str) and validator else (0, None)
 
     def begin(self, url: str, validator: str | None) -> None:
-        self.path.write_bytes(b"")  # emptied first, so that an interruption never pairs old bytes with a new validator
-        self.note.write_text(json.dumps({url: validator} if validator else {}))
+        """Empty files of our own in place of what is there, which may be another user's or a link."""
+        self.discard()  # first, so that an interruption never pairs old bytes with a new validator
+        create_new(self.path).close()
+        with create_new(self.note) as file:
+            file.write(json.dumps({url: validator} if validator else {}).encode())
 
     def md5(self) -> str:
         digest = hashlib.md5(usedforsecurity=False)
-        with self.path.open("rb") as file:
+        with open_own(self.path) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         return digest.hexdigest()
@@ -99,7 +110,7 @@ def _fetch_once(url: str, part: Part, name: str, dataset: Dataset) -> None:
         total = None if response.length is None else size + response.length
         cap = dataset.most_bytes
         bar = tqdm(total=total, initial=size, desc=name, unit="B", unit_scale=True, disable=None)
-        with bar, part.path.open("ab") as file:
+        with bar, open_own(part.path, "ab") as file:
             for chunk in _chunks(response, size, total):
                 size += len(chunk)
                 if max(size, total or 0) > cap:

@@ -5,13 +5,17 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import TiffImageFile
+
+
+MOST_PAGES = 1000  # of a TIFF
+TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are of BigTIFF
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,23 @@ def beyond_pillow(path: Path, image: Image.Image | None) -> str:
     if kind == "YCbCr" and tags.get(530, (2, 2)) != (1, 1):
         return "a TIFF of subsampled YCbCr colours"
     return ""
+
+
+def check_pages(file: BinaryIO) -> None:
+    """Raises ValueError where a TIFF has more than `MOST_PAGES` pages, whose headers alone would take long to read."""
+    file.seek(0)
+    head = file.read(16)
+    order, big = ("little" if head[:2] == b"II" else "big"), head[2:4] in (b"+\0", b"\0+")
+    counts, entry, width = (8, 20, 8) if big else (2, 12, 4)
+    at, seen = int.from_bytes(head[8:16] if big else head[4:8], order), set()
+    while at and at not in seen:
+        seen.add(at)
+        if len(seen) > MOST_PAGES:
+            raise ValueError(f"it has more than {MOST_PAGES:,} pages; split it")
+        file.seek(at)
+        count = int.from_bytes(file.read(counts), order)
+        file.seek(at + counts + entry * count)
+        at = int.from_bytes(file.read(width), order)
 
 
 def check_strips(offsets: Sequence[int], lengths: Sequence[int], count: int) -> None:

@@ -3,6 +3,7 @@
 A file gives the values that it holds, in their own number type: nothing is reduced in silence.
 """
 
+import collections
 import struct
 import threading
 import tokenize
@@ -17,10 +18,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from pix2pix.data import deep, headers
+from pix2pix.data import deep, headers, jpeg
 from pix2pix.data.headers import Header, png_header
 from pix2pix.data.pictures import Picture, as_pil, channels_of, has_alpha, orientation_of, picture_of
 from pix2pix.errors import DataError
+from pix2pix.runtime.opening import open_regular
 from pix2pix.runtime.ownership import SOFTWARE
 
 _SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
@@ -87,15 +89,23 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image | None]:
-    """The file's header as Pillow has it; None where it is a TIFF of a kind that Pillow does not know."""
-    with _explained(path):
+def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
+    """The file's header as Pillow has it; None where it is a TIFF of a kind that Pillow does not know.
+
+    `whole`: its pixels will be read too.
+    """
+    with _explained(path), open_regular(path) as file:
+        magic = file.read(4)
+        if magic in headers.TIFF_MAGICS:
+            headers.check_pages(file)
+        if magic.startswith(b"\xff\xd8"):
+            collections.deque(jpeg.segments(file), 0)
+        file.seek(0)
         try:
-            image = Image.open(path, formats=_FORMATS)
+            image = Image.open(jpeg.Feed(file) if whole and magic.startswith(b"\xff\xd8") else file, formats=_FORMATS)
         except UnidentifiedImageError:
-            with open(path, "rb") as file:
-                if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-                    raise
+            if magic not in headers.TIFF_MAGICS:
+                raise
             image = None
         with image or nullcontext():
             yield image
@@ -106,6 +116,7 @@ def read_header(path: str | Path) -> Header:
     path = Path(path)
     if path.suffix.lower() == ".npy":
         with _explained(path):
+            open_regular(path).close()
             array = deep.open_npy(path)
             return Header(array.shape[:2], array.shape[2], headers.kept_type(array.dtype).name)
     with _opened(path) as image:
@@ -141,8 +152,9 @@ def read_picture(path: str | Path) -> Picture:
     path = Path(path)
     if path.suffix.lower() == ".npy":
         with _explained(path):
+            open_regular(path).close()
             return Picture(deep.native(np.array(deep.open_npy(path))))
-    with _opened(path) as image:
+    with _opened(path, whole=True) as image:
         beyond = headers.beyond_pillow(path, image)
         if beyond and (image is None or image.format == "TIFF"):
             pixels, alpha = deep.read_tiff(path, beyond)
@@ -158,7 +170,12 @@ def read_picture(path: str | Path) -> Picture:
                 return Picture(pixels, alpha=pixels.shape[2] in (2, 4))
             if image.mode == "L" and "transparency" in image.info:  # Pillow scales the values, but not this one
                 image.info["transparency"] *= 255 // (2 ** png_header(path)[0] - 1)
+        feed = image.fp if isinstance(image.fp, jpeg.Feed) else None  # gone once it is loaded
+        if feed:
+            feed.hold_back()
         image.load()
+        if feed:
+            feed.require_used()
         if image.format == "PNG":
             headers.check_png_rows(image, data, stream)
         picture = picture_of(image, path)

@@ -1,6 +1,7 @@
 """Manifests: tables that list the pairs of a data set, as CSV with a header or as JSON lines."""
 
 import csv
+import io
 import json
 import os
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path, PurePath
 from pix2pix.data.folders import SPLITS, first_ten
 from pix2pix.data.images import EXTENSIONS, is_image
 from pix2pix.errors import DataError
+from pix2pix.runtime.opening import open_regular
 
 SUFFIXES = (".csv", ".jsonl")
 _COLUMNS = ("input", "target")
@@ -42,7 +44,7 @@ def read_manifest(path: Path, missing: list[tuple[str, Path]] | None = None) -> 
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path}: is no manifest; its name should end with {' or '.join(SUFFIXES)}")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             records = list((_csv if path.suffix.lower() == ".csv" else _json_lines)(path, file))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; mend data.manifest") from None

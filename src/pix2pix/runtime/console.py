@@ -2,7 +2,10 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TextIO
+
+from pix2pix.text import show_text
 
 
 def is_first_rank() -> bool:
@@ -10,23 +13,27 @@ def is_first_rank() -> bool:
     return "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
-def say(line: str) -> None:
-    """Prints a line at once, on the first rank."""
+def say(line: str | Sequence[str]) -> None:
+    """Prints a line, or several, at once, on the first rank."""
     if is_first_rank():
         tell(line, sys.stdout)
 
 
-def tell(line: str, stream: TextIO) -> None:
-    """Prints a line at once. Where nobody can read it, as after `| head` or on a full disk, all go nowhere."""
+def tell(line: str | Sequence[str], stream: TextIO) -> None:
+    """Prints a line, or several, at once. Escapes what could come from a foreign name, such as a line break in a line.
+
+    Where nobody can read it, as after `| head` or on a full disk, all go nowhere.
+    """
     try:
-        print(line, file=stream, flush=True)
+        put("\n".join(map(show_text, [line] if isinstance(line, str) else line)), stream)
     except OSError:
         silence(stream)
 
 
-def printable(text: object) -> str:
-    """Text from elsewhere, such as a file's name, for a terminal: control characters are escaped, as in `\\x1b`."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def put(text: str, stream: TextIO, end: str = "\n") -> None:
+    """Prints text as it is; characters that the stream's encoding lacks are escaped. Raises OSError."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, end=end, flush=True)
 
 
 def silence(stream: TextIO) -> None:

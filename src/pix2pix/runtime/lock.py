@@ -12,13 +12,13 @@ import platform
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from pix2pix.errors import CheckpointError
-from pix2pix.runtime.console import printable
+from pix2pix.text import show_text
 from pix2pix.runtime.files import replace_atomically
 from pix2pix.runtime.signals import Stopped
 
@@ -53,7 +53,7 @@ def lock(
         if not _acquired(held):
             if waiting is None:
                 raise CheckpointError(
-                    f"{printable(subject)}: {_holder(note)} is {purpose} already; wait for that to end, or choose "
+                    f"{show_text(subject)}: {_holder(note)} is {purpose} already; wait for that to end, or choose "
                     "another --output"
                 )
             waiting(_holder(note))
@@ -62,7 +62,7 @@ def lock(
         if error.errno not in _UNSUPPORTED:
             raise
         raise LockUnsupportedError(
-            f"{printable(path)}: this file system cannot lock files ({error.strerror}), so nothing would keep two "
+            f"{show_text(path)}: this file system cannot lock files ({error.strerror}), so nothing would keep two "
             "processes apart; choose an --output on another disk, or mount this one with locks (Lustre: -o flock)"
         ) from None
     try:
@@ -81,7 +81,7 @@ def _require_file(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        raise CheckpointError(f"{printable(path)}: is not a regular file, and a lock file is needed; remove it")
+        raise CheckpointError(f"{show_text(path)}: is not a regular file, and a lock file is needed; remove it")
 
 
 def _acquired(held: FileLock) -> bool:
@@ -100,7 +100,7 @@ def _wait(held: FileLock, stop: Callable[[], bool]) -> None:
 
 
 def _write_note(path: Path) -> None:
-    since = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     path.write_text(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": since}), encoding="utf-8")
 
 
@@ -116,4 +116,4 @@ def _holder(note: Path) -> str:
         pid, host, since = int(facts["pid"]), str(facts["host"]), str(facts["since"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process"
-    return f"process {pid} on {printable(host)[:_NAME]}, since {printable(since)[:_NAME]},"
+    return f"process {pid} on {show_text(host)[:_NAME]}, since {show_text(since)[:_NAME]},"

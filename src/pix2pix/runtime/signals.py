@@ -92,16 +92,16 @@ def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
             continue
         if not stop:
             stop.signal, first = number, time.monotonic()
-            _speak("\nstopping after this step; a second signal, a second from now or later, leaves at once")
+            _speak("", "stopping after this step; a second signal, a second from now or later, leaves at once")
         elif time.monotonic() - first >= _ONE_REQUEST and number != getattr(signal, "SIGXCPU", None):
             _speak("left at once; the last checkpoint is whole, and the same command resumes from it")
             os._exit(130 if number == signal.SIGINT else 143)
 
 
-def _speak(line: str) -> None:
+def _speak(*lines: str) -> None:
     """Without being kept from listening: a reader that has stopped, as by Ctrl-S, blocks whoever prints, and more may
     go wrong. It is waited for a moment, so that what is said just before leaving is heard."""
-    speaker = threading.Thread(target=say, args=(line,), daemon=True)
+    speaker = threading.Thread(target=say, args=(lines,), daemon=True)
     speaker.start()
     speaker.join(_SPEAKING)
 
