@@ -46,5 +46,5 @@ ROWS = {
     "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
     "F24": Row("a command whose output is its input or somebody's file", rows_outputs.f24_outputs, 60, 16),
     "F25": Row("folders of a person's own in a run", rows_outputs.f25_own_folders, 48, 12),
-    "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 6),
+    "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 4),
 }
