@@ -15,7 +15,6 @@ import filelock
 import pytest
 
 from pix2pix.errors import CheckpointError
-from pix2pix.runtime.console import printable
 from pix2pix.runtime.lock import LockUnsupportedError, lock
 from pix2pix.runtime.signals import Stopped
 
@@ -116,10 +115,6 @@ def test_what_a_note_holds_reaches_the_terminal_escaped():
     assert said.isprintable() and len(said) < 300
     assert r"process 7 on a\x1b[2J\nb\u202eccc" in said and r"since now\r, is" in said
 
-
-def test_printable():
-    assert printable("Bäume 나무 a b") == "Bäume 나무 a b"
-    assert printable("\x07\x9b\udc80\u2028") == r"\x07\x9b\udc80\u2028"
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "fifo"])

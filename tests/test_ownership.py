@@ -165,13 +165,13 @@ def test_a_damaged_checkpoint_gets_a_free_name(tmp_path):
 
 
 def test_samples_in_a_linked_folder_replace_only_samples():
-    theirs = picture("theirs/epoch_0001.png").read_bytes()
     assert pix2pix("train", *TINY, "--output", "out", "--set", "schedule.epochs=1").code == 0
     shutil.rmtree("out/samples")
+    theirs = picture("theirs/epoch_0002.png").read_bytes()
     Path("out/samples").symlink_to(Path("theirs").resolve())
-    picture("theirs/epoch_0002.png")
     result = pix2pix("train", *TINY, "--output", "out", "--allow-changed", "schedule")
-    assert result.code == 0 and Path("theirs/epoch_0001.png").read_bytes() == theirs
+    assert result.code == 0 and "epoch_0002.png: exists and was not made by pix2pix; it is kept" in result.out
+    assert Path("theirs/epoch_0002.png").read_bytes() == theirs
 
 
 def test_a_folder_with_a_persons_config_is_no_run():

@@ -52,7 +52,7 @@ ROWS = {
     "F32": Row("odd values in metrics and manifests", rows_identity.f32_odd_values, 16, 16),
     "F24": Row("a command whose output is its input or somebody's file", rows_outputs.f24_outputs, 60, 16),
     "F25": Row("folders of a person's own in a run", rows_outputs.f25_own_folders, 48, 12),
-    "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 6),
+    "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 4),
     "F22": Row("a friend's weights: any field malformed, outputs led elsewhere", rows_friends.f22_fields, 88, 16),
     "F23": Row("archives on which readers disagree, and endless files", rows_friends.f23_archives, 46, 12),
     "F33": Row("foreign text in messages", rows_foreign.f33_foreign_text, 19, 12),
