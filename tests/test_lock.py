@@ -116,7 +116,6 @@ def test_what_a_note_holds_reaches_the_terminal_escaped():
     assert r"process 7 on a\x1b[2J\nb\u202eccc" in said and r"since now\r, is" in said
 
 
-
 @pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "fifo"])
 def test_what_is_no_file_is_refused_and_left_alone(kind):
     Path("mine").write_text("mine")

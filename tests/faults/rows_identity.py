@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,7 @@ def f31_changed_data(count: int, folder: Path) -> Outcome:
         root, output = folder / f"data-{number}", folder / f"run-{number}"
         make(root)
         place = root / "pairs.csv" if (root / "pairs.csv").exists() else root
-        settings = _SMALL | {"data__cache": cache, "data__load_size": 32}
+        settings = _SMALL | {"data__cache": cache, "data__load_size": 32, "data__direction": None}
 
         def command(output: Path, epochs: int, place=place, settings=settings) -> list[str]:
             return [*training(output, **settings | {"schedule__epochs": epochs}), "--data", str(place)]
@@ -199,22 +200,23 @@ def f32_odd_values(count: int, folder: Path) -> Outcome:
     whole, output = folder / "whole", folder / "run"
     code, said = finish(training(whole, **_SMALL))
     assert code == 0, said
-    cases = [*((0, text) for text in _ODD_RECORDS), *((1, text) for text in _ODD_MANIFESTS)]
+    records, manifests = ([(kind, text) for text in texts] for kind, texts in enumerate((_ODD_RECORDS, _ODD_MANIFESTS)))
+    cases = [case for pair in zip_longest(records, manifests) for case in pair if case]  # a short run has both
     for number in range(count):
         is_manifest, text = cases[number % len(cases)]
         shutil.rmtree(output, ignore_errors=True)
         shutil.copytree(whole, output)
+        metrics = (output / "metrics.jsonl").read_text()
         if is_manifest:
             (list_checkpoints(output / "checkpoints")[0] / "manifest.json").write_text(text)
         else:
-            records = (output / "metrics.jsonl").read_text()
-            (output / "metrics.jsonl").write_text(f"{text}\n{records}")
+            (output / "metrics.jsonl").write_text(f"{text}\n{metrics}")
         code, said = finish(training(output, **_SMALL))
         if is_manifest:
             good = code == 0 and "passed over" in said and not as_uninterrupted(output, whole)
         else:
             good = code == 4 and "metrics.jsonl:1: is not a line of metrics" in said and said.count("error: ") == 1
-            (output / "metrics.jsonl").write_text(records)
+            (output / "metrics.jsonl").write_text(metrics)
             good = good and finish(training(output, **_SMALL))[0] == 0 and not as_uninterrupted(output, whole)
         found.note(good, f"trial {number}: {code} {said[-300:]}")
     return found

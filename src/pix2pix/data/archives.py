@@ -34,7 +34,7 @@ class _Capped:
 def require_safe_tar() -> None:
     """Raises ConfigError where this Python is too old to unpack what strangers packed."""
     if not hasattr(tarfile, "data_filter"):
-        raise ConfigError("this Python cannot unpack archives safely; use 3.10.12, 3.11.4 or newer")
+        raise ConfigError("this Python cannot unpack archives safely; use 3.11.4 or newer")
 
 
 def unpack(archive: Path, target: str | Path, name: str, dataset: Dataset) -> None:

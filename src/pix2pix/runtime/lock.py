@@ -18,9 +18,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pix2pix.errors import CheckpointError
-from pix2pix.text import show_text
 from pix2pix.runtime.files import replace_atomically
 from pix2pix.runtime.signals import Stopped
+from pix2pix.text import show_text
 
 _POLL = 0.1  # seconds
 _NOTE = 1000  # bytes of a note that are read
