@@ -90,7 +90,7 @@ def _text_cases(folder: Path, url: str) -> list[tuple[int, list[str]]]:
         (2, ["download", NASTY]),
         (2, ["download", "facades", "--url", NASTY]),
         (3, ["download", "facades", "--url", url, "--output", str(folder / "down")]),
-        (0, ["configs", "copy", "facades", str(folder / "그림.yaml")]),  # on a screen of ASCII alone
+        (0, ["configs", "copy", "facades", "--output", str(folder / "그림.yaml")]),  # on a screen of ASCII alone
     ]
 
 
@@ -194,8 +194,8 @@ def _within(seconds: int) -> Iterator[None]:
 
 
 def f34_special_files(count: int, folder: Path) -> Outcome:
-    """FIFOs, devices, folders, sockets and links to nothing, in place of pictures, tables, configs and caches; and
-    files of endless headers: each is refused by name at once."""
+    """FIFOs, devices, folders, sockets and links to nothing in place of pictures, tables, configs and caches, and files
+    of endless headers: each is refused by name at once."""
     found = Outcome()
     large = [
         ("100,000 pages", "a.tif", _many_pages),
@@ -357,8 +357,8 @@ def _reads(path: Path, data: bytes) -> bool:
 
 
 def f36_damaged_but_decoding(count: int, folder: Path) -> Outcome:
-    """Whole files are read; of JPEG with half of its data, or with 4 KB of zeros in it, all of the first are refused;
-    how many of each other kind are is counted."""
+    """Whole files are read, and JPEG files with half of their data are refused. How many of the other damaged files are
+    refused is counted."""
     found = Outcome()
     for number, chance in trials(count, 36):
         for kind in ("JPEG", "progressive JPEG", "JPEG with restarts", "WebP"):

@@ -3,7 +3,6 @@
 A file gives the values that it holds, in their own number type: nothing is reduced in silence.
 """
 
-import collections
 import struct
 import threading
 import tokenize
@@ -98,11 +97,13 @@ def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
         magic = file.read(4)
         if magic in headers.TIFF_MAGICS:
             headers.check_pages(file)
+        source = file
         if magic.startswith(b"\xff\xd8"):
-            collections.deque(jpeg.segments(file), 0)
-        file.seek(0)
+            found = dict(jpeg.segments(file))
+            source = jpeg.Feed(file, found) if whole else file
+        source.seek(0)
         try:
-            image = Image.open(jpeg.Feed(file) if whole and magic.startswith(b"\xff\xd8") else file, formats=_FORMATS)
+            image = Image.open(source, formats=_FORMATS)
         except UnidentifiedImageError:
             if magic not in headers.TIFF_MAGICS:
                 raise

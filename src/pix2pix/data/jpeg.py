@@ -42,9 +42,14 @@ def segments(file: BinaryIO, start: int = 2) -> Iterator[tuple[int, bytes]]:
 
 
 class Feed(io.BytesIO):
-    """A JPEG file for the decoder. `hold_back` withholds the end mark, and then `require_used` judges what was read."""
+    """A JPEG file for the decoder. `hold_back` withholds the end mark, and then `require_used` judges what was read.
 
-    def __init__(self, file: BinaryIO):
+    `found`: what `segments` gave of `file`, which stands behind them.
+    """
+
+    def __init__(self, file: BinaryIO, found: dict[int, bytes]):
+        self.found, self.scan = found, file.tell()
+        file.seek(0)
         super().__init__(file.read())
         self.edge, self.passed = None, False
 
@@ -60,8 +65,8 @@ class Feed(io.BytesIO):
     def hold_back(self) -> None:
         """To be called between header and pixels. Raises ValueError where scans or parts of them are missing."""
         at, data = self.tell(), self.getvalue()
-        found = dict(segments(self))
-        scan, (kind, frame) = self.tell(), next(((m, c) for m, c in found.items() if m in _FRAMES), (0, b""))
+        found, scan = self.found, self.scan
+        kind, frame = next(((m, c) for m, c in found.items() if m in _FRAMES), (0, b""))
         end, header = data.find(_END, scan), found.get(_START_OF_SCAN)
         if header and frame and end > 0:
             if kind == 0xC2 or header[0] != frame[5]:
