@@ -45,5 +45,5 @@ ROWS = {
     "F18": Row("a second process on a run", rows_runs.f18_locked, 10, 1),
     "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
     "F22": Row("a friend's weights: any field malformed, outputs led elsewhere", rows_friends.f22_fields, 88, 16),
-    "F23": Row("archives on which readers disagree, and endless files", rows_friends.f23_archives, 46, 12),
+    "F23": Row("archives on which readers disagree, and endless files", rows_friends.f23_archives, 46, 20),
 }
