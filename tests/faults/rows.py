@@ -48,7 +48,7 @@ ROWS = {
     "F18": Row("a second process on a run", rows_runs.f18_locked, 10, 1),
     "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
     "F22": Row("a friend's weights: any field malformed, outputs led elsewhere", rows_friends.f22_fields, 88, 16),
-    "F23": Row("archives on which readers disagree, and endless files", rows_friends.f23_archives, 46, 12),
+    "F23": Row("archives on which readers disagree, and endless files", rows_friends.f23_archives, 46, 20),
     "F24": Row("a command whose output is its input or somebody's file", rows_outputs.f24_outputs, 60, 16),
     "F25": Row("folders of a person's own in a run", rows_outputs.f25_own_folders, 48, 12),
     "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 4),

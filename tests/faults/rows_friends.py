@@ -120,6 +120,10 @@ def _archives(gen: Path) -> list[Callable[[Path], object]]:
     def twice(name: str, more: str) -> Callable[[Path], object]:
         return lambda path: _rezipped(gen, path, lambda n, d: [(n, d)] + [(more, other)] * n.endswith(name))
 
+    def renamed(path: Path) -> None:
+        more = {"data.pkl": [("x/other.pkl", other)]}
+        _rezipped(gen, path, lambda n, d: [(n.replace("data.pkl", "data.PKL"), d), *more.get(Path(n).name, [])])
+
     def flagged(path: Path) -> None:
         at = data.rindex(b"PK\1\2") + 8
         path.write_bytes(data[:at] + b"\1\0" + data[at + 2 :])
@@ -127,9 +131,7 @@ def _archives(gen: Path) -> list[Callable[[Path], object]]:
     return [
         lambda path: archive_of(path, other, {"x/data.PKL": other}),
         lambda path: _rezipped(gen, path, lambda n, d: [(n.replace("data.pkl", "data.PKL"), d)]),
-        lambda path: _rezipped(
-            gen, path, lambda n, d: [(n.replace("data.pkl", "data.PKL"), d), ("x/other.pkl", other)]
-        ),
+        renamed,
         twice("/data.pkl", "archive2/data.pkl"),
         twice("/version", f"{prefix}/VERSION"),
         twice("/version", "elsewhere/version"),
