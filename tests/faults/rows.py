@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rows_files
+import rows_process
 import rows_ranks
 import rows_runs
 import rows_starts
@@ -43,4 +44,7 @@ ROWS = {
     "F17": Row("1 rank x batch 4 against 2 x 2", rows_ranks.f17_shared, 1, 0),
     "F18": Row("a second process on a run", rows_runs.f18_locked, 10, 1),
     "F19": Row("10,000 steps", rows_runs.f19_long, 1, 0),
+    "F27": Row("two trainers over namespaces and hosts", rows_process.f27_containers, 12, 2),
+    "F28": Row("timeout, HUP, XCPU, USR2, PIPE, ALRM", rows_process.f28_signals, 24, 2),
+    "F29": Row("data lost in mid-epoch: saved first", rows_process.f29_lost_data, 12, 2),
 }
