@@ -9,6 +9,7 @@ import rows_foreign
 import rows_friends
 import rows_identity
 import rows_outputs
+import rows_process
 import rows_ranks
 import rows_runs
 import rows_starts
@@ -52,6 +53,9 @@ ROWS = {
     "F24": Row("a command whose output is its input or somebody's file", rows_outputs.f24_outputs, 60, 16),
     "F25": Row("folders of a person's own in a run", rows_outputs.f25_own_folders, 48, 12),
     "F26": Row("a run inside its own data set", rows_outputs.f26_inside, 24, 4),
+    "F27": Row("two trainers over namespaces and hosts", rows_process.f27_containers, 12, 2),
+    "F28": Row("timeout, HUP, XCPU, USR2, PIPE, ALRM", rows_process.f28_signals, 24, 2),
+    "F29": Row("data lost in mid-epoch: saved first", rows_process.f29_lost_data, 12, 2),
     "F30": Row("broken settings and disks for pictures, closed terminals", rows_identity.f30_broken_pictures, 9, 9),
     "F31": Row("data changed with name, size and time kept", rows_identity.f31_changed_data, 6, 6),
     "F32": Row("odd values in metrics and manifests", rows_identity.f32_odd_values, 16, 12),
