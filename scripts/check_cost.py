@@ -16,7 +16,7 @@ from PIL import Image
 from pix2pix.check import check
 from pix2pix.config import Config, DataConfig
 from pix2pix.data.pairs import find_pairs
-from pix2pix.data.parallel import cores, for_each
+from pix2pix.runtime.parallel import cores, for_each
 
 
 def decode(path: Path) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import torch
 
-from pix2pix import Trainer, keeping, load_config
-from pix2pix.checkpoint import load_newest, save_checkpoint
-from pix2pix.data.forms import RGB
+from pix2pix import Trainer, load_config
+from pix2pix.data.formats.image_format import RGB
+from pix2pix.training import checkpointer as keeping
+from pix2pix.training.checkpoint_io import load_newest, save_checkpoint
 
 
 def state_of_the_paper() -> dict[str, dict]:

@@ -20,10 +20,10 @@ from torch import Tensor
 from pix2pix import Trainer
 from pix2pix.config import config_from_dict
 from pix2pix.data import draw_pair
-from pix2pix.data.augment import to_networks
-from pix2pix.data.dataset import open_fixed
-from pix2pix.data.images import write_picture
-from pix2pix.data.synthetic import CLASSES, PALETTE
+from pix2pix.data.augment.apply import to_networks
+from pix2pix.data.dataset import open_eval_split
+from pix2pix.data.images.files import write_image
+from pix2pix.datasets.synthetic.draw import CLASSES, PALETTE
 
 TRAIN, VAL = 240, 24
 SIZE = (64, 64)
@@ -112,7 +112,7 @@ def write_pairs(case: Case, root: Path) -> None:
         for index in range(count):
             for folder, pixels in case.make(*draw_pair(start + index, size=case.size(index))).items():
                 palette = PALETTE[:8] if is_labels and folder == "target" else None
-                write_picture(root / split / folder / f"{index:04d}.png", pixels, palette)
+                write_image(root / split / folder / f"{index:04d}.png", pixels, palette)
 
 
 def trained(case: Case, folder: Path) -> Trainer:
@@ -132,9 +132,9 @@ def trained(case: Case, folder: Path) -> Trainer:
 
 def tensors(trainer: Trainer, split: str) -> tuple[Tensor, Tensor]:
     """Inputs and targets of a whole split, [N, C, H, W] in [-1, 1]."""
-    forms = trainer.forms
-    pairs = open_fixed(trainer.config.data, split, forms=forms).prepare()
-    made = [to_networks({key: pairs[i][key][None] for key in forms.parts}, forms) for i in range(len(pairs))]
+    formats = trainer.formats
+    pairs = open_eval_split(trainer.config.data, split, formats=formats).prepare()
+    made = [to_networks({key: pairs[i][key][None] for key in formats.parts}, formats) for i in range(len(pairs))]
     return tuple(torch.cat(side) for side in zip(*made, strict=True))
 
 
@@ -146,7 +146,7 @@ def judge(trainer: Trainer) -> tuple[dict[str, float | None], str]:
     fake = torch.cat([trainer.translate(one[None]) for one in x])
     guesses = {"generator": fake, "median": seen.median(0).values, "copying": x if x.shape == y.shape else None}
     scores = {name: None if guess is None else (guess - y).abs().mean().item() for name, guess in guesses.items()}
-    if trainer.forms.target.kind != "labels":
+    if trainer.formats.target.kind != "labels":
         return scores, ""
     commonest = seen.mean(0).argmax(0)
     right = [(ids == y.argmax(1)).float().mean().item() for ids in (fake.argmax(1), commonest)]

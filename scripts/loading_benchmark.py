@@ -22,7 +22,7 @@ from torchvision.transforms import functional
 
 from pix2pix.config import DataConfig
 from pix2pix.data import draw_pair
-from pix2pix.data.augment import prepare
+from pix2pix.data.augment.apply import prepare
 from pix2pix.data.dataset import PairedDataset, open_split
 from pix2pix.data.loader import PairLoader
 

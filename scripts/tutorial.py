@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from pix2pix import Trainer, load_config
-from pix2pix.data.augment import to_float, to_pixels
+from pix2pix.data.augment.apply import to_float, to_pixels
 from pix2pix.data.dataset import open_split
-from pix2pix.data.images import write_picture
-from pix2pix.grids import comparison_grid, titles
+from pix2pix.data.images.files import write_image
 from pix2pix.models import inference
-from pix2pix.networks import build_generator
+from pix2pix.models.build import build_generator
+from pix2pix.visualization import comparison_grid, titles
 
 
 def picture(image: torch.Tensor):
@@ -33,7 +33,7 @@ def main() -> None:
     walk = Path(config.run.output).with_name(f"{Path(config.run.output).name}-walk")
     pairs = open_split(config.data, "train", config.data.crop)
     first = pairs[0]
-    write_picture(
+    write_image(
         walk / "preview.png",
         comparison_grid([[picture(first["input"]), picture(first["target"])]], ("input", "target")),
     )
@@ -55,7 +55,7 @@ def main() -> None:
         with inference(generator):
             fake = to_pixels(generator(to_float(pair["input"][None])))[0]
         rows.append([picture(image) for image in (pair["input"], fake, pair["target"])])
-    write_picture(walk / "eight_pairs.png", comparison_grid(rows, titles()))
+    write_image(walk / "eight_pairs.png", comparison_grid(rows, titles()))
     print(f"preview, weights and eight pairs: {walk}")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pix.cli import main
+from pix2pix.cli.main import main
 from pix2pix.runtime.ownership import INDEX
 
 # The smallest run that has everything: a U-Net needs sides of 32, and two epochs have a checkpoint between them.

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pix.data import fetch
-from pix2pix.data.catalogue import DATASETS, Dataset
-from pix2pix.data.download import download
+from pix2pix.datasets import fetch
+from pix2pix.datasets.catalogue import DATASETS, Dataset
+from pix2pix.datasets.download import download
 from pix2pix.errors import DataError
 
 COUNTS = {"train": 3, "val": 1, "test": 2}

@@ -114,7 +114,7 @@ def tiff(path: Path, samples: np.ndarray, **others: int) -> Path:
     """
     samples = samples.astype(samples.dtype.newbyteorder("<"))
     height, width, channels = samples.shape
-    bits, form = 8 * samples.itemsize, {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
+    bits, fmt = 8 * samples.itemsize, {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
     tags = {
         256: [width],
         257: [height],
@@ -126,7 +126,7 @@ def tiff(path: Path, samples: np.ndarray, **others: int) -> Path:
         278: [height],
         279: [samples.nbytes],
         **({338: [0]} if channels == 4 else {}),
-        339: [form] * channels,
+        339: [fmt] * channels,
         **{int(tag[1:]): [value] for tag, value in others.items()},
     }
     tags = dict(sorted(tags.items()))

@@ -13,13 +13,13 @@ from PIL import Image
 
 from pix2pix.check import Report, check
 from pix2pix.check.findings import Finding
-from pix2pix.check.judge import pair_findings
-from pix2pix.check.look import look_at
+from pix2pix.check.rules import pair_findings
+from pix2pix.check.stats import look_at
 from pix2pix.config import DataConfig, config_from_dict
-from pix2pix.data.forms import RGB
-from pix2pix.data.images import read_picture
-from pix2pix.data.pictures import Picture
-from pix2pix.data.synthetic import draw_pair
+from pix2pix.data.formats.image_format import RGB
+from pix2pix.data.images.decoded import DecodedImage
+from pix2pix.data.images.files import read_image
+from pix2pix.datasets.synthetic.draw import draw_pair
 
 Pictures = tuple[np.ndarray, np.ndarray]
 COUNT = 60
@@ -33,7 +33,7 @@ def clean(source: str) -> tuple[Pictures, ...]:
         return tuple(draw_pair(index, size=(128, 128))[::-1] for index in range(COUNT))
     if not FACADES.is_dir():
         pytest.skip("needs the real facades, which only developers have")
-    both = [read_picture(FACADES / "train" / f"{index}.jpg").pixels for index in range(1, COUNT + 1)]
+    both = [read_image(FACADES / "train" / f"{index}.jpg").pixels for index in range(1, COUNT + 1)]
     return tuple((image[:, 256:], image[:, :256]) for image in both)
 
 
@@ -50,8 +50,8 @@ class InMemory:
     def names(self) -> tuple[str, str]:
         return self.name, self.name
 
-    def pictures(self) -> list[Picture]:
-        return [Picture(self.input), Picture(self.target)]
+    def pictures(self) -> list[DecodedImage]:
+        return [DecodedImage(self.input), DecodedImage(self.target)]
 
 
 def judge(pairs: Sequence[Pictures], size: int = 64) -> list[Finding]:

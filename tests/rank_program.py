@@ -10,13 +10,13 @@ import torch
 from runs import weights_of
 
 from pix2pix import Trainer, load_config
-from pix2pix.data.augment import prepare
+from pix2pix.data.augment.apply import prepare
 from pix2pix.runtime import distributed
 
 
 def main(config: str, out: Path) -> None:
     """The first update's gradients in gradients.pt, a whole run's numbers in weights.pt, pairs in pairs-RANK.pt."""
-    with distributed.joined():
+    with distributed.process_group():
         work(config, out)
 
 
@@ -38,7 +38,7 @@ def work(config: str, out: Path) -> None:
         return prepare(batch, *rest)
 
     Trainer.train_step = train_step
-    sys.modules["pix2pix.trainer"].prepare = remember
+    sys.modules["pix2pix.training.trainer"].prepare = remember
     trainer.fit()
     torch.save(pairs, out / f"pairs-{rank}.pt")
     if rank == 0:

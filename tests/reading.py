@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from pix2pix.data.images import read_header, read_picture
+from pix2pix.data.images.files import read_image, read_info
 from pix2pix.errors import DataError
 
 
@@ -22,7 +22,7 @@ def made(channels: int, dtype: str = "uint16", height: int = 7, width: int = 9) 
 
 def same(path, want: np.ndarray, frames: int = 1) -> None:
     """The file is read as `want`, to the bit, and its header says so."""
-    picture, header = read_picture(path), read_header(path)
+    picture, header = read_image(path), read_info(path)
     assert picture.pixels.dtype == want.dtype and picture.palette is None
     np.testing.assert_array_equal(picture.pixels, want)
     assert (*header.size, header.channels) == want.shape
@@ -31,7 +31,7 @@ def same(path, want: np.ndarray, frames: int = 1) -> None:
 
 
 def refused(path, text: str, header: bool = True) -> None:
-    for read in (read_picture, read_header)[: 1 + header]:
+    for read in (read_image, read_info)[: 1 + header]:
         with pytest.raises(DataError, match=re.escape(text)) as caught:
             read(path)
         assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)

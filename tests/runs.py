@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 
-from pix2pix import Trainer, keeping
+from pix2pix import Trainer
 from pix2pix.config import config_from_dict
-from pix2pix.tracking import read_metrics
+from pix2pix.training import checkpointer as keeping
+from pix2pix.training.metrics import read_metrics
 
 
 def make_config(output: Path, **sections):

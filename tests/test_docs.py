@@ -16,7 +16,7 @@ import yaml
 from commands import SETTINGS, overrides, pairs, picture, pix2pix
 
 import pix2pix as package
-from pix2pix.arguments import parser
+from pix2pix.cli.arguments import parser
 from pix2pix.config import load_config, shipped_configs
 
 ROOT = Path(__file__).parents[1]
@@ -246,10 +246,10 @@ def test_ci_runs_the_readmes_test_command():
 
 
 def test_issue_forms_and_hooks_are_yaml():
-    forms = {
+    formats = {
         path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")
     }
-    assert {name: len(form["body"]) for name, form in forms.items()} == {"bug": 4, "question": 3}
+    assert {name: len(fmt["body"]) for name, fmt in formats.items()} == {"bug": 4, "question": 3}
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     assert [hook["entry"].split()[0] for hook in hooks] == ["ruff", "ruff", "mypy"]
 

@@ -163,7 +163,7 @@ def state():
 def loaded(*names):
     return sorted(set(names) & set(sys.modules))
 extras = "matplotlib", "tensorboard", "wandb", "onnx", "tifffile", "imagecodecs"
-for name in ("pix2pix", "pix2pix.config", "pix2pix.data", "pix2pix.data.pairs", "pix2pix.runtime.files"):
+for name in ("pix2pix", "pix2pix.config", "pix2pix.data", "pix2pix.data.pairs", "pix2pix.runtime.io"):
     import_module(name)
 print(loaded("torch"))
 import torch, torchvision, numpy, tqdm  # their own affairs are not ours

@@ -42,7 +42,7 @@ def test_the_wheel_holds_the_package_its_configs_and_nothing_else(wheel):
         names = set(archive.namelist())
         info = f"pix2pix-{package.__version__}.dist-info"
         assert archive.read(f"{info}/entry_points.txt").decode().split() == [
-            *("[console_scripts]", "pix2pix", "=", "pix2pix.cli:main")
+            *("[console_scripts]", "pix2pix", "=", "pix2pix.cli.main:main")
         ]
         for name, path in shipped_configs().items():
             assert archive.read(f"pix2pix/configs/{name}.yaml") == path.read_bytes()

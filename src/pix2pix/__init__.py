@@ -9,12 +9,17 @@ from importlib import import_module
 TYPE_CHECKING = False  # as type checkers know it; importing typing would take longer than all the rest
 if TYPE_CHECKING:
     from pix2pix.config import load_config
-    from pix2pix.trainer import Trainer
-    from pix2pix.translate import Translator, load_generator
+    from pix2pix.inference.translator import Translator, load_generator
+    from pix2pix.training.trainer import Trainer
 
 __version__ = "0.1.0"
 
-_HOMES = {"load_config": "config", "Trainer": "trainer", "load_generator": "translate", "Translator": "translate"}
+_HOMES = {
+    "load_config": "config",
+    "Trainer": "training.trainer",
+    "load_generator": "inference.translator",
+    "Translator": "inference.translator",
+}
 __all__ = ["Trainer", "Translator", "__version__", "load_config", "load_generator"]
 
 

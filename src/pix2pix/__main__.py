@@ -1,6 +1,6 @@
 """`python -m pix2pix`."""
 
-from pix2pix.cli import main
+from pix2pix.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

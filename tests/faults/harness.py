@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from commands import overrides
 
-from pix2pix import cli
-from pix2pix.checkpoint import list_checkpoints, load_newest
+from pix2pix.cli.main import main as cli
+from pix2pix.training.checkpoint_io import list_checkpoints, load_newest
 
 # About 100,000 parameters, and a run of 300 steps, which take seconds; fewer where somebody waits.
 EPOCHS, PAIRS = 5, int(os.environ.get("PIX2PIX_FAULT_PAIRS", "60"))
@@ -189,17 +189,17 @@ def readable(output: Path) -> bool:
     return before == len(list_checkpoints(folder)) and not list(folder.glob("*.damaged"))
 
 
-_whole: dict[Path, float] = {}
+_drop_corrupt: dict[Path, float] = {}
 
 
 def uninterrupted(folder: Path) -> tuple[Path, float]:
     """A whole run to compare with, beside `folder` and made once a campaign, and the seconds that it took."""
     output, start = folder.with_name("whole"), time.monotonic()
-    if output not in _whole:
+    if output not in _drop_corrupt:
         code, said = finish(training(output))
         assert code == 0, said
-        _whole[output] = time.monotonic() - start
-    return output, _whole[output]
+        _drop_corrupt[output] = time.monotonic() - start
+    return output, _drop_corrupt[output]
 
 
 @contextlib.contextmanager

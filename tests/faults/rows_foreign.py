@@ -21,11 +21,11 @@ from PIL import Image
 
 from pix2pix.config import load_config
 from pix2pix.data import draw_pair
-from pix2pix.data.arrays import Side
-from pix2pix.data.cache_file import DiskCache
-from pix2pix.data.fetch import Part
-from pix2pix.data.images import read_header, read_picture
-from pix2pix.data.manifest import read_manifest
+from pix2pix.data.cache.disk import DiskCache
+from pix2pix.data.cache.memory import ArraySpec
+from pix2pix.data.discovery.manifest import read_manifest
+from pix2pix.data.images.files import read_image, read_info
+from pix2pix.datasets.fetch import Part
 from pix2pix.errors import DataError, Pix2PixError
 
 NASTY = "a\x1b[31mred\x07\nerror: forged\u202egnp\u2028"
@@ -137,7 +137,7 @@ def _bound(path: Path) -> None:
 
 def _cache(path: Path, seed: int = 0) -> tuple[DiskCache, Callable[[int], list[np.ndarray]]]:
     """A cache of four small pairs, and what reads them."""
-    sides = [(Side((3, 40, 50), "uint8"), Side((1, 40, 50), "uint16"))] * 4
+    sides = [(ArraySpec((3, 40, 50), "uint8"), ArraySpec((1, 40, 50), "uint16"))] * 4
 
     def read(index: int) -> list[np.ndarray]:
         draw = np.random.default_rng([seed, index])
@@ -152,10 +152,10 @@ def _fill(path: Path) -> None:
 
 
 _PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "picture": ("a.png", read_picture),
-    "header": ("a.jpg", read_header),
-    "array": ("a.npy", read_picture),
-    "tiff": ("a.tif", read_header),
+    "picture": ("a.png", read_image),
+    "header": ("a.jpg", read_info),
+    "array": ("a.npy", read_image),
+    "tiff": ("a.tif", read_info),
     "manifest": ("a.csv", read_manifest),
     "config": ("a.yaml", load_config),
     "cache": ("a.cache", _fill),
@@ -203,7 +203,7 @@ def f34_special_files(count: int, folder: Path) -> Outcome:
         ("a million segments", "a.jpg", lambda path: _much_exif(path, 1, 1_000_000)),
     ]
     cases = [(f"{kind} as {what}", *_PLACES[what], _SPECIAL[kind]) for what, kind in product(_PLACES, _SPECIAL)]
-    cases = [(what, name, read_picture, make) for what, name, make in large] + cases[:: max(1, len(cases) // count)]
+    cases = [(what, name, read_image, make) for what, name, make in large] + cases[:: max(1, len(cases) // count)]
     for number, (what, name, use, make) in enumerate(cases[:count]):
         path = folder / str(number) / name
         path.parent.mkdir()
@@ -351,7 +351,7 @@ def _zeroed(data: bytes, kind: str, chance) -> bytes:
 def _reads(path: Path, data: bytes) -> bool:
     path.write_bytes(data)
     with contextlib.suppress(DataError):
-        read_picture(path)
+        read_image(path)
         return True
     return False
 

@@ -20,7 +20,7 @@ from pix2pix.errors import CheckpointError
 from pix2pix.runtime.tensors import read_tensors
 from pix2pix.weights import load_generator_file
 
-Form, GONE = ("forms", "target"), object()
+ImageFormat, GONE = ("forms", "target"), object()
 # The field and what it becomes; all of the form of a target that is 8-bit RGB.
 FIELDS: list[tuple[tuple, object]] = [
     *((("version",), value) for value in (None, 2, -1, 1.0, math.nan, "1", [1], {}, True)),
@@ -34,15 +34,18 @@ FIELDS: list[tuple[tuple, object]] = [
     *((("forms", "input"), value) for value in ([], {}, [3], None)),
     (("unknown",), 1),
     (("forms", "output"), {}),
-    *(((*Form, "kind"), value) for value in ("video", None, ["image"])),
-    *(((*Form, "channels"), value) for value in (0, -3, 10**9, 3.0, True)),
-    *(((*Form, "dtype"), value) for value in ("int8", "object", "float64", None)),
-    *(((*Form, "range"), value) for value in ([0, math.nan], [-math.inf, math.inf], [5, 5], [255, 0], [0], 3)),
-    *(((*Form, "classes"), value) for value in (1, -1, 3, 10**9)),
-    *(((*Form, "palette"), value) for value in ([[0, 0, 256]] * 2, [[0, 0]] * 2, [], "red", [[0, 0, 0]] * 10**4)),
-    *(((*Form, "snap"), value) for value in (True, 1)),
-    *(((*Form, "suffix"), value) for value in ("", ".jpg", ".exe", "/x.png", "png", ".png\n", None)),
-    *(((*Form, "alpha"), value) for value in (True, "no")),
+    *(((*ImageFormat, "kind"), value) for value in ("video", None, ["image"])),
+    *(((*ImageFormat, "channels"), value) for value in (0, -3, 10**9, 3.0, True)),
+    *(((*ImageFormat, "dtype"), value) for value in ("int8", "object", "float64", None)),
+    *(((*ImageFormat, "range"), value) for value in ([0, math.nan], [-math.inf, math.inf], [5, 5], [255, 0], [0], 3)),
+    *(((*ImageFormat, "classes"), value) for value in (1, -1, 3, 10**9)),
+    *(
+        ((*ImageFormat, "palette"), value)
+        for value in ([[0, 0, 256]] * 2, [[0, 0]] * 2, [], "red", [[0, 0, 0]] * 10**4)
+    ),
+    *(((*ImageFormat, "snap"), value) for value in (True, 1)),
+    *(((*ImageFormat, "suffix"), value) for value in ("", ".jpg", ".exe", "/x.png", "png", ".png\n", None)),
+    *(((*ImageFormat, "alpha"), value) for value in (True, "no")),
 ]
 
 
@@ -70,7 +73,7 @@ def f22_fields(count: int, folder: Path) -> Outcome:
     shutil.copy(outside / "holiday.png", folder / "input.png")
     before = _contents(outside)
     suffixes = ["/../../outside/holiday.png", f"/../../..{outside}/holiday.png", "/../../outside/new/x.png"]
-    fields = FIELDS + [((*Form, "suffix"), suffix) for suffix in suffixes]
+    fields = FIELDS + [((*ImageFormat, "suffix"), suffix) for suffix in suffixes]
     random.Random(22).shuffle(fields)
     for place, value in fields[: count - 2]:
         torch.save(_changed(content, place, value), gen)
@@ -169,8 +172,8 @@ def _deep(depth: int) -> bytes:
 def _endless(content: dict) -> list[Callable[[Path], object]]:
     """Those that other readers would not come to an end with, or only with all memory."""
     plain = content | {"state_dict": {}}
-    form, head = pickle.dumps(content["forms"]["target"], 2)[2:-1], b"\x80\x02"
-    forms = head + b"(" + form + b"r\xff\xff\0\0" + b"j\xff\xff\0\0" * 700_000 + b"l."
+    fmt, head = pickle.dumps(content["forms"]["target"], 2)[2:-1], b"\x80\x02"
+    formats = head + b"(" + fmt + b"r\xff\xff\0\0" + b"j\xff\xff\0\0" * 700_000 + b"l."
     unknown = {f"key{number}": number for number in range(120_000)}
     cycle: list = []
     cycle.append(cycle)
@@ -184,7 +187,7 @@ def _endless(content: dict) -> list[Callable[[Path], object]]:
     ]
     pickles = [
         *(head + b"q\0" * 20_000_000, head + b"N" + b"q\0" * 2_000_000 + b".", head + b"(1" * 2_000_000 + b"N."),
-        *(keyed, forms, _deep(1000), _deep(10**6), head + b"Nr\xff\xff\xff\x7f."),
+        *(keyed, formats, _deep(1000), _deep(10**6), head + b"Nr\xff\xff\xff\x7f."),
         *(head + b"\x8e" + struct.pack("<Q", 2**40), head + b"\x8b" + struct.pack("<i", 2**31 - 1)),
         *(b"I" + b"9" * 4_000_000 + b"\n.", head + b"X" + struct.pack("<I", 2**32 - 1) + b"x."),
     ]

@@ -11,8 +11,9 @@ import numpy as np
 from harness import Outcome, as_uninterrupted, finish, newest, training
 from making import noise, png, save_halves
 
-from pix2pix import epoch_end, tracking
-from pix2pix.checkpoint import list_checkpoints
+from pix2pix.training import evaluator as epoch_end
+from pix2pix.training import metrics as tracking
+from pix2pix.training.checkpoint_io import list_checkpoints
 
 _SMALL = {"schedule__epochs": 2, "data__synthetic__train": 3, "data__synthetic__val": 1, "schedule__decay_epochs": 0}
 _WARNED = "warning: the loss plot failed, and training continues without it: "

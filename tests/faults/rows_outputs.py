@@ -9,9 +9,9 @@ from pathlib import Path
 from commands import TINY, overrides, pairs, picture
 from harness import EPOCHS, PAIRS, STEPS, Outcome, finish, newest, training, trials, uninterrupted
 
-from pix2pix.checkpoint import list_checkpoints
-from pix2pix.data.staging import making
+from pix2pix.datasets.staging import exclusive_build
 from pix2pix.runtime.ownership import INDEX
+from pix2pix.training.checkpoint_io import list_checkpoints
 
 
 def _everything(folder: Path) -> dict[str, object]:
@@ -132,7 +132,7 @@ def f25_own_folders(count: int, folder: Path) -> Outcome:
         picture(theirs / "holiday.png")
         if number % (len(ways) + 1) == len(ways):
             file = _written(folder / ".facades-original/thesis.txt")
-            with making(folder / "facades"):
+            with exclusive_build(folder / "facades"):
                 found.note(file.read_text() == "mine", f"trial {number}: deleted")
             continue
         shutil.copytree(whole, run)

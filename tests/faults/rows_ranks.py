@@ -13,8 +13,8 @@ import torch
 from harness import PAIRS, STEPS, Outcome, as_uninterrupted, finish, training, trials
 from ranks import torchrun
 
-from pix2pix import trainer
 from pix2pix.config import dump_config, load_config
+from pix2pix.training import trainer
 
 TESTS = Path(__file__).parents[1]
 PLACES = {"mid-epoch": PAIRS + PAIRS // 2, "epoch end": 2 * PAIRS, "last step": STEPS - 1}

@@ -31,9 +31,12 @@ from harness import (
     uninterrupted,
 )
 
-from pix2pix import checkpoint, epoch_end, losses, trainer
-from pix2pix.checkpoint import list_checkpoints, load_newest
+from pix2pix import losses
 from pix2pix.errors import Pix2PixError
+from pix2pix.training import checkpoint_io as checkpoint
+from pix2pix.training import evaluator as epoch_end
+from pix2pix.training import trainer
+from pix2pix.training.checkpoint_io import list_checkpoints, load_newest
 from pix2pix.weights import load_generator_file
 
 

@@ -15,7 +15,7 @@ from malformed_configs import REFUSED, SCALARS, malformed_configs
 
 from pix2pix.config import shipped_configs
 from pix2pix.config.strict_yaml import parse
-from pix2pix.data.images import read_picture
+from pix2pix.data.images.files import read_image
 from pix2pix.errors import DataError
 
 
@@ -100,7 +100,7 @@ def f8_malformed_images(count: int, folder: Path) -> Outcome:
     named = {Path(file).stem for item in items if item["detail"] for file in item["files"]}
     for index, (path, kind) in enumerate(made):
         try:
-            read_picture(path)
+            read_image(path)
             reason = ""
         except DataError as error:
             reason = str(error)

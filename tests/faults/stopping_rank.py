@@ -4,7 +4,7 @@ import sys
 
 from rows_ranks import stop_at
 
-from pix2pix.cli import main
+from pix2pix.cli.main import main
 
 if __name__ == "__main__":
     if int(sys.argv[1]):

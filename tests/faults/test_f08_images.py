@@ -13,14 +13,14 @@ from commands import TINY, overrides, pix2pix, refused
 from making import SHARED, noise, png, save
 from malformed import KINDS, NO_FILES, make_malformed
 
-from pix2pix.data.images import read_header, read_picture
+from pix2pix.data.images.files import read_image, read_info
 from pix2pix.errors import DataError
 
 ODD = SHARED / "data/odd"
 READ_ALL = """
 import sys
 from pathlib import Path
-from pix2pix.data.images import read_picture
+from pix2pix.data.images.files import read_picture
 from pix2pix.errors import DataError
 refused, read = 0, 0
 for path in sorted(Path(sys.argv[1]).iterdir()):
@@ -50,14 +50,14 @@ def test_each_is_refused_with_its_name_and_a_reason(malformed):
     for path, kind in malformed:
         started = time.process_time()
         try:
-            read_picture(path)
+            read_image(path)
             accepted.append(kind)
         except DataError as error:
             said = str(error)
             assert said.startswith(f"{path}: ") and "\n" not in said and ";" in said, kind
             assert "()" not in said, kind
         try:
-            header = read_header(path)
+            header = read_info(path)
             assert min(header.size) > 0 and header.channels > 0, kind
         except DataError as error:
             assert str(error).startswith(f"{path}: "), kind
@@ -71,11 +71,11 @@ def test_no_flipped_bit_of_a_png_passes_unseen(tmp_path, dtype):
     """Either the file is refused or its pixels are right: gradients, in which Pillow alone misses one."""
     rows, columns = np.mgrid[0:24, 0:24].astype(dtype)
     path = png(tmp_path / "x.png", np.stack([5 * rows, 5 * columns, rows], 2))
-    data, want = path.read_bytes(), read_picture(path).pixels
+    data, want = path.read_bytes(), read_image(path).pixels
     for bit in range(0, 8 * len(data), 1 if dtype == "uint8" else 7):
         path.write_bytes(data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :])
         try:
-            got = read_picture(path).pixels
+            got = read_image(path).pixels
         except DataError:
             continue
         np.testing.assert_array_equal(got, want, f"bit {bit}", strict=True)
@@ -85,8 +85,8 @@ def test_good_ones_among_them_are_read(malformed, tmp_path):
     good = save(tmp_path / "good.png", noise(20, 20))
     for path, _ in malformed[: len(KINDS) + len(NO_FILES)]:
         with pytest.raises(DataError):
-            read_picture(path)
-        np.testing.assert_array_equal(read_picture(good).pixels, noise(20, 20))
+            read_image(path)
+        np.testing.assert_array_equal(read_image(good).pixels, noise(20, 20))
 
 
 def test_training_refuses_them_at_the_start_or_leaves_them_out_and_counts(malformed):

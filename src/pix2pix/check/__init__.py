@@ -8,21 +8,21 @@ import numpy as np
 
 from pix2pix.check.files import beside_findings, layout_finding
 from pix2pix.check.findings import Finding, counted, finding, in_order
-from pix2pix.check.judge import pair_findings
-from pix2pix.check.look import Seen, look_at
-from pix2pix.check.needs import find_needs
 from pix2pix.check.report import Report, Split
+from pix2pix.check.resources import find_needs
+from pix2pix.check.rules import pair_findings
 from pix2pix.check.sheet import write_sheet
+from pix2pix.check.stats import PairStats, look_at
 from pix2pix.config import Config, DataConfig
 from pix2pix.data.dataset import validation_split
-from pix2pix.data.folders import Beside
-from pix2pix.data.forms import RGB, Form, Forms
-from pix2pix.data.layouts import whereabouts
+from pix2pix.data.discovery.folders import Unmatched
+from pix2pix.data.discovery.layouts import source_label
+from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
+from pix2pix.data.formats.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
-from pix2pix.data.parallel import for_each
-from pix2pix.data.survey import forms_of
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.ownership import may_write_picture
+from pix2pix.runtime.parallel import for_each
 
 __all__ = ["Report", "check"]
 
@@ -41,21 +41,23 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     if preview is not None and not may_write_picture(Path(preview)):
         raise ConfigError(f"{preview}: exists and is not a sheet of pix2pix; give another name with --preview")
     data = config.data
-    splits = available_splits(data, Beside())
+    splits = available_splits(data, Unmatched())
     used = ["train", *filter(None, [validation_split(splits)])]
     layout, pairs, findings = _find(data, splits, used)
-    forms, problem = _forms(data, pairs)
-    seen = _look_at_all(pairs, forms)
-    found = pair_findings(data, seen, used, forms)
+    formats, problem = _forms(data, pairs)
+    seen = _look_at_all(pairs, formats)
+    found = pair_findings(data, seen, used, formats)
     if problem is not None:  # and every file is unlike forms that were only guessed
         if any(one.code == "format" for one in found):
             findings.append(layout_finding(problem, code="format"))
         found = [one for one in found if one.code != "format"]
     findings += found
-    shown = 0 if preview is None else _preview(Path(preview), config, pairs, seen, forms)
-    where = "drawn facades" if data.layout == "synthetic" else whereabouts(data)
-    table = {split: _split([one for one in seen if one.split == split], forms) for split in pairs}
-    needs = find_needs(config, _cache_bytes(config, [one for one in seen if one.split in used], forms), *forms.channels)
+    shown = 0 if preview is None else _preview(Path(preview), config, pairs, seen, formats)
+    where = "drawn facades" if data.layout == "synthetic" else source_label(data)
+    table = {split: _split([one for one in seen if one.split == split], formats) for split in pairs}
+    needs = find_needs(
+        config, _cache_bytes(config, [one for one in seen if one.split in used], formats), *formats.channels
+    )
     return Report(where, layout, table, in_order(findings), needs, str(preview) if shown else None)
 
 
@@ -64,14 +66,14 @@ def _find(
 ) -> tuple[str, dict[str, Sequence[Pair]], list[Finding]]:
     """The layout in words, the pairs of each split, and what is wrong with how they lie."""
     layout, pairs, errors = data.layout, {}, {}
-    beside = {split: Beside() for split in dict.fromkeys(["train", *splits])}
+    beside = {split: Unmatched() for split in dict.fromkeys(["train", *splits])}
     for split, others in beside.items():
         try:
             found, pairs[split] = find_pairs(data, split, data.load or data.crop, others)
             if len(pairs) == 1:
-                layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split, Beside())}"
+                layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split, Unmatched())}"
         except DataError as error:
-            if "holds no pairs" not in str(error) or others == Beside():  # else what is beside them tells why
+            if "holds no pairs" not in str(error) or others == Unmatched():  # else what is beside them tells why
                 errors.setdefault(str(error), []).append(split)
     findings = [layout_finding(text, "error" if {*used} & {*some} else "warning") for text, some in errors.items()]
     if len(used) == 1:
@@ -81,7 +83,7 @@ def _find(
     return layout, pairs, [*findings, *beside_findings(beside, used)]
 
 
-def _forms(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[Forms, DataError | None]:
+def _forms(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[PairFormat, DataError | None]:
     """What the pictures are, from a sample of the pairs; and why that cannot be told, where it cannot.
 
     Pairs that are broken are left out of the sample: they are named when all are looked at.
@@ -91,56 +93,58 @@ def _forms(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[Forms, D
     inputs = len(sample[0].names) - 1 if sample else 1
     while sample:
         try:
-            return forms_of(data, sample), None
+            return infer_pair_formats(data, sample), None
         except DataError as error:
             first, count = first or error, len(sample)
             sample = [pair for pair in sample if not any(str(error).startswith(str(name)) for name in pair.names)]
             if len(sample) == count:
                 break
-    return Forms(RGB.input * inputs, RGB.target), first
+    return PairFormat(RGB.input * inputs, RGB.target), first
 
 
-def _look_at_all(pairs: dict[str, Sequence[Pair]], forms: Forms) -> list[Seen]:
+def _look_at_all(pairs: dict[str, Sequence[Pair]], formats: PairFormat) -> list[PairStats]:
     places = [(split, pair) for split, some in pairs.items() for pair in some]
-    seen: list[list[Seen]] = [[] for _ in range(0, len(places), _AT_ONCE)]
+    seen: list[list[PairStats]] = [[] for _ in range(0, len(places), _AT_ONCE)]
 
     def some(number: int) -> None:
-        seen[number] = look_at(places[number * _AT_ONCE : (number + 1) * _AT_ONCE], forms)
+        seen[number] = look_at(places[number * _AT_ONCE : (number + 1) * _AT_ONCE], formats)
 
     for_each(some, range(len(seen)), f"looking at pairs, {_AT_ONCE} at a time")
     return [one for group in seen for one in group]
 
 
-def _split(seen: Sequence[Seen], forms: Forms) -> Split:
+def _split(seen: Sequence[PairStats], formats: PairFormat) -> Split:
     good = [one for one in seen if one.looks]
     sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
     ends = [f"{height}x{width}" for height, width in (*sizes[:1], *sizes[-1:])]
     size = " to ".join(dict.fromkeys(ends)) or "none that can be read"
-    *inputs, target = (_in_words(form, [one.stored[key] for one in good]) for key, form in forms.parts.items())
+    *inputs, target = (_in_words(fmt, [one.stored[key] for one in good]) for key, fmt in formats.parts.items())
     return Split(len(seen), size, " and ".join(dict.fromkeys(inputs)), target)
 
 
-def _in_words(form: Form, stored: Sequence[tuple[int, str]]) -> str:
+def _in_words(fmt: ImageFormat, stored: Sequence[tuple[int, str]]) -> str:
     """What pictures become, and what their files hold where that is something else."""
-    if form.kind != "image" or {*stored} <= {(form.channels, form.dtype)}:
-        return str(form)
+    if fmt.kind != "image" or {*stored} <= {(fmt.channels, fmt.dtype)}:
+        return str(fmt)
     kinds = Counter(channels for channels, _ in stored).most_common()
     words = ", ".join(f"{count:,} of {counted(channels, 'channel')}" for channels, count in kinds)
-    return f"{form} (from {words})"
+    return f"{fmt} (from {words})"
 
 
-def _cache_bytes(config: Config, seen: Sequence[Seen], forms: Forms) -> int:
+def _cache_bytes(config: Config, seen: Sequence[PairStats], formats: PairFormat) -> int:
     load = config.data.load
-    pixel = sum(form.channels * np.dtype(form.dtype).itemsize for form in forms.parts.values())
+    pixel = sum(fmt.channels * np.dtype(fmt.dtype).itemsize for fmt in formats.parts.values())
     sizes = (load or one.input.size for one in seen if one.looks)
     return sum(pixel * height * width for height, width in sizes)
 
 
-def _preview(path: Path, config: Config, pairs: dict[str, Sequence[Pair]], seen: Sequence[Seen], forms: Forms) -> int:
+def _preview(
+    path: Path, config: Config, pairs: dict[str, Sequence[Pair]], seen: Sequence[PairStats], formats: PairFormat
+) -> int:
     """How many pairs the sheet shows; it is not written where none can be read."""
     good = {(one.split, one.name) for one in seen if one.looks}
     for split, some in pairs.items():
         readable = [pair for pair in some if (split, pair.name) in good]
         if readable:
-            return write_sheet(path, config, readable, forms)
+            return write_sheet(path, config, readable, formats)
     return 0

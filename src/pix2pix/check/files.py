@@ -4,8 +4,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from pix2pix.check.findings import Finding, Item, counted, finding
-from pix2pix.check.look import Seen
-from pix2pix.data.folders import Beside
+from pix2pix.check.stats import PairStats
+from pix2pix.data.discovery.folders import Unmatched
 
 _Place = TypeVar("_Place", bound=Hashable)
 
@@ -16,19 +16,19 @@ def layout_finding(error: object, severity: str = "error", code: str = "layout")
     return finding(code, message or remedy, remedy if message else "", severity=severity)
 
 
-def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[Finding]:
+def beside_findings(beside: dict[str, Unmatched], used: Sequence[str]) -> Iterator[Finding]:
     """Of the pictures that are in no pair of each split."""
 
     def places(kind: str) -> dict[_Place, set[str]]:
         return _splits((place, split) for split, found in beside.items() for place in getattr(found, kind))
 
-    if lonely := places("lonely"):
+    if unpaired := places("lonely"):
         yield finding(
             "unmatched",
-            f"{counted(len(lonely), 'picture')} without a partner of the same name",
+            f"{counted(len(unpaired), 'picture')} without a partner of the same name",
             "add the partners, or remove the pictures",
-            [Item((str(path),)) for path in lonely],
-            _severity(lonely, used),
+            [Item((str(path),)) for path in unpaired],
+            _severity(unpaired, used),
         )
     if missing := places("missing"):  # an error wherever it is: a manifest is read as a whole
         yield finding(
@@ -37,17 +37,17 @@ def beside_findings(beside: dict[str, Beside], used: Sequence[str]) -> Iterator[
             "add the files, or remove the lines; paths are relative to the manifest's folder",
             [Item((str(path),), place) for place, path in missing],
         )
-    if doubles := places("doubles"):
+    if name_clashes := places("doubles"):
         yield finding(
             "same-name",
-            f"{counted(len(doubles), 'picture')} with the name of another, so that a partner cannot be told",
+            f"{counted(len(name_clashes), 'picture')} with the name of another, so that a partner cannot be told",
             "rename or remove one of each",
-            [Item(tuple(map(str, couple))) for couple in doubles],
-            _severity(doubles, used),
+            [Item(tuple(map(str, couple))) for couple in name_clashes],
+            _severity(name_clashes, used),
         )
 
 
-def broken(pairs: Sequence[Seen], used: Sequence[str]) -> Iterator[Finding]:
+def broken(pairs: Sequence[PairStats], used: Sequence[str]) -> Iterator[Finding]:
     """Of the files that keep pairs from being read."""
     texts = {
         "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),

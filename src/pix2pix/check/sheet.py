@@ -7,19 +7,19 @@ import numpy as np
 import torch
 
 from pix2pix.config import Config
-from pix2pix.data.augment import augment_batch, to_float, to_pixels
+from pix2pix.data.augment.apply import augment_batch, to_float, to_pixels
 from pix2pix.data.dataset import PairedDataset
-from pix2pix.data.forms import Forms, preview
-from pix2pix.data.images import write_picture
+from pix2pix.data.formats.image_format import PairFormat, preview
+from pix2pix.data.images.files import write_image
 from pix2pix.data.loader import PairLoader
 from pix2pix.data.pairs import Pair
-from pix2pix.grids import comparison_grid
-from pix2pix.runtime.files import replace_atomically
+from pix2pix.runtime.io import replace_atomically
+from pix2pix.visualization import comparison_grid
 
 _ROWS, _EPOCHS = 6, 2
 
 
-def write_sheet(path: Path, config: Config, pairs: Sequence[Pair], forms: Forms) -> int:
+def write_sheet(path: Path, config: Config, pairs: Sequence[Pair], formats: PairFormat) -> int:
     """A row a pair, `_ROWS` of them spread over `pairs`, as two epochs draw them; returns how many.
 
     `pairs`: of one split, all of which can be read as `forms`. Raises CheckpointError where the sheet cannot be
@@ -27,15 +27,15 @@ def write_sheet(path: Path, config: Config, pairs: Sequence[Pair], forms: Forms)
     """
     data, cpu = config.data, torch.device("cpu")
     chosen = [pairs[index] for index in np.unique(np.linspace(0, len(pairs) - 1, _ROWS).astype(int))]
-    dataset = PairedDataset(chosen, data.load, data.interpolation, cache="off", forms=forms)
+    dataset = PairedDataset(chosen, data.load, data.interpolation, cache="off", formats=formats)
     loader = PairLoader(dataset, data.crop, 1, data.flip, config.run.seed, augment=data.augment)
     rows: list[list[np.ndarray]] = [[] for _ in chosen]
     for epoch in range(_EPOCHS):
         for batch in loader.epoch(epoch):
-            sides = augment_batch(batch, cpu, data.augment, data.crop, forms)
-            for key, form in forms.parts.items():
-                pixels = to_pixels(to_float(sides[key], form), form)[0]
-                rows[int(batch["index"])].append(preview(pixels.permute(1, 2, 0).numpy(), form))
-    titles = [*forms.parts, *(f"{key}, next epoch" for key in forms.parts)]
-    replace_atomically(path, lambda temporary: write_picture(temporary, comparison_grid(rows, titles), signed=True))
+            sides = augment_batch(batch, cpu, data.augment, data.crop, formats)
+            for key, fmt in formats.parts.items():
+                pixels = to_pixels(to_float(sides[key], fmt), fmt)[0]
+                rows[int(batch["index"])].append(preview(pixels.permute(1, 2, 0).numpy(), fmt))
+    titles = [*formats.parts, *(f"{key}, next epoch" for key in formats.parts)]
+    replace_atomically(path, lambda temporary: write_image(temporary, comparison_grid(rows, titles), signed=True))
     return len(rows)

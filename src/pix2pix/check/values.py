@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pix2pix.check.between import few_colours
+from pix2pix.check.cross_pair import few_colours
 from pix2pix.check.findings import Finding, Item, counted, finding
-from pix2pix.check.look import Look, Seen
-from pix2pix.config import DataConfig, PictureFormat
-from pix2pix.data.folders import first_ten
-from pix2pix.data.forms import Forms
+from pix2pix.check.stats import ImageStats, PairStats
+from pix2pix.config import DataConfig, ImageFormatConfig
+from pix2pix.data.discovery.folders import first_ten
+from pix2pix.data.formats.image_format import PairFormat
 
 _MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
 _DARK = 31  # the highest value in a picture that comes out black
@@ -18,31 +18,36 @@ _CHANNELS = {2: "grey with alpha", 3: "RGB", 4: "RGBA"}
 _GAPS = 8  # ids that are never seen
 
 
-def value_findings(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> list[Finding]:
+def value_findings(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> list[Finding]:
     """Of pairs that can be read as `forms` say."""
-    return [*_values(pairs, forms), *_blended(pairs, forms), *_gaps(data, pairs, forms), *_few(data, pairs, forms)]
+    return [
+        *_values(pairs, formats),
+        *_blended(pairs, formats),
+        *_gaps(data, pairs, formats),
+        *_few(data, pairs, formats),
+    ]
 
 
-def names(*pairs: Seen) -> tuple[str, ...]:
+def names(*pairs: PairStats) -> tuple[str, ...]:
     """What a person looks for: the first file of each, or the name of a drawn pair."""
     return tuple(pair.files[0] if pair.files else pair.name for pair in pairs)
 
 
-def _each(pairs: Sequence[Seen]) -> Iterator[tuple[Seen, str, Look]]:
+def _each(pairs: Sequence[PairStats]) -> Iterator[tuple[PairStats, str, ImageStats]]:
     for pair in pairs:
         for key, look in pair.looks.items():
             yield pair, key, look
 
 
-def _item(pair: Seen, key: str) -> Item:
+def _item(pair: PairStats, key: str) -> Item:
     """One picture of a pair: its file, or its pair's with the side named."""
     if len(pair.files) > 1:
         return Item((pair.files[list(pair.looks).index(key)],))
     return Item(names(pair), key)
 
 
-def _values(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
-    kinds = {key: form.kind for key, form in forms.parts.items()}
+def _values(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
+    kinds = {key: fmt.kind for key, fmt in formats.parts.items()}
     constant = [(pair, key) for pair, key, look in _each(pairs) if look.one_colour]
     if constant:
         yield finding(
@@ -74,18 +79,18 @@ def _values(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
         )
 
 
-def _blended(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
-    for key, form in forms.parts.items():
+def _blended(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
+    for key, fmt in formats.parts.items():
         looks, section = [pair.looks[key] for pair in pairs], f"data.{key.partition('_')[0]}_format"
-        if form.kind == "labels":
+        if fmt.kind == "labels":
             blended = [pair for pair in pairs if pair.looks[key].blended]
             remedy = (
                 "each pixel counts as the nearest colour of the palette, wrong at edges; save labels as PNG"
-                if form.snap
+                if fmt.snap
                 else f"save labels as PNG, or give {section} a palette to snap to"
             )
         else:
-            many = form.kind == "image" and few_colours(looks)
+            many = fmt.kind == "image" and few_colours(looks)
             blended = [pair for pair in pairs if many and pair.looks[key].colours > _MANY_COLOURS]
             remedy = f"fine as images; as labels, set {section} kind labels and a palette to snap to"
         if blended:
@@ -95,38 +100,38 @@ def _blended(pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
                 "makes them",
                 remedy,
                 [_item(pair, key) for pair in blended],
-                "warning" if form.kind == "labels" else None,
+                "warning" if fmt.kind == "labels" else None,
             )
 
 
-def _wish(data: DataConfig, key: str) -> tuple[str, PictureFormat]:
+def _wish(data: DataConfig, key: str) -> tuple[str, ImageFormatConfig]:
     """`input` or `target`, and what the config says of it."""
     side = key.partition("_")[0]
     return side, data.target_format if side == "target" else data.input_format
 
 
-def _few(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
+def _few(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
     """Of images whose channels a few files decide for all, where no config does."""
-    for key, form in forms.parts.items():
-        if form.kind != "image" or _wish(data, key)[1].channels != "auto" or form.channels not in _CHANNELS:
+    for key, fmt in formats.parts.items():
+        if fmt.kind != "image" or _wish(data, key)[1].channels != "auto" or fmt.channels not in _CHANNELS:
             continue
         for what, having in (("alpha", (2, 4)), ("colours", (3, 4))):
             few = [pair for pair in pairs if pair.stored[key][0] in having]
-            if form.channels in having and 0 < 2 * len(few) < len(pairs):
+            if fmt.channels in having and 0 < 2 * len(few) < len(pairs):
                 have = f"{'has' if len(few) == 1 else 'have'} {what}"
                 yield finding(
                     "few-decide",
-                    f"{len(few):,} of {counted(len(pairs), key)} {have}; all become {_CHANNELS[form.channels]}",
+                    f"{len(few):,} of {counted(len(pairs), key)} {have}; all become {_CHANNELS[fmt.channels]}",
                     "if that is not meant, save them as the others are",
                     [_item(pair, key) for pair in few],
                 )
 
 
-def _gaps(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> Iterator[Finding]:
+def _gaps(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
     """Of labels whose highest id makes many classes, most of which are never seen, where no config asks for them."""
-    for key, form in forms.parts.items():
+    for key, fmt in formats.parts.items():
         side, wish = _wish(data, key)
-        if form.kind != "labels" or wish.classes is not None or form.snap:
+        if fmt.kind != "labels" or wish.classes is not None or fmt.snap:
             continue
         is_seen = np.zeros(2**16, bool)
         for pair in pairs:
@@ -138,6 +143,6 @@ def _gaps(data: DataConfig, pairs: Sequence[Seen], forms: Forms) -> Iterator[Fin
             section = f"data.{side}_format"
             yield finding(
                 "label-gaps",
-                f"{key} labels of {form.classes} classes, {len(ids)} seen: {first_ten(ids)}",
+                f"{key} labels of {fmt.classes} classes, {len(ids)} seen: {first_ten(ids)}",
                 f"set {section} kind mask" if is_mask else f"renumber them from 0 on, or set {section} palette",
             )

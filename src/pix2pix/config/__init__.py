@@ -1,7 +1,7 @@
 """Configs: the schema, strict YAML in, resolved YAML out. Imports no torch."""
 
-from pix2pix.config.data import AugmentConfig, DataConfig, PictureFormat, SyntheticData
-from pix2pix.config.reading import (
+from pix2pix.config.data import AugmentConfig, DataConfig, ImageFormatConfig, SyntheticData
+from pix2pix.config.load import (
     config_difference,
     config_from_dict,
     config_keys,
@@ -36,12 +36,12 @@ __all__ = [
     "DataConfig",
     "DiscriminatorConfig",
     "GeneratorConfig",
+    "ImageFormatConfig",
     "InitConfig",
     "LossConfig",
     "ModelConfig",
     "OptimizerConfig",
     "PatchGANConfig",
-    "PictureFormat",
     "PixelConfig",
     "ResNetConfig",
     "RunConfig",

@@ -64,7 +64,7 @@ Value = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 Range = Annotated[tuple[Value, Value], Field(strict=False)]
 
 
-class PictureFormat(Section):
+class ImageFormatConfig(Section):
     """What the files of one side are; what is `auto` or null is found from a sample of them."""
 
     kind: Kind | Annotated[tuple[Kind, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] = Field(
@@ -113,8 +113,8 @@ class DataConfig(Section):
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Share of the pairs to validate on, picked by their names, where no split is on disk."
     )
-    input_format: PictureFormat = Field(default_factory=PictureFormat, description="What the inputs are.")
-    target_format: PictureFormat = Field(default_factory=PictureFormat, description="What the targets are.")
+    input_format: ImageFormatConfig = Field(default_factory=ImageFormatConfig, description="What the inputs are.")
+    target_format: ImageFormatConfig = Field(default_factory=ImageFormatConfig, description="What the targets are.")
     skip_broken: bool = Field(
         False, description="Leave out pairs whose files are broken or do not fit, and say which; else they are refused."
     )

@@ -6,17 +6,17 @@
 from importlib import import_module
 
 _HOMES = {
-    "PairedDataset": "dataset",
-    "draw_pair": "synthetic",
-    "find_forms": "survey",
-    "find_pairs": "pairs",
-    "image_forms": "forms",
-    "read_picture": "images",
+    "PairedDataset": "data.dataset",
+    "draw_pair": "datasets.synthetic.draw",
+    "infer_formats": "data.formats.infer",
+    "find_pairs": "data.pairs",
+    "image_formats": "data.formats.image_format",
+    "read_image": "data.images.files",
 }
-__all__ = ["PairedDataset", "draw_pair", "find_forms", "find_pairs", "image_forms", "read_picture"]
+__all__ = ["PairedDataset", "draw_pair", "find_pairs", "image_formats", "infer_formats", "read_image"]
 
 
 def __getattr__(name: str):
     if name in _HOMES:
-        return getattr(import_module(f"pix2pix.data.{_HOMES[name]}"), name)
+        return getattr(import_module(f"pix2pix.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'pix2pix.data' has no attribute {name!r}")

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data import worker_processes
+from pix2pix.data.augment.geometry import margin, reflected, warp_numbers, window
+from pix2pix.data.augment.params import Draw, draw
 from pix2pix.data.dataset import PairedDataset
-from pix2pix.data.draws import Draw, draw
-from pix2pix.data.geometry import margin, reflected, warp_numbers, window
 from pix2pix.errors import DataError
 from pix2pix.runtime import distributed
 from pix2pix.runtime.rng import ORDER, counter_rng
@@ -42,7 +42,7 @@ class _Crops(Dataset):
             reflected(start - beside, want + 2 * beside, have)
             for start, beside, want, have in zip((it.top, it.left), self.margin, self.crop, load, strict=True)
         )
-        images = {key: _signed(window(pair[key], rows, columns)) for key in self.dataset.forms.parts}
+        images = {key: _signed(window(pair[key], rows, columns)) for key in self.dataset.formats.parts}
         return {**images, "flip": it.flip, "index": index, **self._changes(it)}
 
     def _changes(self, it: Draw) -> dict[str, Tensor | int | bool]:
@@ -120,7 +120,7 @@ class _Order:
         places = [(self.epoch, index) for index in order]  # a list, so that the next epoch may be asked for meanwhile
         batches = [places[first : first + self.batch_size] for first in range(0, len(places), self.batch_size)]
         # A rank whose part of the last batch is empty reads a pair that stands in.
-        return iter([distributed.share(batch, self.rank, self.ranks) or batch[:1] for batch in batches])
+        return iter([distributed.shard(batch, self.rank, self.ranks) or batch[:1] for batch in batches])
 
 
 class PairLoader:
@@ -255,10 +255,10 @@ def worker_count(workers: int | str, dataset: PairedDataset) -> int:
     """
     if workers != "auto":
         return workers
-    return 0 if dataset.cached else min(8 if dataset.kept.startswith("off") else 2, torch.get_num_threads())
+    return 0 if dataset.cached else min(8 if dataset.cache_summary.startswith("off") else 2, torch.get_num_threads())
 
 
 def open_loader(data: DataConfig, dataset: PairedDataset, seed: int, pin_memory: bool = False) -> PairLoader:
     """The batches of a data set as a config wants them; of several ranks, this one's parts of them."""
-    own = (worker_count(data.workers, dataset), pin_memory, data.augment, distributed.rank(), distributed.count())
+    own = (worker_count(data.workers, dataset), pin_memory, data.augment, distributed.rank(), distributed.world_size())
     return PairLoader(dataset, data.crop, data.batch_size, data.flip, seed, *own)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.config import DataConfig
-from pix2pix.data.folders import SPLITS, Beside
-from pix2pix.data.forms import RGB, Forms
-from pix2pix.data.headers import Header
-from pix2pix.data.images import read_header, read_picture
-from pix2pix.data.layouts import FolderLayout, falls_to_val, find_layout, whereabouts
-from pix2pix.data.pictures import Picture
-from pix2pix.data.synthetic import draw_pair
+from pix2pix.data.discovery.folders import SPLITS, Unmatched
+from pix2pix.data.discovery.layouts import FolderLayout, find_layout, is_validation_key, source_label
+from pix2pix.data.formats.image_format import RGB, PairFormat
+from pix2pix.data.images.decoded import DecodedImage
+from pix2pix.data.images.files import read_image, read_info
+from pix2pix.data.images.info import ImageInfo
+from pix2pix.datasets.synthetic.draw import draw_pair
 from pix2pix.errors import DataError
 
 _FAR = 1_000_000  # splits of drawn facades start this far apart, so that they never share one
@@ -25,12 +25,12 @@ class _Pair:
     """What pairs have in common: `name`, `files`, and of the inputs and then the target `names`, to blame in errors,
     `headers()`, what their files say of them, and `pictures()`, as they lie."""
 
-    def read(self, forms: Forms = RGB) -> list[np.ndarray]:
+    def read(self, formats: PairFormat = RGB) -> list[np.ndarray]:
         """The inputs and then the target, [H, W, C] each, of one size and as `forms` says. Raises DataError."""
-        parts = zip(forms.parts.items(), self.pictures(), self.names, strict=True)
+        parts = zip(formats.parts.items(), self.pictures(), self.names, strict=True)
         return [
-            form.decode(picture, name, f"data.{'target' if key == 'target' else 'input'}_format")
-            for (key, form), picture, name in parts
+            fmt.decode(picture, name, f"data.{'target' if key == 'target' else 'input'}_format")
+            for (key, fmt), picture, name in parts
         ]
 
 
@@ -50,16 +50,16 @@ class SideBySidePair(_Pair):
     def names(self) -> tuple[Path, ...]:
         return (self.path,) * 2
 
-    def headers(self) -> list[Header]:
+    def headers(self) -> list[ImageInfo]:
         """What the file says of input and target, pixels unread. Raises DataError where it has no two halves."""
-        header = read_header(self.path)
+        header = read_info(self.path)
         height, width = header.size
         _require_halves(self.path, width)
         return [replace(header, size=(height, width // 2))] * 2
 
-    def pictures(self) -> list[Picture]:
+    def pictures(self) -> list[DecodedImage]:
         """Input and target as they lie. Raises DataError."""
-        both = read_picture(self.path)
+        both = read_image(self.path)
         width = both.pixels.shape[1]
         _require_halves(self.path, width)
         halves = both.pixels[:, : width // 2], both.pixels[:, width // 2 :]
@@ -77,15 +77,15 @@ class FilesPair(_Pair):
     def names(self) -> tuple[Path, ...]:
         return self.files
 
-    def headers(self) -> list[Header]:
+    def headers(self) -> list[ImageInfo]:
         """What the files say of themselves, pixels unread. Raises DataError where their sizes differ."""
-        found = [read_header(file) for file in self.files]
+        found = [read_info(file) for file in self.files]
         self._require_one_size([header.size for header in found])
         return found
 
-    def pictures(self) -> list[Picture]:
+    def pictures(self) -> list[DecodedImage]:
         """Inputs and target as they lie. Raises DataError where their sizes differ."""
-        found = [read_picture(file) for file in self.files]
+        found = [read_image(file) for file in self.files]
         self._require_one_size([picture.pixels.shape[:2] for picture in found])
         return found
 
@@ -93,7 +93,7 @@ class FilesPair(_Pair):
         for file, (height, width) in zip(self.files, sizes, strict=True):
             if (height, width) != sizes[-1]:
                 remedy = "the pictures of a pair must have one size: resize one, or remove the pair"
-                turned = [some for some in (file, self.files[-1]) if read_header(some).turned]
+                turned = [some for some in (file, self.files[-1]) if read_info(some).turned]
                 if len(turned) == 1 and (width, height) == sizes[-1]:  # resizing would distort
                     remedy = f"{turned[0]} is turned by its EXIF orientation: remove that tag, or turn the partner"
                 raise DataError(
@@ -102,7 +102,7 @@ class FilesPair(_Pair):
 
 
 @dataclass(frozen=True)
-class DrawnPair(_Pair):
+class SyntheticPair(_Pair):
     """A facade that is drawn, not read: A the photograph, B the label map."""
 
     name: str
@@ -116,17 +116,17 @@ class DrawnPair(_Pair):
     def names(self) -> tuple[str, ...]:
         return (self.name,) * 2
 
-    def headers(self) -> list[Header]:
+    def headers(self) -> list[ImageInfo]:
         """Of input and target."""
-        return [Header(self.size, 3, "uint8")] * 2
+        return [ImageInfo(self.size, 3, "uint8")] * 2
 
-    def pictures(self) -> list[Picture]:
+    def pictures(self) -> list[DecodedImage]:
         """Input and target."""
         drawn = draw_pair(self.index, self.seed, self.size)
-        return [Picture(pixels) for pixels in (drawn if self.direction == "a2b" else drawn[::-1])]
+        return [DecodedImage(pixels) for pixels in (drawn if self.direction == "a2b" else drawn[::-1])]
 
 
-Pair = SideBySidePair | FilesPair | DrawnPair
+Pair = SideBySidePair | FilesPair | SyntheticPair
 
 
 def _require_halves(path: Path, width: int) -> None:
@@ -137,7 +137,7 @@ def _require_halves(path: Path, width: int) -> None:
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:
     start = SPLITS.index(split) * _FAR
     return [
-        DrawnPair(f"{split}_{i:04d}", start + i, data.synthetic.seed, size, data.direction or "a2b")
+        SyntheticPair(f"{split}_{i:04d}", start + i, data.synthetic.seed, size, data.direction or "a2b")
         for i in range(getattr(data.synthetic, split))
     ]
 
@@ -151,7 +151,7 @@ def _listing(root: str | None) -> Iterator[None]:
         raise DataError(f"{error.filename or root}: cannot be looked into ({error.strerror}); mend data.root") from None
 
 
-def available_splits(data: DataConfig, beside: Beside | None = None) -> list[str]:
+def available_splits(data: DataConfig, beside: Unmatched | None = None) -> list[str]:
     """Which of train, val and test a data set has: on disk, else as `val_fraction` picks them by name.
 
     Raises DataError where there is no such data set; `beside` as for `find_pairs`.
@@ -167,11 +167,11 @@ def available_splits(data: DataConfig, beside: Beside | None = None) -> list[str
 
 
 def _split_of(key: str, data: DataConfig) -> str:
-    return "val" if falls_to_val(key, data.val_fraction) else "train"
+    return "val" if is_validation_key(key, data.val_fraction) else "train"
 
 
 def find_pairs(
-    data: DataConfig, split: str, size: tuple[int, int], beside: Beside | None = None
+    data: DataConfig, split: str, size: tuple[int, int], beside: Unmatched | None = None
 ) -> tuple[str, Sequence[Pair]]:
     """The layout in words and the pairs of a split, in the order of their names; `size` (H, W) is what drawn ones have.
 
@@ -193,7 +193,7 @@ def find_pairs(
         raise DataError(f"{places}: holds no pairs; put pictures there or set data.layout")
     if listing.named and data.direction == "b2a":
         raise DataError(
-            f"{whereabouts(data)}: what it holds is called input and target, which data.direction b2a contradicts; "
+            f"{source_label(data)}: what it holds is called input and target, which data.direction b2a contradicts; "
             "leave data.direction out, or --set data.direction=null"
         )
     direction = data.direction or "a2b"
@@ -202,7 +202,7 @@ def find_pairs(
 
 def _nothing_picked(data: DataConfig, split: str, count: int) -> None:
     start = (
-        f"{whereabouts(data)}: has no split on disk, so its {count} pairs are picked by their names for train and val"
+        f"{source_label(data)}: has no split on disk, so its {count} pairs are picked by their names for train and val"
     )
     if split == "test":
         raise DataError(f"{start}, and there is no test; give another split, or make a folder test")
@@ -215,7 +215,7 @@ def _pair(name: str, paths: tuple[Path, ...], direction: str) -> Pair:
     return FilesPair(name, paths if direction == "a2b" else paths[::-1])
 
 
-def describe_layout(data: DataConfig, split: str = "train", beside: Beside | None = None) -> str:
+def describe_layout(data: DataConfig, split: str = "train", beside: Unmatched | None = None) -> str:
     """Where the inputs and the targets of a split are, and what makes the splits where none is on disk.
 
     Raises DataError; `beside` as for `find_pairs`.
@@ -239,6 +239,6 @@ def at_another_place(data: DataConfig, root: str) -> DataConfig:
     with _listing(root):
         if data.input and (not os.path.isdir(root) or FolderLayout(data).is_empty):
             data = data.model_copy(update={"input": None, "target": None})
-        if find_layout(data).says_input:
+        if find_layout(data).has_named_roles:
             data = data.model_copy(update={"direction": None})
     return data

@@ -1,6 +1,13 @@
 """Generators and discriminators. A config's `name` resolves through these two dicts, and through nothing else."""
 
-from pix2pix.models.layers import follow, has_per_image_norm, inference, initialise, parameter_count, set_per_image_norm
+from pix2pix.models.layers import (
+    has_per_image_norm,
+    inference,
+    init_weights,
+    parameter_count,
+    set_per_image_norm,
+    update_ema,
+)
 from pix2pix.models.patchgan import PatchGAN, PixelDiscriminator
 from pix2pix.models.resnet import ResNet
 from pix2pix.models.unet import UNet
@@ -15,10 +22,10 @@ __all__ = [
     "PixelDiscriminator",
     "ResNet",
     "UNet",
-    "follow",
     "has_per_image_norm",
     "inference",
-    "initialise",
+    "init_weights",
     "parameter_count",
     "set_per_image_norm",
+    "update_ema",
 ]

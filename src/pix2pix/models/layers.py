@@ -77,7 +77,7 @@ _WEIGHTS = {
 }
 
 
-def initialise(
+def init_weights(
     network: nn.Module, weights: str = "normal", gain: float = 0.02, norm_weights: str = "normal", biases: str = "zero"
 ) -> nn.Module:
     """Draws a network's parameters anew, in place, from torch's global generator.
@@ -112,7 +112,7 @@ def has_per_image_norm(network: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Moves an averaged copy's weights towards the network's, in place: decay x average + (1 - decay) x network."""
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - decay)

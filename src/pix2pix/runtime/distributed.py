@@ -7,7 +7,7 @@ import gc
 import hashlib
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import TypeVar
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pix2pix.errors import DataError, LostRankError
-from pix2pix.runtime.signals import Stopped
+from pix2pix.runtime.signals import Stopped, stop_requested
 
 T = TypeVar("T")
 _PATIENCE = timedelta(hours=1)  # a rank waits so long while the first one validates and saves
@@ -26,7 +26,7 @@ _OF_RANKS = ("gloo", "NCCL", "Connection closed", "Connection reset", "timed out
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Within it the ranks that torchrun has started know each other; nothing without torchrun.
 
     Raises LostRankError where another rank has gone.
@@ -38,7 +38,7 @@ def joined() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo's and NCCL's own errors are no class of theirs in every version
-        if count() == 1 or not any(word in str(error) for word in _OF_RANKS):
+        if world_size() == 1 or not any(word in str(error) for word in _OF_RANKS):
             raise
         raise LostRankError(
             f"rank {rank()}: another rank has ended, which the job cannot go on without; look at what that one said; "
@@ -54,14 +54,14 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def count() -> int:
+def world_size() -> int:
     """How many ranks there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def largest(number: int) -> int:
     """The largest of the ranks' numbers; all of them wait for each other. The GPU is not waited for."""
-    if count() == 1:
+    if world_size() == 1:
         return number
     numbers = torch.tensor(number)
     dist.all_reduce(numbers, dist.ReduceOp.MAX)
@@ -73,9 +73,9 @@ def any_rank(flag: bool) -> bool:
     return bool(largest(int(flag)))
 
 
-def agreed(value: object) -> bool:
+def all_equal(value: object) -> bool:
     """Whether all ranks have the same, by its `repr`; all of them wait for each other."""
-    if count() == 1:
+    if world_size() == 1:
         return True
     digest = int.from_bytes(hashlib.blake2b(repr(value).encode(), digest_size=7).digest(), "big")
     ends = torch.tensor([digest, -digest])
@@ -95,13 +95,13 @@ def stopped_together() -> Iterator[None]:
         raise Stopped
 
 
-def together(items: Iterator[T], stop: Callable[[], bool]) -> Iterator[T]:
+def in_lockstep(items: Iterator[T]) -> Iterator[T]:
     """Each rank's own items, as many on each; all ranks leave between the same two, in one exchange an item.
 
-    Raises Stopped on all of them once `stop()` is true on one, and DataError where one of them cannot read its next.
+    Raises Stopped on all of them on one, and DataError where one of them cannot read its next.
     """
     while True:
-        item, error, stopping = None, None, stop()
+        item, error, stopping = None, None, stop_requested()
         try:
             item = None if stopping else next(items, None)
         except DataError as caught:
@@ -117,7 +117,7 @@ def together(items: Iterator[T], stop: Callable[[], bool]) -> Iterator[T]:
 
 
 @contextmanager
-def first_rank_first() -> Iterator[None]:
+def rank_zero_first() -> Iterator[None]:
     """The first rank goes through the block, and then all the others do."""
     if rank() > 0:
         any_rank(False)
@@ -126,16 +126,16 @@ def first_rank_first() -> Iterator[None]:
         any_rank(False)
 
 
-def share(items: Sequence[T], rank: int, ranks: int) -> Sequence[T]:
+def shard(items: Sequence[T], rank: int, ranks: int) -> Sequence[T]:
     """A rank's part of a batch, all of them as equal as can be, the first ones never smaller; it may be empty."""
     size, more = divmod(len(items), ranks)
     start = rank * size + min(rank, more)
     return items[start : start + size + (rank < more)]
 
 
-def averaging(network: nn.Module) -> nn.Module:
+def wrap_ddp(network: nn.Module) -> nn.Module:
     """The network with its gradients averaged over the ranks in each backward pass."""
-    if count() == 1:
+    if world_size() == 1:
         return network
     # Buffers are the first rank's own: the discriminator goes forward twice before it goes back, and a broadcast in
     # between would change what it needs. Torch 2.15 has given the switch another name.
@@ -144,7 +144,7 @@ def averaging(network: nn.Module) -> nn.Module:
     return DistributedDataParallel(network, **{switch: False})
 
 
-def averaged_with_the_last(network: nn.Module, parts: Sequence[T]) -> Iterator[T]:
+def no_sync_but_last(network: nn.Module, parts: Sequence[T]) -> Iterator[T]:
     """The parts of a batch, one after the other; gradients are summed up and averaged over the ranks once."""
     for part in parts:
         alone = isinstance(network, DistributedDataParallel) and part is not parts[-1]
@@ -154,8 +154,8 @@ def averaged_with_the_last(network: nn.Module, parts: Sequence[T]) -> Iterator[T
 
 def mean(terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each scalar's mean over the ranks, in one exchange; a number that is not finite on one is so on all."""
-    if count() == 1:
+    if world_size() == 1:
         return terms
     numbers = torch.stack([term.detach() for term in terms.values()])
     dist.all_reduce(numbers)
-    return dict(zip(terms, (numbers / count()).unbind(), strict=True))
+    return dict(zip(terms, (numbers / world_size()).unbind(), strict=True))

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: kept from being applied without waiting for the device, and named when it is asked."""
+"""Skip non-finite updates on the device, without a host sync."""
 
 import math
 
@@ -19,12 +19,15 @@ class FiniteGuard:
         self._found = torch.zeros((), device=device)  # a float: what fused optimizers take
         self._first: dict[tuple[str, ...], Tensor] = {}  # by names: when each was not finite, or 0
 
-    def apply(self, optimizer: Optimizer, terms: dict[str, Tensor], step: int) -> None:
-        """Makes the optimizer's step, which is the `step`-th, if `terms`, scalars, and its gradients are finite."""
+    def apply(self, optimizer: Optimizer, name: str, terms: dict[str, Tensor], step: int) -> None:
+        """Make the optimizer's `step`-th step, unless one of `terms`, scalars, or a gradient is or was non-finite.
+
+        `name` is the network's in messages: its gradients are called `<name>/gradient`.
+        """
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         largest = get_total_norm(gradients, math.inf)
         bad = ~torch.stack([*(term.detach() for term in terms.values()), largest]).isfinite()
-        names = (*terms, f"{next(iter(terms)).split('/')[0]}/gradient")
+        names = (*terms, f"{name}/gradient")
         before = self._first.get(names, torch.zeros_like(bad, dtype=torch.long))
         self._first[names] = torch.where(self._found > 0, before, bad * step)
         self._found = torch.maximum(self._found, bad.any().float())

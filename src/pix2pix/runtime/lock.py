@@ -18,8 +18,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pix2pix.errors import CheckpointError
-from pix2pix.runtime.files import replace_atomically
-from pix2pix.runtime.signals import Stopped
+from pix2pix.runtime.io import replace_atomically
+from pix2pix.runtime.signals import Stopped, stop_requested
 from pix2pix.text import show_text
 
 _POLL = 0.1  # seconds
@@ -33,18 +33,12 @@ class LockUnsupportedError(CheckpointError):
 
 
 @contextmanager
-def lock(
-    path: Path,
-    subject: Path,
-    purpose: str,
-    waiting: Callable[[str], None] | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Path]:
+def lock(path: Path, subject: Path, purpose: str, waiting: Callable[[str], None] | None = None) -> Iterator[Path]:
     """Holds the lock file `path`, which stays there; yields the path of the note, which is removed at the end.
 
     `subject` and `purpose` are for messages, as in "runs/maps: process 7 on myhost is training in it already". Where
     another process holds the lock, raises CheckpointError that names it; with `waiting`, calls that once with the
-    holder's name and waits, and raises Stopped once `stop()` is true. Raises LockUnsupportedError where the file system
+    holder's name and waits, and raises Stopped. Raises LockUnsupportedError where the file system
     has no locks, CheckpointError where `path` is not a regular file, OSError where it cannot be opened.
     """
     _require_file(path)
@@ -57,7 +51,7 @@ def lock(
                     "another --output"
                 )
             waiting(_holder(note))
-            _wait(held, stop)
+            _wait(held)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
@@ -92,9 +86,9 @@ def _acquired(held: FileLock) -> bool:
     return True
 
 
-def _wait(held: FileLock, stop: Callable[[], bool]) -> None:
+def _wait(held: FileLock) -> None:
     try:
-        held.acquire(timeout=-1, cancel_check=stop)
+        held.acquire(timeout=-1, cancel_check=stop_requested)
     except Timeout:
         raise Stopped from None
 

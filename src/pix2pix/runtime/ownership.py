@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from pix2pix.errors import ConfigError
-from pix2pix.runtime.files import replace_atomically
+from pix2pix.runtime.io import replace_atomically
 
 INDEX = ".pix2pix-output.json"
 SOFTWARE = "pix2pix"  # the PNG text "Software"

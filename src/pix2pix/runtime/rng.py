@@ -20,7 +20,7 @@ def counter_rng(seed: int, purpose: int, *counters: int) -> np.random.Generator:
     return np.random.default_rng(words)
 
 
-def chances(seed: int, purpose: int, *counters: int) -> list[float]:
+def counter_uniforms(seed: int, purpose: int, *counters: int) -> list[float]:
     """16 numbers from 0 to below 1 of one purpose at one place: making a generator for each pair would take longer."""
     digest = hashlib.blake2b(struct.pack(f"<{2 + len(counters)}Q", seed, purpose, *counters)).digest()
     return (np.frombuffer(digest, "<u4") / 2**32).tolist()

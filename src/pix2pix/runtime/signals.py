@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
-from pix2pix.runtime.console import say
+from pix2pix.runtime.log import info
 
 T = TypeVar("T")
 # Windows lacks most of them. Of the others, SIGPIPE is ignored by Python, and SIGQUIT leaves at once.
@@ -26,8 +26,35 @@ class Stopped(Exception):
     """Raised where work ends because a stop was asked for."""
 
 
-def unless_stopped(items: Iterable[T], stop: Callable[[], bool]) -> Iterator[T]:
-    """The items; raises Stopped, before it asks for the next one, once `stop()` is true."""
+_stops: list[Callable[[], bool]] = []  # what may ask this process to stop, the outermost first
+
+
+def stop_requested() -> bool:
+    """Return whether a signal, or what `stop_when` was given, asks for a stop."""
+    return any(stop() for stop in _stops)
+
+
+def raise_if_stopped() -> None:
+    """Raise Stopped where a stop was requested."""
+    if stop_requested():
+        raise Stopped
+
+
+@contextmanager
+def stop_when(stop: Callable[[], bool] | None) -> Iterator[None]:
+    """Within it `stop_requested` is also true once `stop()` is; None changes nothing."""
+    if stop is None:
+        yield
+        return
+    _stops.append(stop)
+    try:
+        yield
+    finally:
+        _stops.remove(stop)
+
+
+def stoppable(items: Iterable[T], stop: Callable[[], bool] = stop_requested) -> Iterator[T]:
+    """Yield the items; raise Stopped, before the next one is asked for, once a stop was requested."""
     items, end = iter(items), object()
     while True:
         if stop():
@@ -70,7 +97,8 @@ def stop_on_signals() -> Iterator[StopFlag]:
     listener = threading.Thread(target=_listen, args=(reading, stop, numbers), daemon=True)
     listener.start()
     try:
-        yield stop
+        with stop_when(lambda: bool(stop)):
+            yield stop
     finally:
         signal.set_wakeup_fd(waking)
         for number, handler in before.items():
@@ -101,7 +129,7 @@ def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
 def _speak(*lines: str) -> None:
     """Without being kept from listening: a reader that has stopped, as by Ctrl-S, blocks whoever prints, and more may
     go wrong. It is waited for a moment, so that what is said just before leaving is heard."""
-    speaker = threading.Thread(target=say, args=(lines,), daemon=True)
+    speaker = threading.Thread(target=info, args=(lines,), daemon=True)
     speaker.start()
     speaker.join(_SPEAKING)
 

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 import pix2pix
 from pix2pix.config import Config, config_from_dict
-from pix2pix.config.advice import show
 from pix2pix.config.base import Section
-from pix2pix.data.forms import Forms
+from pix2pix.config.hints import show
+from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.models import has_per_image_norm, set_per_image_norm
-from pix2pix.networks import build_generator
-from pix2pix.runtime.files import save_atomically
+from pix2pix.models.build import build_generator
 from pix2pix.runtime.finite import all_finite
+from pix2pix.runtime.io import save_atomically
 from pix2pix.runtime.tensors import read_tensors
 
 FORMAT = "pix2pix weights"
@@ -30,13 +30,20 @@ class GeneratorFile:
 
     generator: nn.Module
     config: Config
-    forms: Forms
+    formats: PairFormat
     step: int
     epoch: int
 
 
 def save_weights(
-    path: Path, kind: str, network: nn.Module, config: Config, forms: Forms, step: int, epoch: int
+    path: Path,
+    kind: str,
+    network: nn.Module,
+    config: Config,
+    formats: PairFormat,
+    step: int,
+    epoch: int,
+    own: bool = False,
 ) -> None:
     """Writes `network` (`kind`: generator or discriminator) to `path`, complete or not at all.
 
@@ -48,7 +55,7 @@ def save_weights(
         "library": pix2pix.__version__,
         "kind": kind,
         "config": config.model_dump(mode="json"),
-        "forms": forms.to_dict(),
+        "forms": formats.to_dict(),
         "per_image_norm": has_per_image_norm(network),  # the config does not tell where several ranks have trained
         "step": step,
         "epoch": epoch,
@@ -65,7 +72,7 @@ class _Content(Section):
     library: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+_-]{1,100}$")]
     kind: Literal["generator", "discriminator"]
     config: dict[str, Any]
-    forms: dict[str, Any]
+    formats: dict[str, Any]
     per_image_norm: bool | None = None
     step: Annotated[int, Field(ge=0, lt=2**53)]
     epoch: Annotated[int, Field(ge=0, lt=2**53)]
@@ -125,9 +132,9 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         raise CheckpointError(f"{path}: holds a {content.kind}, not a generator; give the run's gen.pt")
     try:
         config = config_from_dict(content.config, str(path))
-        forms = Forms.from_dict(content.forms)
+        formats = PairFormat.from_dict(content.formats)
         with torch.device("meta"):  # which takes no memory, whatever sizes a config names
-            generator = build_generator(config, *forms.channels)
+            generator = build_generator(config, *formats.channels)
         generator.load_state_dict(content.state_dict, assign=True)
         generator.load_state_dict(_read(path).state_dict, assign=True)
         generator.float()
@@ -139,4 +146,4 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
         raise _damaged(path, next(iter(str(error).splitlines()), type(error).__name__)) from None
     if not all_finite(generator):
         raise CheckpointError(f"{path}: holds weights that are infinite or not a number; give another copy")
-    return GeneratorFile(generator.eval(), config, forms, content.step, content.epoch)
+    return GeneratorFile(generator.eval(), config, formats, content.step, content.epoch)

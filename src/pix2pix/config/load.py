@@ -1,0 +1,282 @@
+"""From a file, a shipped config's name or a dictionary to a checked Config, and back to YAML."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from pix2pix.config import strict_yaml
+from pix2pix.config.base import Section
+from pix2pix.config.hints import nearest, show, unknown_key, wrong_field, wrong_value
+from pix2pix.config.schema import NETWORKS, Config, nested_sections
+from pix2pix.config.strict_yaml import StrictYamlError
+from pix2pix.config.validate import find_conflicts
+from pix2pix.errors import ConfigError
+from pix2pix.runtime.opening import read_regular
+
+KeyPath = tuple[str | int, ...]
+_MOST_FINDINGS = 20  # each takes a search for what was meant
+
+
+class _Place(NamedTuple):
+    """Where a value was written; places sort as a person reads: the file by line, then the flags."""
+
+    flag: int  # 0 for the file, else the position of the --set
+    line: int
+    label: str
+
+
+class _Findings:
+    """The errors found so far, each with the place to blame."""
+
+    def __init__(self, source: str):
+        self.source = _Place(0, 0, source)
+        self.places: dict[KeyPath, _Place] = {}
+        self.errors: list[tuple[_Place, str]] = []
+        self.bad: set[str] = set()  # dotted keys without a usable value
+        self.more = 0  # errors that were counted only
+
+    def add(self, path: KeyPath, message: str, place: _Place | None = None) -> None:
+        self.errors.append((place or self.place(path), message))
+        self.bad.add(_dotted(path))
+
+    def unknown(self, path: KeyPath, model: type[Section], network: str) -> None:
+        """Adds the error of an unknown key; of very many, only their number."""
+        if len(self.errors) >= _MOST_FINDINGS:
+            self.more += 1
+            return
+        advice = unknown_key(path[-1], _dotted(path[:-1]), model, network)
+        self.add(path, advice.message)
+        self.bad.update([advice.meant] if advice.meant else [])
+
+    def place(self, path: KeyPath) -> _Place:
+        """The place of `path`, or of the nearest section around it that was written."""
+        around = (path[:length] for length in range(len(path), 0, -1))
+        return next((self.places[part] for part in around if part in self.places), self.source)
+
+    def is_bad(self, dotted: str) -> bool:
+        return any(not bad or dotted == bad or dotted.startswith(f"{bad}.") for bad in self.bad)
+
+    def raise_if_any(self) -> None:
+        if self.errors:
+            # By place alone: the sort is stable, so errors of one line stay in the order they were found.
+            lines = [f"{place.label}: {message}" for place, message in sorted(self.errors, key=lambda error: error[0])]
+            lines += [f"{self.source.label}: and {self.more} more unknown keys"] if self.more else []
+            raise ConfigError(*lines)
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The configs that come with the package, by name: from a wheel, else from a source checkout."""
+    package = Path(__file__).resolve().parents[1]
+    candidates = (package / "configs", package.parents[1] / "configs")
+    folder = next((folder for folder in candidates if folder.is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def locate_config(source: str | Path) -> tuple[Path, str]:
+    """The file that `source` means, and how it was found: 'file' or 'shipped config'."""
+    text = os.fspath(source)
+    shipped = shipped_configs()
+    if os.path.lexists(text) and not os.path.isdir(text):
+        return Path(text), "file"
+    remedy = "`pix2pix configs list` shows the shipped configs"
+    if any(separator in text for separator in ("/", os.sep, os.altsep or os.sep)):
+        reason = "is a folder; give a file in it" if os.path.isdir(text) else f"no such file; {remedy}"
+        raise ConfigError(f"{text}: {reason}")
+    name = text.removesuffix(".yaml")
+    if name in shipped:
+        return shipped[name], "shipped config"
+    near = nearest(name, shipped)
+    hint = f"did you mean {near!r}? " if near else ""
+    folder = " (it is a folder)" if os.path.isdir(text) else ""
+    raise ConfigError(f"{text!r}: no file{folder} and no shipped config of that name; {hint}{remedy}")
+
+
+def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and check a config; `overrides` are the KEY=VALUE of --set. Fills in run.output.
+
+    Raises ConfigError with one line for each error, sorted by line.
+    """
+    path, _ = locate_config(source)
+    findings = _Findings(str(path))
+    try:
+        document = strict_yaml.parse(read_regular(path, strict_yaml.LONGEST))
+    except StrictYamlError as error:
+        remedy = "; `pix2pix configs show facades` prints one to start from" if error.message == "is empty" else ""
+        raise ConfigError(f"{path}:{error.line}: {error.message}{remedy}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if not isinstance(document.value, dict):
+        sections = ", ".join(Config.model_fields)
+        found = f"{show(document.value)} is not a config; the top level is a mapping of the sections {sections}"
+        raise ConfigError(f"{path}:1: {found}")
+    findings.places = {key: _Place(0, line, f"{path}:{line}") for key, line in document.lines.items()}
+    _apply_overrides(document.value, overrides, findings)
+    config = _check(document.value, findings)
+    if config.run.output is not None:
+        return config
+    return config.model_copy(update={"run": config.run.model_copy(update={"output": f"runs/{path.stem}"})})
+
+
+def config_from_dict(data: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> Config:
+    """Check a config that was stored as a dictionary, as weight files do; `source` opens every error.
+
+    `overrides` are the KEY=VALUE of --set, and are put into `data`.
+    """
+    findings = _Findings(source)
+    _apply_overrides(data, overrides, findings)
+    return _check(data, findings)
+
+
+def dump_config(config: Config) -> str:
+    """The whole config as YAML, defaults too; `load_config` reads it back to an equal object."""
+    return strict_yaml.dump(config.model_dump())
+
+
+def config_difference(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
+    """(dotted key, old value, new value) wherever two configs differ; None for a key that one of them lacks."""
+    before, after = _flatten(old.model_dump()), _flatten(new.model_dump())
+    keys = [*before, *(key for key in after if key not in before)]
+    return [(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
+
+
+def config_keys(config: Config) -> list[str]:
+    """Every dotted key of a config."""
+    return list(_flatten(config.model_dump()))
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON schema of a config, for editors."""
+    return Config.model_json_schema()
+
+
+def _check(data: Any, findings: _Findings) -> Config:
+    """The config in `data`; raises all errors at once.
+
+    Wrong values are left out and their defaults stand in, so that what goes across keys is still checked elsewhere.
+    """
+    config = Config.model_validate(_check_section(Config, data, (), "", findings))
+    for conflict in find_conflicts(config):
+        if not any(findings.is_bad(key) for key in conflict.keys):
+            paths = [tuple(key.split(".")) for key in conflict.keys]
+            written = [findings.places[path] for path in paths if path in findings.places]
+            flags = [place for place in written if place.flag]  # the newest wish is the likeliest cause
+            first = (flags or written or [findings.place(paths[0])])[0]
+            findings.errors.append((first, conflict.message))
+    findings.raise_if_any()
+    return config
+
+
+def _check_section(model: type[Section], value: Any, path: KeyPath, network: str, findings: _Findings) -> dict:
+    """What is right in a section; the rest goes to `findings`."""
+    if not isinstance(value, dict):
+        findings.add(path, wrong_value(_dotted(path) or "the config", value, "a mapping of keys"))
+        return {}
+    right, plain = {}, {}
+    for key, item in value.items():
+        here = (*path, key)
+        if key not in model.model_fields:
+            findings.unknown(here, model, network)
+        elif nested := nested_sections(model, key):
+            name, item = _network(nested, item, here, findings)
+            right[key] = _check_section(nested[name], item, here, name, findings)
+        else:
+            plain[key] = item
+    try:
+        model.model_validate(plain)
+    except ValidationError as error:
+        for key in dict.fromkeys(detail["loc"][0] for detail in error.errors()):
+            here = (*path, key)
+            findings.add(here, wrong_field(_dotted(here), plain.pop(key), model, key))
+    return right | plain
+
+
+def _network(nested: dict[str, type[Section]], item: Any, path: KeyPath, findings: _Findings) -> tuple[str, Any]:
+    """The section that `item` names and the item under that name: the nearest where there is none such."""
+    default = next(iter(nested))
+    if not isinstance(item, dict) or not default:
+        return default, item
+    name = item.get("name", default)
+    if isinstance(name, str) and name in nested:
+        return name, item
+    here = (*path, "name")
+    findings.add(here, wrong_value(_dotted(here), name, f"one of {', '.join(nested)}", list(nested)))
+    name = nearest(name, nested, always=True) if isinstance(name, str) else default
+    return name, {**item, "name": name}
+
+
+def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], findings: _Findings) -> None:
+    """Put the KEY=VALUE of --set into `data`; the last of several for one key holds."""
+    wishes = []
+    for position, text in enumerate(overrides, start=1):
+        place = _Place(position, 0, f"--set {' '.join(text.split())}")
+        key, equals, value = text.partition("=")
+        path = tuple(key.strip().split("."))
+        if not equals or not all(path):
+            findings.add(path, "write it as KEY=VALUE, such as loss.lambda_l1=50", place)
+            continue
+        try:
+            wishes.append((path, _parse_value(value), place))
+        except StrictYamlError as error:
+            findings.add(path, error.message, place)
+    for path, value, _ in wishes:
+        if path[:1] == ("model",) and path[2:] == ("name",):
+            _switch_network(data, path[1], value)
+    for path, value, place in wishes:
+        _put(data, path, value, place, findings)
+
+
+def _parse_value(text: str) -> Any:
+    """A value of --set, by the same rules as a file's."""
+    if not text.strip() or text.lstrip().startswith("#"):
+        raise StrictYamlError(1, "no value after =; write null for none, and quote text that begins with #")
+    value = strict_yaml.parse(text.encode("utf-8", "surrogateescape")).value
+    if isinstance(value, dict):
+        raise StrictYamlError(1, "the value is a mapping; set its keys one by one, and quote text that holds ': '")
+    return value
+
+
+def _switch_network(data: dict[str, Any], kind: str, name: Any) -> None:
+    """Drop from the file's section what the newly named network does not have and another one does.
+
+    Else `--set model.generator.name=resnet` would fail over every U-Net key of the file.
+    """
+    model = data.get("model")
+    section = model.get(kind) if isinstance(model, dict) else None
+    networks = NETWORKS.get(kind)
+    if not isinstance(section, dict) or not networks or not isinstance(name, str):
+        return
+    name = nearest(name, networks, always=True)
+    if section.get("name", next(iter(networks))) == name:
+        return
+    for other in networks.values():
+        for key in other.model_fields:
+            if key not in networks[name].model_fields:
+                section.pop(key, None)
+
+
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, place: _Place, findings: _Findings) -> None:
+    section = data
+    for length, key in enumerate(path[:-1], start=1):
+        if key not in section:
+            section[key] = {}
+            findings.places[path[:length]] = place
+        section = section[key]
+        if not isinstance(section, dict):
+            findings.add(path, f"{_dotted(path[:length])} holds a value, not keys", place)
+            return
+    section[path[-1]] = value
+    findings.places[path] = place
+
+
+def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+    return flat
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(map(str, path))

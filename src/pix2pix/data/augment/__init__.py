@@ -1,0 +1,1 @@
+"""Paired augmentation: parameters, geometry and colour."""

@@ -1,0 +1,1 @@
+"""Decoded pairs, kept in memory or on disk."""

@@ -1,0 +1,1 @@
+"""Finding the pairs of a data set: folders, layouts, manifests and splits."""

@@ -1,0 +1,153 @@
+"""Pictures in memory: what an image holds as an array of its own number type, upright, and resizing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from pix2pix.data.images import codecs as deep
+from pix2pix.errors import DataError
+
+_MODES = {  # Pillow's: how many channels we make of it, of which type
+    **dict.fromkeys(("1", "L", "P"), (1, "uint8")),
+    **dict.fromkeys(("LA", "La"), (2, "uint8")),
+    **dict.fromkeys(("RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"), (3, "uint8")),
+    **dict.fromkeys(("RGBA", "RGBa", "PA"), (4, "uint8")),
+    **dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N"), (1, "uint16")),
+    "I": (1, "int32"),
+    "F": (1, "float32"),
+}
+_CONVERTED = {  # those that are not kept as they are
+    **dict.fromkeys(("RGBX", "CMYK", "YCbCr", "HSV"), "RGB"),
+    **{"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA"},
+}
+_WITH_KEY = frozenset({"1", "L", "RGB", "I;16"})  # one of whose values may be transparent, as PNG's tRNS says
+_WITH_ALPHA = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """A file as decoded and upright, nothing reduced."""
+
+    pixels: np.ndarray  # [H, W, C] in its own type, perhaps read-only; uint8 indices [H, W, 1] where there is a palette
+    palette: np.ndarray | None = None  # uint8 [n, 3], or [n, 4] with transparency; every index is in it
+    alpha: bool = False  # the last channel of its colours is transparency
+    bits: int = 8  # that a grey value had in its file, 1, 2, 4 or 8; fewer than 8 are scaled to 0..255
+
+    def colours(self) -> np.ndarray:
+        """The pixels, their palette applied: uint8 [H, W, 3 | 4] where there is one."""
+        return self.pixels if self.palette is None else self.palette[self.pixels[..., 0]]
+
+
+def orientation_of(image: Image.Image) -> object:
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
+
+
+def channels_of(image: Image.Image) -> tuple[int, str]:
+    channels, dtype = _MODES[image.mode]
+    if image.mode == "I" and getattr(image, "tag_v2", {}).get(258) == (16,):  # of a TIFF: Pillow has no int16
+        dtype = "int16"
+    return channels + (image.mode in _WITH_KEY and "transparency" in image.info), dtype
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether it has transparency; of a TIFF, only where it says that this is what its last channel means."""
+    meaning = getattr(image, "tag_v2", {}).get(338, (2,))  # ExtraSamples
+    keyed = (image.mode in _WITH_KEY or image.mode == "P") and "transparency" in image.info
+    return keyed or (image.mode in _WITH_ALPHA and meaning[:1] in ((1,), (2,)))
+
+
+def decode_image_object(image: Image.Image | np.ndarray, name: str | Path = "image") -> DecodedImage:
+    """An image in memory as `read_picture` gives a file's; an array is [H, W] or [H, W, C].
+
+    Raises DataError, calling it `name`, where it has no pixels or is no picture.
+    """
+    if isinstance(image, np.ndarray):
+        return DecodedImage(deep.native(deep.raster(image, name)))
+    if not isinstance(image, Image.Image):
+        raise DataError(f"{name}: is a {type(image).__name__}; give a PIL image or an array [H, W] or [H, W, C]")
+    if not image.width or not image.height:
+        raise DataError(f"{name}: has no pixels")
+    if image.mode not in _MODES:
+        raise DataError(f"{name}: is of Pillow's mode {image.mode}, which is not read; convert it to RGB")
+    orientation, dtype = orientation_of(image), channels_of(image)[1]
+    if image.mode == "LAB":
+        image = _lab_to_rgb(image)
+    pixels = np.asarray(image.convert(_CONVERTED[image.mode]) if image.mode in _CONVERTED else image)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    pixels = pixels.astype(dtype, copy=False)
+    palette = _palette(image, pixels) if image.mode == "P" else None
+    if image.mode in _WITH_KEY and "transparency" in image.info:
+        opaque = (pixels != image.info["transparency"]).any(2, keepdims=True)
+        pixels = np.concatenate([pixels, opaque * np.iinfo(pixels.dtype).max], 2, dtype=pixels.dtype, casting="unsafe")
+    alpha = has_alpha(image) if palette is None else palette.shape[1] == 4
+    bits = 1 if image.mode == "1" else 8
+    return DecodedImage(pixels if orientation == 1 else deep.turn(pixels, orientation), palette, alpha, bits)
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+
+
+def _palette(image: Image.Image, indices: np.ndarray) -> np.ndarray:
+    """Its colours, uint8 [n, 3], or [n, 4] with transparency; an index without one is black, as Pillow has it."""
+    transparency = image.info.get("transparency")
+    mode = "RGB" if transparency is None and image.palette.mode == "RGB" else "RGBA"
+    colours = np.array(image.getpalette(mode), np.uint8).reshape(-1, len(mode))
+    missing = np.zeros((max(0, int(indices.max()) + 1 - len(colours)), len(mode)), np.uint8)
+    missing[:, 3:] = 255
+    colours = np.concatenate([colours, missing])
+    if isinstance(transparency, bytes):
+        colours[: len(transparency), 3] = np.frombuffer(transparency, np.uint8)[: len(colours)]
+    elif transparency is not None:
+        colours[transparency : transparency + 1, 3] = 0
+    return colours
+
+
+def as_pil(pixels: np.ndarray, palette: np.ndarray | None = None) -> Image.Image:
+    """[H, W, C] as a PIL image, of mode P where there is a palette; the inverse of `picture_of`.
+
+    Raises DataError where Pillow has no mode for it.
+    """
+    channels, dtype = pixels.shape[2], pixels.dtype.name
+    if not (channels == 1 and dtype in ("uint8", "uint16", "float32")) and not (channels <= 4 and dtype == "uint8"):
+        raise DataError(f"PIL has no image of {channels}-channel {dtype} pixels; call translate() with arrays instead")
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    if palette is not None:
+        image.putpalette(palette.tobytes(), "RGBA" if palette.shape[1] == 4 else "RGB")
+    return image
+
+
+def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str, alpha: bool = False) -> np.ndarray:
+    """[H, W, C] resized to `size` (H, W); the very same array where the size is right already.
+
+    "bicubic" and "bilinear" are antialiased, and integers rounded. "nearest" takes values that are there. uint8,
+    uint16, float32 and bool. With `alpha`, the last channel is transparency, which weighs the colours of uint8.
+    """
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    resample = Image.Resampling[interpolation.upper()]
+    channels = pixels.shape[2]
+    if pixels.dtype == np.uint8 and channels in ((2, 4) if alpha else (1, 3)):
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).resize(size[::-1], resample)
+        return np.asarray(image).reshape(*size, channels)
+    if resample == Image.Resampling.NEAREST:
+        rows, columns = (_nearest(*sides) for sides in zip(pixels.shape[:2], size, strict=True))
+        return pixels[rows][:, columns]
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
+    resized = np.stack([np.asarray(plane.resize(size[::-1], resample)) for plane in planes], 2)
+    if pixels.dtype.kind == "f":
+        return resized
+    low, high = (0, 1) if pixels.dtype.kind == "b" else (np.iinfo(pixels.dtype).min, np.iinfo(pixels.dtype).max)
+    return np.clip(np.rint(resized), low, high).astype(pixels.dtype)
+
+
+def _nearest(old: int, new: int) -> np.ndarray:
+    """Which of `old` rows each of `new` takes, by Pillow's own rule, so that all number types agree."""
+    rows = Image.fromarray(np.arange(old, dtype=np.int32)[None])
+    return np.asarray(rows.resize((new, 1), Image.Resampling.NEAREST))[0]

@@ -1,0 +1,249 @@
+"""The only place that opens and writes image files; what Pillow cannot hold is decoded by `deep`.
+
+A file gives the values that it holds, in their own number type: nothing is reduced in silence.
+"""
+
+import struct
+import threading
+import tokenize
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from pix2pix.data.images import codecs as deep
+from pix2pix.data.images import info as headers
+from pix2pix.data.images import jpeg
+from pix2pix.data.images.decoded import (
+    DecodedImage,
+    as_pil,
+    channels_of,
+    decode_image_object,
+    has_alpha,
+    orientation_of,
+)
+from pix2pix.data.images.info import ImageInfo, png_header
+from pix2pix.errors import DataError
+from pix2pix.runtime.opening import open_regular
+from pix2pix.runtime.ownership import SOFTWARE
+
+_SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
+EXTENSIONS = frozenset(_SUFFIXES.split())
+LOSSLESS = (".png", ".tif", ".tiff", ".npy", ".bmp")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX")  # MPO is JPEG; others may run programs
+_MAY_TURN = frozenset({"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"})  # where PNG has its orientation
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name says that this is an image file of a kind that we read; hidden files are not."""
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+
+
+class _Quiet:
+    """No odd EXIF and the like warns inside; a size that may be a bomb raises. `warnings.catch_warnings` for threads:
+    there is one set of filters in a process, so the first thread in sets them and the last one out puts them back."""
+
+    def __init__(self):
+        self.lock, self.inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.caught = warnings.catch_warnings()
+                self.caught.__enter__()
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+            self.inside += 1
+
+    def __exit__(self, *error) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.caught.__exit__(*error)
+
+
+_quiet = _Quiet()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever decoders raise inside is a DataError that names the file."""
+    try:
+        with _quiet:
+            yield
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; check its name") from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: is not an image that can be read (PNG, JPEG, WebP, BMP, GIF or TIFF); remove it or replace it"
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(
+            f"{path}: claims so many pixels that it could be a decompression bomb; shrink or remove it"
+        ) from None
+    except (
+        *(OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, ArithmeticError),
+        *(RuntimeError, ImportError, MemoryError, struct.error, zlib.error, tokenize.TokenError),
+    ) as error:
+        # The decoders of Pillow, numpy, tifffile and imagecodecs (whose errors are RuntimeErrors) on damaged files.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: cannot be read as an image ({reason}); remove it or replace it") from None
+
+
+@contextmanager
+def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
+    """The file's header as Pillow has it; None where it is a TIFF of a kind that Pillow does not know.
+
+    `whole`: its pixels will be read too.
+    """
+    with _explained(path), open_regular(path) as file:
+        magic = file.read(4)
+        if magic in headers.TIFF_MAGICS:
+            headers.check_pages(file)
+        source = file
+        if magic.startswith(b"\xff\xd8"):
+            found = dict(jpeg.segments(file))
+            source = jpeg.Feed(file, found) if whole else file
+        source.seek(0)
+        try:
+            image = Image.open(source, formats=_FORMATS)
+        except UnidentifiedImageError:
+            if magic not in headers.TIFF_MAGICS:
+                raise
+            image = None
+        with image or nullcontext():
+            yield image
+
+
+def read_info(path: str | Path) -> ImageInfo:
+    """What the file says of itself. Raises DataError as `read_picture` does, as far as a header can tell."""
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        with _explained(path):
+            open_regular(path).close()
+            array = deep.open_npy(path)
+            return ImageInfo(array.shape[:2], array.shape[2], headers.kept_type(array.dtype).name)
+    with _opened(path) as image:
+        beyond = headers.beyond_pillow(path, image)
+        if beyond and (image is None or image.format == "TIFF"):
+            return deep.tiff_header(path, beyond)
+        width, height = image.size
+        orientation = 1
+        if image.format == "TIFF":  # of which newer Pillows give the size as turned
+            width, height = image.tag_v2[256], image.tag_v2[257]
+        # Pillow would decode a PNG to look for EXIF behind its pixels.
+        if image.format != "PNG" or _MAY_TURN & image.info.keys() or b"eXIf" in headers.png_chunks(path):
+            orientation = orientation_of(image)
+        size = headers.turned_size(height, width, orientation)
+        frames, turned = getattr(image, "n_frames", 1), orientation in range(2, 9)
+        if beyond:
+            deep.need_extra(path, beyond)
+            channels = {2: 3, 4: 2, 6: 4}[png_header(path)[1]] + ("transparency" in image.info)
+            return ImageInfo(size, channels, "uint16", frames, turned=turned, alpha=channels in (2, 4))
+        if image.mode == "P":
+            return ImageInfo(size, 4 if has_alpha(image) else 3, "uint8", frames, True, turned, has_alpha(image))
+        return ImageInfo(size, *channels_of(image), frames, turned=turned, alpha=has_alpha(image))
+
+
+def read_image(path: str | Path) -> DecodedImage:
+    """The first frame of an image file, or a TIFF stack as channels, upright.
+
+    uint8, uint16 and float32 pixels are pictures; other integers and bool come as they are, for labels. 1-bit images
+    are 0 and 255; CMYK, YCbCr and LAB become RGB; a transparent colour (PNG's tRNS) becomes an alpha channel;
+    halves and doubles become float32. Raises DataError naming the file where it is missing, broken or cannot be read
+    without loss.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        with _explained(path):
+            open_regular(path).close()
+            return DecodedImage(deep.native(np.array(deep.open_npy(path))))
+    with _opened(path, whole=True) as image:
+        beyond = headers.beyond_pillow(path, image)
+        if beyond and (image is None or image.format == "TIFF"):
+            pixels, alpha = deep.read_tiff(path, beyond)
+            return DecodedImage(pixels, alpha=alpha)
+        if image.format == "TIFF":
+            headers.check_tiff(image)
+            image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
+        if image.format == "PNG":
+            data = path.read_bytes()
+            stream = headers.png_stream(data)
+            if beyond:
+                pixels = _deep_png(path, image, data, beyond)
+                return DecodedImage(pixels, alpha=pixels.shape[2] in (2, 4))
+            if image.mode == "L" and "transparency" in image.info:  # Pillow scales the values, but not this one
+                image.info["transparency"] *= 255 // (2 ** png_header(path)[0] - 1)
+        feed = image.fp if isinstance(image.fp, jpeg.Feed) else None  # gone once it is loaded
+        if feed:
+            feed.hold_back()
+        image.load()
+        if feed:
+            feed.require_used()
+        if image.format == "PNG":
+            headers.check_png_rows(image, data, stream)
+        picture = decode_image_object(image, path)
+        return replace(picture, bits=headers.grey_bits(path, image)) if image.mode == "L" else picture
+
+
+def _deep_png(path: Path, image: Image.Image, data: bytes, what: str) -> np.ndarray:
+    deep.need_extra(path, what)
+    pixels = deep.decode_png(data)
+    turns = any(mark in data for mark in (b"eXIf", *(name.encode() for name in _MAY_TURN)))  # or Pillow would decode it
+    return deep.turn(pixels, orientation_of(image)) if turns else pixels
+
+
+def _writer(suffix: str, channels: int, dtype: str) -> str:
+    """What writes such pixels: pillow, png, tiff, npy; "" where files of that suffix cannot hold them."""
+    suffix = suffix.lower()
+    if suffix == ".npy":
+        return "npy" if dtype == "float32" or np.dtype(dtype).kind in "bui" else ""
+    if suffix in (".tif", ".tiff") and dtype in ("uint8", "uint16", "float32"):
+        return "pillow" if channels == 1 or (channels <= 4 and dtype == "uint8") else "tiff"
+    if suffix == ".png" and 1 <= channels <= 4 and dtype in ("uint8", "uint16"):
+        return "png" if channels > 1 and dtype == "uint16" else "pillow"
+    if dtype == "uint8":
+        most = {".bmp": (1, 3), ".jpg": (1, 3), ".jpeg": (1, 3), ".jfif": (1, 3), ".webp": (3, 4)}
+        return "pillow" if channels in most.get(suffix, ()) else ""
+    return ""
+
+
+def holds(suffix: str, channels: int, dtype: str) -> bool:
+    """Whether `write_picture` writes such pixels without loss as files of that suffix, with what is installed."""
+    writer = _writer(suffix, channels, dtype)
+    return can_hold(suffix, channels, dtype) and (writer not in ("png", "tiff") or deep.has_extra())
+
+
+def can_hold(suffix: str, channels: int, dtype: str) -> bool:
+    """Whether files of that suffix hold such pixels without loss, with or without what is installed."""
+    return suffix.lower() in LOSSLESS and bool(_writer(suffix, channels, dtype))
+
+
+def write_image(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None = None, signed: bool = False) -> None:
+    """Writes [H, W, C] as the kind of file that the name says, making its folder.
+
+    With a palette, uint8 [n, 3 | 4], the pixels are uint8 indices [H, W, 1], the file a PNG. JPEG and WebP are lossy.
+    `signed` marks an 8-bit PNG as made by pix2pix, so that a later command may replace it.
+    Raises DataError where files of that kind cannot hold such pixels.
+    """
+    path = Path(path)
+    channels, dtype = pixels.shape[2], pixels.dtype.name
+    writer = _writer(path.suffix, channels, dtype)
+    if not writer or (palette is not None and (path.suffix.lower(), channels, dtype) != (".png", 1, "uint8")):
+        what = f"{channels}-channel {dtype} pixels" + (" with a palette" if palette is not None else "")
+        raise DataError(f"{path}: a {path.suffix} file cannot hold {what}; write .png, .tif or .npy")
+    if writer in ("png", "tiff"):
+        deep.need_extra(path, f"to hold {channels}-channel {dtype} pixels", "writing")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if writer != "pillow":
+        {"png": deep.write_png, "tiff": deep.write_tiff, "npy": deep.write_npy}[writer](path, pixels)
+        return
+    signature = PngInfo()
+    signature.add_text("Software", SOFTWARE)
+    as_pil(pixels, palette).save(path, **({"pnginfo": signature} if signed else {}))

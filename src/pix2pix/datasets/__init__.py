@@ -1,0 +1,1 @@
+"""Published data sets, and facades that are drawn without any download."""

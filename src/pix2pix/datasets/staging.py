@@ -1,0 +1,42 @@
+"""A folder that is made out of sight, by one process at a time, and gets its name when it is right.
+
+Whoever makes `data/maps` holds the lock file `data/.maps.lock`, which stays there.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pix2pix.runtime.lock import lock
+from pix2pix.runtime.log import info
+from pix2pix.runtime.ownership import Index, read_index, write_index
+
+
+@contextmanager
+def exclusive_build(folder: Path) -> Iterator[None]:
+    """Keeps every other process from making `folder`, and removes what killed ones left of it.
+
+    Raises CheckpointError where another is at it, OSError where nothing can be written beside `folder`.
+    """
+    with lock(folder.parent / f".{folder.name}.lock", folder, "making it"):
+        for path in folder.parent.iterdir():
+            ours = re.fullmatch(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}", path.name)
+            index = read_index(path) if ours and not path.is_symlink() else None
+            if index is not None and index.kind == "staging":
+                info(f"removing {path}, which an interrupted run left")
+                shutil.rmtree(path)
+        yield
+
+
+@contextmanager
+def atomic_dir(folder: Path) -> Iterator[Path]:
+    """A path in a hidden folder beside `folder`, which becomes `folder` at the end, or goes if there is an error."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        write_index(Path(temporary), Index("staging"))
+        path = Path(temporary, folder.name)
+        yield path
+        os.replace(path, folder)

@@ -1,0 +1,1 @@
+"""Drawn facades: label maps and photographs without any download."""

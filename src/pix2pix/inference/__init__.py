@@ -1,0 +1,1 @@
+"""Inference: any image in, its translation out at the same size."""

@@ -1,0 +1,1 @@
+"""Training: the trainer, its state, checkpoints, evaluation and the run directory."""

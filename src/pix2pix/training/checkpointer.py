@@ -1,0 +1,176 @@
+"""Save and restore training state; export weights."""
+
+import copy
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from pix2pix.config import Config, load_config
+from pix2pix.data.fingerprint import Fingerprint
+from pix2pix.errors import CheckpointError, DataError
+from pix2pix.runtime import distributed, io
+from pix2pix.runtime.log import info
+from pix2pix.training.checkpoint_io import load_newest, load_step, save_checkpoint
+from pix2pix.training.divergence import DivergenceCheck
+from pix2pix.training.metrics import METRICS, MetricsLog, validated
+from pix2pix.training.networks import Networks
+from pix2pix.training.resume import check_environment, explain_longer_schedule
+from pix2pix.training.run_dir import CHECKPOINTS, CONFIG, require_same_run, run_id
+from pix2pix.training.state import TrainState
+from pix2pix.weights import save_weights, saved_step
+
+EXPORTS, BEST = ("gen.pt", "dis.pt"), "best.pt"
+_BYTES_A_TENSOR = 400  # what a file spends on a tensor beside its numbers, at most
+
+
+class Checkpointer:
+    """Checkpoints and weights files of one run; `environment` is what its results depend on beside the config."""
+
+    def __init__(self, directory: Path, config: Config, networks: Networks, environment: dict[str, Any]):
+        self.directory, self.config, self.networks, self.environment = directory, config, networks, environment
+        self.run_id = ""  # of the directory that `load` has seen
+
+    def save(self, state: TrainState, log: MetricsLog, divergence: DivergenceCheck) -> None:
+        """Write a checkpoint, then the weights files, on the first rank.
+
+        Raises CheckpointError; NonFiniteError, and then nothing is written.
+        """
+        divergence.require_finite(state, weights=True)
+        state.saved_step = state.step
+        if distributed.rank() > 0:
+            return
+        self.require_same_run()
+        log.flush()  # the records that the checkpoint counts on
+        save_checkpoint(
+            self.directory / CHECKPOINTS,
+            {name: part.state_dict() for name, part in self.networks.stateful_objects.items()}
+            | state.to_dict()
+            | {"surroundings": self.environment},
+            state.step,
+            self.config.run.keep_checkpoints,
+            also=[state.best_step],
+            samples_seen=state.samples_seen,
+            surroundings=self.environment,
+        )
+        for name in EXPORTS:
+            self.export(name, state)
+
+    def require_same_run(self) -> None:
+        """Raise CheckpointError where another directory has taken the place of the run's."""
+        require_same_run(self.directory, self.run_id)
+
+    def load(self, state: TrainState, allow_changed: Collection[str] = ()) -> bool:
+        """Load the newest whole checkpoint into `state` and the networks; False where there is none.
+
+        Raises CheckpointError; DataError where the data have changed and `allow_changed` does not say so.
+        """
+        self.run_id = run_id(self.directory)
+        saved = load_newest(self.directory / CHECKPOINTS, self.networks.device)
+        if saved is None:
+            return False
+        before = self._load_state(saved, state)
+        check_environment(self.directory, saved["surroundings"], self.environment, allow_changed)
+        self._load_networks(saved)
+        self._load_best(state, before.get("val"))
+        if distributed.rank() == 0:
+            explain_longer_schedule(load_config(self.directory / CONFIG), self.config, state.epoch + 1)
+            self._repair_exports(state)
+        return True
+
+    def _load_state(self, saved: dict[str, Any], state: TrainState) -> dict[str, Fingerprint | None]:
+        """Load the progress; return the fingerprints of the splits it was made on. Raises CheckpointError."""
+        try:
+            before = {name: Fingerprint.from_saved(value) for name, value in saved["surroundings"]["data"].items()}
+            train = before["train"]
+            if train is None:
+                raise ValueError("no training pairs")
+            state.load(saved, pairs_then=train.pairs)
+            return before
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise CheckpointError(
+                f"{self.directory / CHECKPOINTS}: the newest one records progress that no run can have made; remove it "
+                "to resume from the one before, choose another --output, or start again with --fresh"
+            ) from None
+
+    def _load_best(self, state: TrainState, then: Fingerprint | None) -> None:
+        now = Fingerprint.from_saved(self.environment["data"].get("val"))
+        if (then is not now) if not (then and now) else then.difference(now) is not None:
+            # The best on other images says nothing: the next validation is better than none.
+            state.best, state.best_step = math.inf, state.step
+            return
+        # A run that was stopped before the validation of this step has validated later, without another checkpoint.
+        value = validated(self.directory / METRICS, state.step)
+        if value is not None and value < state.best and state.best_step < state.step:
+            state.best, state.best_step = value, state.step
+
+    def _load_networks(self, saved: dict[str, Any]) -> None:
+        try:
+            for name, part in self.networks.stateful_objects.items():
+                if isinstance(part, Optimizer):  # what the config and the device say, not what they said then
+                    for group in saved[name]["param_groups"]:
+                        group |= {key: part.defaults[key] for key in ("betas", "fused")}
+                # An average that is allowed to begin now begins with the generator.
+                part.load_state_dict(saved["generator" if name == "ema" and name not in saved else name])
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError):
+            raise CheckpointError(
+                f"{self.directory / CHECKPOINTS}: step {saved['step']} holds networks of another shape; choose another "
+                "--output, or start again with --fresh"
+            ) from None
+
+    def require_agreement(self, state: TrainState) -> None:
+        """Raise DataError or CheckpointError where the ranks see different data or checkpoints."""
+        data = self.environment["data"]
+        if not distributed.all_equal(data):
+            seen = ", ".join(f"{split}: {found['pairs']} pairs" for split, found in data.items())
+            raise DataError(
+                f"{self.directory}: the ranks see different data (this one {seen}); give all of them the same"
+            )
+        if not distributed.all_equal((state.step, state.samples_seen)):
+            raise CheckpointError(
+                f"{self.directory}: the ranks see different checkpoints (this one is at step {state.step}); choose an "
+                "--output that all of them see"
+            )
+
+    def require_room(self) -> None:
+        """Prove that the directory can hold a checkpoint. Raises CheckpointError."""
+        networks = self.networks
+        tensors = [*networks.generator.state_dict().values(), *networks.discriminator.state_dict().values()]
+        tensors *= 3  # Adam keeps two numbers a weight
+        if networks.ema_generator is not None:
+            tensors += networks.ema_generator.state_dict().values()
+        size = sum(tensor.nbytes + _BYTES_A_TENSOR for tensor in tensors)
+        io.require_room(self.directory / CHECKPOINTS, size)
+
+    def export(self, name: str, state: TrainState) -> None:
+        """Write one weights file: gen.pt and best.pt hold the inference generator, dis.pt the discriminator."""
+        kind = "discriminator" if name == "dis.pt" else "generator"
+        network = self.networks.discriminator if name == "dis.pt" else self.networks.inference_generator
+        self._write(name, kind, network, state.step, state.epoch)
+
+    def _write(self, name: str, kind: str, network: nn.Module, step: int, epoch: int) -> None:
+        own = self.networks.own_generator if kind == "generator" else self.networks.own_discriminator
+        path, formats = self.directory / name, self.networks.formats
+        save_weights(path, kind, network, self.config, formats, step, epoch, own=own)
+
+    def _repair_exports(self, state: TrainState) -> None:
+        """Write the weights files that a crash after the checkpoint kept from being written, or that are gone."""
+        for name in EXPORTS:
+            if saved_step(self.directory / name) != state.step:
+                self.export(name, state)
+        step = state.best_step
+        if not step or saved_step(self.directory / BEST) == step:
+            return
+        saved = load_step(self.directory / CHECKPOINTS, step, self.networks.device)
+        if saved is None:
+            info(f"{self.directory / BEST}: its checkpoint of step {step} is gone; the best is chosen again from here")
+            state.best, state.best_step = math.inf, state.step
+            self.export(BEST, state)
+            return
+        best = copy.deepcopy(self.networks.inference_generator)
+        ema = self.networks.ema_generator is not None and "ema" in saved
+        best.load_state_dict(saved["ema" if ema else "generator"])
+        self._write(BEST, "generator", best, step, saved["samples_seen"] // state.pairs)

@@ -1,0 +1,71 @@
+"""Validate, draw sample grids and keep the best generator at the end of an epoch."""
+
+from pathlib import Path
+
+from pix2pix.config import Config
+from pix2pix.data.training_data import TrainingData
+from pix2pix.training.checkpointer import BEST, Checkpointer
+from pix2pix.training.metrics import METRICS, MetricsLog, plot_losses, validated
+from pix2pix.training.networks import Networks
+from pix2pix.training.state import TrainState
+from pix2pix.training.validation import mean_l1, write_sample_grid
+
+
+class Evaluator:
+    """Evaluates the inference generator of one run on its validation pairs; the first rank does, the others wait."""
+
+    def __init__(
+        self,
+        directory: Path,
+        config: Config,
+        networks: Networks,
+        data: TrainingData,
+        checkpointer: Checkpointer,
+        log: MetricsLog,
+    ):
+        self.directory, self.config, self.networks, self.data = directory, config, networks, data
+        self.checkpointer, self.log = checkpointer, log
+
+    def validate(self, state: TrainState) -> float:
+        """Measure the mean L1 on the validation pairs, record it, and export the generator where it is the best."""
+        value = mean_l1(self.networks.translate, self.data.val)
+        if value < state.best:
+            state.best, state.best_step = value, state.step
+            self.checkpointer.export(BEST, state)
+        # Last, since this record tells the next start that the rest is done.
+        self.log.write({"step": state.step, "epoch": state.epoch, "val/l1": value})
+        self.log.info(f"epoch {state.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")
+        return value
+
+    def sample(self, state: TrainState) -> None:
+        """Write the grid of fixed pairs, and warn where the generator has collapsed."""
+        path = self._grid_path(state)
+        pairs = self.data.sampled
+        if collapsed := write_sample_grid(path, self.networks.translate, pairs, self.config.run.sample_pairs):
+            self.log.info(f"warning: {collapsed} at step {state.step}: see {path}; a lower optimizer.lr may help")
+
+    def plot(self) -> None:
+        """Draw the loss curves."""
+        plot_losses(self.directory / METRICS, self.directory / "loss.png")
+
+    def due(self, state: TrainState) -> tuple[bool, bool]:
+        """Return whether validation and the sample grid are due after this epoch."""
+        run = self.config.run
+        validate = self.data.val is not None and self.is_due(state, run.validate_every_epochs)
+        return validate, self.is_due(state, run.sample_every_epochs)
+
+    def is_due(self, state: TrainState, epochs: int) -> bool:
+        """Return whether what happens every so many epochs, and after the last one, is due; 0 is never."""
+        return epochs > 0 and (state.epoch == self.config.schedule.epochs or state.epoch % epochs == 0)
+
+    def pending(self, state: TrainState) -> tuple[bool, bool]:
+        """Return whether a stop kept validation and the sample grid from happening at the checkpoint's epoch end."""
+        if state.step == 0 or state.position:
+            return False, False
+        validate, sample = self.due(state)
+        return validate and validated(self.directory / METRICS, state.step) is None, sample and not self._grid_path(
+            state
+        ).exists()
+
+    def _grid_path(self, state: TrainState) -> Path:
+        return self.directory / "samples" / f"epoch_{state.epoch:04d}.png"

@@ -1,0 +1,260 @@
+"""Metrics of a run: metrics.jsonl, the progress bar or plain lines, and the loss plot."""
+
+import gc
+import importlib
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pix2pix.errors import CheckpointError, NonFiniteError
+from pix2pix.runtime import distributed
+from pix2pix.runtime.io import replace_atomically, writing
+from pix2pix.runtime.log import info
+from pix2pix.runtime.signals import Stopped
+from pix2pix.training.state import TrainState
+
+METRICS = "metrics.jsonl"
+ESTIMATE_AFTER = 20  # steps
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Reads the records of a metrics.jsonl, without a last line that a crash cut short.
+
+    A record is an object of finite numbers with a whole `step`. Raises CheckpointError for any other line.
+    """
+    records = []
+    try:
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"{path}: is not a regular file; move it away")
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); fix its permissions") from None
+    for number, line in enumerate(lines, 1):
+        record = _record(line)
+        if record is not None:
+            records.append(record)
+        elif number < len(lines):
+            raise CheckpointError(f"{path}:{number}: is not a line of metrics; fix or remove the line")
+    return records
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """The record on a line, or None where the line holds anything else."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):  # deep brackets
+        return None
+    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+        return None
+    return record if all(_is_number(value) for value in record.values()) else None
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a finite number that a double can hold; True and False are not."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # false for NaN
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words that fit their size."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class MetricsLog:
+    """Writes the means of the metrics between two log lines, and shows where the run is.
+
+    `metrics.jsonl` in `directory` gets a record each `log_every` steps; `images_per_second` is wall time without
+    validation and saving. Only the first rank writes. Use within `opened`.
+    """
+
+    def __init__(self, directory: Path, total_steps: int, log_every: int, first_step: int = 0):
+        self.path, self.total_steps, self.log_every = directory / METRICS, total_steps, log_every
+        self.first_step = first_step
+        self._images, self._seconds, self._total_seconds = 0, 0.0, 0.0
+        self._resumed_at = time.perf_counter()
+        self._writes = distributed.rank() == 0
+        self._failed: set[str] = set()  # optional outputs whose failure was reported
+        self._interactive = self._writes and sys.stderr.isatty()
+        self._bar: tqdm | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator["MetricsLog"]:
+        """Drop the records after `first_step`, and show a progress bar on a terminal. Raises CheckpointError."""
+        if self._writes:
+            self._truncate_after(self.first_step)
+        with tqdm(
+            total=self.total_steps,
+            initial=self.first_step,
+            unit="step",
+            disable=not self._interactive,
+            dynamic_ncols=True,
+        ) as self._bar:
+            self._resumed_at = time.perf_counter()
+            yield self
+
+    def _truncate_after(self, step: int) -> None:
+        if step > 0 and not self.path.exists():
+            info(f"{self.path} is gone: its records start again at step {step}")
+        kept = [record for record in read_metrics(self.path) if record["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        replace_atomically(self.path, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def pause(self) -> None:
+        """Stop the clock of images a second while something else than training runs."""
+        now = time.perf_counter()
+        self._seconds += now - self._resumed_at
+        self._total_seconds += now - self._resumed_at
+        self._resumed_at = now
+
+    def resume(self) -> None:
+        """Start the clock again."""
+        self._resumed_at = time.perf_counter()
+
+    def step(self, state: TrainState, metrics: dict[str, Tensor], images: int, **facts: float) -> None:
+        """Count one update. `metrics` are scalars on any device; they are read only when a record is due."""
+        state.running.add(metrics)
+        self._images += images
+        if self._bar is not None:
+            self._bar.update()
+        if self.is_due(state.step):
+            self._record(state, **facts)
+
+    def is_due(self, step: int) -> bool:
+        """Return whether a record is written after this step."""
+        return step % self.log_every == 0 or step == self.total_steps
+
+    def _record(self, state: TrainState, **facts: float) -> None:
+        means = state.running.means()
+        self.pause()
+        rate = self._images / max(self._seconds, 1e-9)
+        self.write({"step": state.step, **facts, **means, "images_per_second": round(rate, 3)})
+        shown = {name: f"{value:.4g}" for name, value in means.items()}
+        if self._interactive and self._bar is not None:
+            self._bar.set_postfix({**shown, "images/s": f"{rate:.1f}"})
+        else:
+            losses = "  ".join(f"{name} {value}" for name, value in shown.items())
+            info(f"step {state.step}/{self.total_steps}  {losses}  {rate:.1f} images/s")
+        state.running.clear()
+        self._images, self._seconds = 0, 0.0
+
+    def seconds_per_step(self, step: int) -> float | None:
+        """Return what an update takes when an estimate is due: once, after `ESTIMATE_AFTER` steps."""
+        done = step - self.first_step
+        if done != ESTIMATE_AFTER or step >= self.total_steps:
+            return None
+        self.pause()
+        return self._total_seconds / done
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append one record. Raises CheckpointError, and NonFiniteError for a number that JSON does not know."""
+        if bad := [name for name, value in record.items() if not math.isfinite(value)]:
+            raise NonFiniteError(
+                f"{self.path}: {', '.join(bad)} at step {record['step']} is infinite or NaN; the checkpoint before is "
+                "whole: resume from it with a lower rate (--set optimizer.lr=... --allow-changed optimizer.lr)"
+            )
+        if not self._writes:
+            return
+        with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+
+    def flush(self) -> None:
+        """Bring the records to the disk, so that no checkpoint outlives those before it. Raises CheckpointError."""
+        if not self._writes:
+            return
+        with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
+            os.fsync(file.fileno())
+
+    def info(self, line: str) -> None:
+        """Print a line without breaking the bar."""
+        with tqdm.external_write_mode() if self._interactive else nullcontext():
+            info(line)
+
+    @contextmanager
+    def optional(self, what: str) -> Iterator[None]:
+        """Keep a failure in the block from ending the run: the first one of each `what` is reported as a warning.
+
+        Out of memory and Stopped are raised: the run itself has to end.
+        """
+        try:
+            yield
+        except (Stopped, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # plotting libraries and their settings can raise anything
+            if what not in self._failed:
+                self._failed.add(what)
+                lines = str(error).splitlines() or [type(error).__name__]
+                self.info(f"warning: {what} failed, and training continues without it: {lines[0]}")
+
+
+def validated(metrics: Path, step: int) -> float | None:
+    """Return the validation L1 that a run has recorded for a step, or None. Raises CheckpointError."""
+    records = [record for record in read_metrics(metrics) if record["step"] == step]
+    return next((record["val/l1"] for record in records if "val/l1" in record), None)
+
+
+def plot_losses(metrics: Path, picture: Path) -> None:
+    """Draws the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step.
+
+    The picture depends on neither the backend nor the style that a person has chosen for matplotlib, and changes
+    neither. Raises CheckpointError, and whatever an installation of matplotlib that cannot be imported raises.
+    """
+    _import_matplotlib()
+    import matplotlib as mpl
+
+    records = read_metrics(metrics)
+    defaults = {name: mpl.rcParamsDefault[name] for name in mpl.rcParamsDefault if name != "backend"}
+    with mpl.rc_context(defaults):
+        _draw(records, picture)
+    gc.collect()  # a figure is full of circles, which Python by itself takes away long after
+
+
+def _import_matplotlib() -> None:
+    """Imports matplotlib, which takes half a second, even where MPLBACKEND names a backend that is not installed.
+
+    Programs that are started from a notebook inherit the notebook's MPLBACKEND, and matplotlib then refuses to be
+    imported.
+    """
+    try:
+        importlib.import_module("matplotlib")
+    except ValueError:
+        backend = os.environ.pop("MPLBACKEND", None)
+        if backend is None:
+            raise
+        try:
+            importlib.import_module("matplotlib")
+        finally:
+            os.environ["MPLBACKEND"] = backend
+
+
+def _draw(records: list[dict[str, Any]], picture: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    upper.set_title("Loss Progress")
+    for axes, names in ((upper, ("g/loss", "d/loss")), (lower, ("g/l1", "val/l1"))):
+        for name in names:
+            points = [(record["step"], record[name]) for record in records if name in record]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 30 else None)
+        axes.grid(alpha=0.3)
+        axes.set_ylabel("loss" if axes is upper else "L1, images in [-1, 1]")
+        if axes.has_data():
+            axes.legend()
+    lower.set_xlabel("step")
+    figure.set_dpi(110)
+    replace_atomically(picture, lambda path: canvas.print_png(path))

@@ -1,0 +1,126 @@
+"""The networks of a training run, their averaged copy and their optimizers."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from pix2pix.config import Config
+from pix2pix.data.formats.image_format import PairFormat
+from pix2pix.errors import ConfigError
+from pix2pix.models import inference, update_ema
+from pix2pix.models.build import build_discriminator, build_generator, convert_sync_batchnorm
+from pix2pix.runtime import distributed
+from pix2pix.runtime.device import autocast
+from pix2pix.runtime.rng import INIT, seed_torch
+
+
+@dataclass(frozen=True)
+class Player:
+    """One of the two networks as it is trained: `ddp` averages its gradients over the ranks."""
+
+    name: str  # "d" or "g", as metrics begin
+    ddp: nn.Module
+    optimizer: Optimizer
+
+
+class Networks:
+    """Both networks on the run's device, initialised from the run's seed; what is given replaces what would be built.
+
+    `ema_generator` is None unless `run.ema` is set. Raises ConfigError where a given network does not fit the data.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        formats: PairFormat,
+        device: torch.device,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+    ):
+        self.config, self.device, self.formats = config, device, formats
+        self.own_generator, self.own_discriminator = generator is not None, discriminator is not None
+        seed_torch(config.run.seed, INIT)
+        self.generator = (generator or build_generator(config, *formats.channels)).to(device)
+        self.discriminator = (discriminator or build_discriminator(config, *formats.channels)).to(device)
+        if self.own_generator or self.own_discriminator:
+            self._require_fit()
+        self.generator, self.discriminator = convert_sync_batchnorm(config, self.generator, self.discriminator)
+        self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
+        self.g = Player("g", distributed.wrap_ddp(self.generator), self._optimizer(self.generator))
+        self.d = Player("d", distributed.wrap_ddp(self.discriminator), self._optimizer(self.discriminator))
+
+    def _optimizer(self, network: nn.Module) -> Optimizer:
+        fused = self.device.type == "cuda" or None  # the fused one can skip a step without the host
+        settings = self.config.optimizer
+        return Adam(network.parameters(), lr=settings.lr, betas=settings.betas, fused=fused)
+
+    def _require_fit(self) -> None:
+        """Raise ConfigError where a network of one's own does not map the data's channels and size."""
+        in_channels, out_channels = self.formats.channels
+        crop = self.config.data.crop
+        x, y = (torch.zeros(1, channels, *crop, device=self.device) for channels in (in_channels, out_channels))
+        for name, network, images in (
+            ("generator", self.generator, (x,)),
+            ("discriminator", self.discriminator, (x, y)),
+        ):
+            shapes = " and ".join(str(list(image.shape)) for image in images)
+            try:
+                with torch.random.fork_rng(), inference(network):
+                    out = network(*images)
+            except (RuntimeError, TypeError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise ConfigError(f"the {name} {type(network).__name__} does not take {shapes}: {reason}") from None
+            if name == "generator" and out.shape != y.shape:
+                raise ConfigError(
+                    f"the generator {type(network).__name__} turns {shapes} into {list(out.shape)}; the targets are "
+                    f"{list(y.shape)}"
+                )
+
+    @property
+    def own_names(self) -> tuple[str, str]:
+        """The generator's and the discriminator's name: the config's, or the class of one that was given."""
+        model = self.config.model
+        return (
+            type(self.generator).__name__ if self.own_generator else model.generator.name,
+            type(self.discriminator).__name__ if self.own_discriminator else model.discriminator.name,
+        )
+
+    @property
+    def inference_generator(self) -> nn.Module:
+        """The generator that is validated, sampled and exported: the averaged one where there is one."""
+        return self.generator if self.ema_generator is None else self.ema_generator
+
+    @property
+    def stateful_objects(self) -> dict[str, Any]:
+        """By name, everything here whose `state_dict` training changes."""
+        found = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.g.optimizer,
+            "discriminator_optimizer": self.d.optimizer,
+        }
+        return found if self.ema_generator is None else found | {"ema": self.ema_generator}
+
+    def update_ema(self) -> None:
+        """Move the averaged generator towards the generator."""
+        if self.ema_generator is not None:
+            update_ema(self.ema_generator, self.generator, self.config.run.ema)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Set the learning rate of both optimizers."""
+        for player in (self.d, self.g):
+            for group in player.optimizer.param_groups:
+                group["lr"] = rate
+
+    def autocast(self) -> Any:
+        """Return the context of the run's number type."""
+        return autocast(self.device, self.config.run.precision)
+
+    def translate(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] in [-1, 1] to the generator's images, in the one inference mode."""
+        with inference(self.inference_generator) as generator, self.autocast():
+            return generator(x.to(self.device)).float()

@@ -1,0 +1,127 @@
+"""What the numbers of a run follow from, and which of it may change before the run goes on."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pix2pix.config import Config, config_difference, config_keys, learning_rate
+from pix2pix.config.hints import nearest
+from pix2pix.data.fingerprint import Fingerprint
+from pix2pix.data.formats.image_format import PairFormat
+from pix2pix.errors import ConfigError, DataError
+from pix2pix.runtime.log import info
+
+# Keys that may change while a run lasts: no number that training computes follows from them. Whether data.root still
+# holds the same pairs, the fingerprint says.
+MUTABLE_KEYS = {
+    *("run.output", "run.device", "run.log_every_steps", "run.checkpoint_every_epochs", "run.keep_checkpoints"),
+    *("run.sample_every_epochs", "run.sample_pairs", "run.validate_every_epochs"),
+    *("data.root", "data.workers", "data.cache"),
+}
+
+
+def check_allowed(config: Config, allowed: Collection[str]) -> None:
+    """Raises ConfigError where --allow-changed names neither a key nor a section."""
+    keys = config_keys(config)
+    known = {*keys, *(key.rsplit(".", depth)[0] for key in keys for depth in range(1, key.count(".") + 1))}
+    for key in sorted({*allowed} - known):
+        near = nearest(key, known)
+        raise ConfigError(f"--allow-changed {key}: no such key" + (f"; did you mean {near!r}?" if near else ""))
+
+
+def check_config(folder: Path, old: Config, new: Config, allowed: Collection[str]) -> None:
+    """Says what has changed since a run began; raises ConfigError for what must not."""
+    refused = []
+    for key, before, now in config_difference(old, new):
+        if key in MUTABLE_KEYS or (key == "schedule.epochs" and before < now):
+            continue
+        if _is_allowed(key, allowed):
+            info(f"{key} was {before!r}, now {now!r}, as --allow-changed has it")
+        else:
+            refused.append(f"  {key}: was {before!r}, now {now!r}")
+    if refused:
+        raise ConfigError(
+            f"{folder}: holds a run of another config; choose another --output, go on in spite of it with "
+            "--allow-changed KEY, or --fresh to move it aside",
+            *refused,
+        )
+
+
+def explain_longer_schedule(old: Config, new: Config, epoch: int) -> None:
+    """Says what rate a run goes on with before its `epoch`, from 1, where its schedule has become longer."""
+    before, now = old.schedule.epochs, new.schedule.epochs
+    if before == now:
+        return
+    then, rate = (learning_rate(config, min(epoch, config.schedule.epochs)) for config in (old, new))
+    was = f"would have had {then:.4g}" if epoch <= before else f"the last one had {then:.4g}"
+    info(f"schedule.epochs was {before}, now {now}: epoch {epoch} has a learning rate of {rate:.4g}, and {was}")
+
+
+def environment(
+    config: Config, device: torch.device, pairs: dict[str, Fingerprint], formats: PairFormat, ranks: int = 1
+) -> dict[str, Any]:
+    """What else the numbers follow from, as plain values; `pairs`: the fingerprint of each split."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    around = {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "ranks": ranks, "device": name}
+    data = {split: found.to_dict() for split, found in pairs.items()}
+    return around | {"precision": config.run.precision, "data": data, "forms": formats.to_dict()}
+
+
+def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], allowed: Collection[str]) -> None:
+    """Says what has changed around a run since its checkpoint; raises DataError where it is the data or their formats.
+
+    Both are as `surroundings` made them; a checkpoint of version 0.1 has no formats, and nothing is said of them.
+    """
+    changes = [
+        _pairs_change(split, *(Fingerprint.from_saved(around["data"].get(split)) for around in (old, new)))
+        for split in {**old["data"], **new["data"]}
+    ]
+    changes += _format_changes(old["forms"], new["forms"]) if "forms" in old else []
+    for what in filter(None, changes):
+        if not _is_allowed("data", allowed):
+            raise DataError(
+                f"{folder}: {what}; restore the data, continue in spite of it with --allow-changed data, or start "
+                "again with --fresh"
+            )
+        info(f"{what}, as --allow-changed has it")
+    changed = [
+        f"{name} was {old.get(name)}, now {new[name]}"
+        for name in new
+        if name not in ("data", "forms") and old.get(name) != new[name]
+    ]
+    if changed:
+        info(f"{'; '.join(changed)}: the run goes on, and will not end with the very same bits")
+
+
+def _pairs_change(split: str, before: Fingerprint | None, now: Fingerprint | None) -> str | None:
+    """How the pairs of a split have changed, in words; None where they are the same."""
+    counts = [f"{found.pairs} pairs" if found else "none" for found in (before, now)]
+    by = before.difference(now) if before and now else None if before is now else "their names and sizes"
+    return by and f"the {split} data have changed: {counts[0]} then, {counts[1]} now, by {by}"
+
+
+def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Which fields of the formats have changed, in words; `suffix` only names files that are written."""
+    if len(before["input"]) != len(now["input"]):
+        return [f"the number of inputs was {len(before['input'])}, now {len(now['input'])}"]
+    many = len(now["input"]) > 1
+    names = [f"input {number}" if many else "input" for number in range(1, len(now["input"]) + 1)]
+    sides = zip([*names, "target"], [*before["input"], before["target"]], [*now["input"], now["target"]], strict=True)
+    return [
+        f"the format of the {name} has changed: {field} was {_shown(then.get(field))}, now {_shown(value)}"
+        for name, then, new in sides
+        for field, value in new.items()
+        if field != "suffix" and then.get(field) != value
+    ]
+
+
+def _shown(value: object) -> str:
+    """A value of a format; of a long one, such as a palette, the beginning."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_allowed(key: str, allowed: Collection[str]) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in allowed)

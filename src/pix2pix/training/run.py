@@ -1,0 +1,178 @@
+"""One run: its directory, and the collaborators that log, check, evaluate and save it."""
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pix2pix.config import Config
+from pix2pix.data.loader import PairLoader, open_loader
+from pix2pix.data.training_data import TrainingData
+from pix2pix.errors import CheckpointError, DataError, NonFiniteError
+from pix2pix.models.build import require_equal_shares
+from pix2pix.runtime import distributed
+from pix2pix.runtime.distributed import stopped_together
+from pix2pix.runtime.finite import FiniteGuard
+from pix2pix.runtime.log import info
+from pix2pix.training.checkpointer import Checkpointer
+from pix2pix.training.divergence import DivergenceCheck
+from pix2pix.training.evaluator import Evaluator
+from pix2pix.training.metrics import MetricsLog
+from pix2pix.training.networks import Networks
+from pix2pix.training.resume import environment
+from pix2pix.training.run_dir import keep_config, open_run_dir, run_path
+from pix2pix.training.state import TrainState
+from pix2pix.training.summary import estimate, steps_left, summarize
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is open: nobody else trains in its directory, and its state is loaded."""
+
+    config: Config
+    directory: Path
+    data: TrainingData
+    loader: PairLoader
+    log: MetricsLog
+    divergence: DivergenceCheck
+    checkpointer: Checkpointer
+    evaluator: Evaluator
+
+    def batch_sizes(self, state: TrainState) -> tuple[int, int]:
+        """Return the next batch's pairs on this rank and on all ranks."""
+        total = min(self.config.data.batch_size, state.pairs - state.position)
+        return len(distributed.shard(range(total), distributed.rank(), distributed.world_size())), total
+
+    def after_step(
+        self, state: TrainState, metrics: dict[str, Tensor], indices: Tensor, pairs: int, rate: float
+    ) -> None:
+        """Log an update. Raises NonFiniteError, at the log cadence."""
+        state.recent_indices[state.step] = indices
+        if self.log.is_due(state.step):
+            self.divergence.require_finite(state)
+        epoch = (state.samples_seen - 1) // state.pairs + 1
+        self.log.step(state, metrics, pairs, epoch=epoch, lr=rate)
+        estimate(self.config, self.directory, self.log, state.step)
+
+    def end_epoch(self, state: TrainState) -> dict[str, float]:
+        """Evaluate and save what is due after an epoch; return what was validated."""
+        return self._evaluate(state, *self.evaluator.due(state))
+
+    def run_pending(self, state: TrainState) -> None:
+        """Do what a stop kept from happening at the end of the last epoch."""
+        pending = self.evaluator.pending(state)
+        if distributed.any_rank(any(pending)):
+            self._evaluate(state, *pending)
+
+    def _evaluate(self, state: TrainState, validate: bool, sample: bool) -> dict[str, float]:
+        """Validate, whose result the checkpoint keeps; save; then draw."""
+        found: dict[str, float] = {}
+        self.log.pause()
+        self.divergence.require_finite(state, weights=True)
+        first_rank = distributed.rank() == 0  # the others wait
+        with stopped_together():
+            if first_rank:
+                self.checkpointer.require_same_run()
+            if validate and first_rank:
+                try:
+                    found["val/l1"] = self.evaluator.validate(state)
+                except (DataError, MemoryError, torch.OutOfMemoryError):
+                    self.save(state)  # the networks are whole
+                    raise
+        if self.evaluator.is_due(state, self.config.run.checkpoint_every_epochs):
+            self.save(state)
+        with stopped_together():  # images come after the checkpoint: where they fail, nothing is lost
+            if first_rank:
+                with self.log.optional("the loss plot"):
+                    self.evaluator.plot()
+                if sample:  # last: where its file is missing, the next start draws both again
+                    with self.log.optional("the sample grid"):
+                        self.evaluator.sample(state)
+        self.log.resume()
+        return found
+
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint and the weights files. Raises CheckpointError and NonFiniteError."""
+        self.checkpointer.save(state, self.log, self.divergence)
+
+    def save_before(self, state: TrainState, error: DataError) -> DataError:
+        """Save what was trained until `error`, which ends the run; return the error with what became of that.
+
+        Of several ranks the others wait for the first one, since torchrun ends all once one has ended.
+        """
+        before = state.saved_step
+        if state.step == before:
+            return error
+        try:
+            self.log.pause()
+            self.save(state)
+            saved = f"everything up to step {state.step} is saved, and the same command resumes from there"
+        except (CheckpointError, NonFiniteError) as problem:
+            saved = f"the steps after {before} could not be saved: {problem}"
+        distributed.any_rank(False)
+        return DataError(f"{error}; {saved}")
+
+    def stop(self, state: TrainState) -> None:
+        """Save what is not saved yet, and say how to resume."""
+        if state.step != state.saved_step:
+            self.log.pause()
+            self.save(state)
+        what = f"all saved in {self.directory}" if state.step else "with nothing to save"
+        info(f"stopped at step {state.step}, {what}; the same command resumes from here")
+
+
+@contextmanager
+def open_run(
+    config: Config,
+    networks: Networks,
+    data: TrainingData,
+    state: TrainState,
+    guard: FiniteGuard,
+    resume: bool = False,
+    fresh: bool = False,
+    allow_changed: Collection[str] = (),
+) -> Iterator[Run | None]:
+    """Print the plan, enter the run directory and load its state; None where that run is finished.
+
+    Raises ConfigError, DataError and CheckpointError, before anything is trained.
+    """
+    state.pairs = len(data.train)
+    require_equal_shares(config, state.pairs, networks.generator, networks.discriminator)
+    info(summarize(config, data, networks))
+    directory = run_path(config)
+    checkpointer = Checkpointer(
+        directory,
+        config,
+        networks,
+        environment(config, networks.device, data.fingerprints, data.formats, distributed.world_size()),
+    )
+    with ExitStack() as stack:
+        with distributed.rank_zero_first():
+            if distributed.rank() == 0:
+                stack.enter_context(open_run_dir(config, resume, fresh, allow_changed))
+            checkpointer.load(state, allow_changed)
+        checkpointer.require_agreement(state)
+        total = state.step + steps_left(config, state)
+        log = MetricsLog(directory, total, config.run.log_every_steps, state.step)
+        evaluator = Evaluator(directory, config, networks, data, checkpointer, log)
+        if state.epoch >= config.schedule.epochs and not distributed.any_rank(any(evaluator.pending(state))):
+            info(
+                f"this run is finished: {state.epoch} epochs, {state.step} steps; weights in {directory / 'gen.pt'}; "
+                "--fresh starts it again"
+            )
+            yield None
+            return
+        if distributed.rank() == 0:
+            keep_config(config, directory)
+            checkpointer.require_room()
+        if state.step:
+            info(f"resuming from step {state.step} (epoch {state.epoch + 1})")
+        data.prepare(known=state.step > 0)
+        pinned = networks.device.type == "cuda"
+        loader = stack.enter_context(open_loader(config.data, data.train, config.run.seed, pinned))
+        stack.enter_context(log.opened())
+        divergence = DivergenceCheck(directory, guard, networks, data.train)
+        yield Run(config, directory, data, loader, log, divergence, checkpointer, evaluator)

@@ -1,0 +1,160 @@
+"""The folder of a run: whose it is, whether it can be continued, whether it can be written."""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pix2pix.config import Config, dump_config, load_config
+from pix2pix.errors import CheckpointError, ConfigError
+from pix2pix.runtime.io import prepare_folder, replace_atomically, writing
+from pix2pix.runtime.lock import lock
+from pix2pix.runtime.log import info
+from pix2pix.runtime.ownership import INDEX, Index, is_run, leftovers, read_index, remove_leftovers, write_index
+from pix2pix.training.checkpoint_io import list_checkpoints, require_own_names
+from pix2pix.training.resume import check_allowed, check_config
+
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+_LOCK = ".lock"
+
+
+def run_path(config: Config) -> Path:
+    """Where a config's run lies; load_config has filled it in, and a config made in code may have left it out."""
+    return Path(config.run.output or "runs/pix2pix")
+
+
+@contextmanager
+def open_run_dir(
+    config: Config, resume: bool = False, fresh: bool = False, allow_changed: Collection[str] = ()
+) -> Iterator[Path]:
+    """Makes or enters the run folder of a config, and keeps other processes from training in it.
+
+    `fresh` moves an earlier run, and nothing that is none, to `<output>.old-N` first. Raises ConfigError where the
+    folder holds a run of another config, naming the differences, unless `allow_changed` names them; CheckpointError
+    where it cannot be written or moved, holds something else or a run without its config, another process trains there,
+    or `resume` asks for a run that is not there.
+    """
+    check_allowed(config, allow_changed)
+    folder = run_path(config)
+    with writing(folder):
+        if fresh and _holds_run(folder):
+            _require_elsewhere(folder)
+            with ExitStack() as held:
+                note = held.enter_context(_sole_trainer(folder))
+                if os.name == "nt":
+                    held.close()  # Windows moves no folder that holds an open file
+                else:
+                    note.unlink()  # it would be moved too, and name a process that does not train there
+                _move_aside(folder)
+        if resume and not list_checkpoints(folder / CHECKPOINTS):
+            raise CheckpointError(
+                f"{folder}: has no checkpoint to resume from; leave --resume out to start a run there"
+            )
+    prepare_folder(folder)
+    with writing(folder):
+        _require_run_or_nothing(folder)
+    with ExitStack() as held:
+        with writing(folder):
+            held.enter_context(_sole_trainer(folder))
+            remove_leftovers(folder)
+            _sign(folder)
+        _check(config, folder, allow_changed)
+        yield folder
+
+
+def _holds_run(folder: Path) -> bool:
+    return bool(list_checkpoints(folder / CHECKPOINTS)) or _holds_own_config(folder)
+
+
+def _holds_own_config(folder: Path) -> bool:
+    """Whether the config in a folder is one that a run wrote there: a person's own has no index and another text."""
+    path = folder / CONFIG
+    try:
+        return path.exists() and (is_run(folder) or path.read_text(encoding="utf-8") == dump_config(load_config(path)))
+    except (OSError, ValueError, ConfigError):
+        return False
+
+
+def _sign(folder: Path) -> None:
+    """Writes the index that tells other commands that this is a run folder."""
+    index = read_index(folder)
+    if index is None or index.kind != "run":
+        write_index(folder, replace(index, kind="run") if index else Index("run"))
+
+
+def run_id(folder: Path) -> str:
+    """What tells a run folder from any other, though it be moved or copied; empty where its index is not there."""
+    index = read_index(folder)
+    return index.id if index else ""
+
+
+def require_same_run(folder: Path, run: str) -> None:
+    """Raises CheckpointError where another folder is in the place of the run folder whose index has the id `run`."""
+    index = read_index(folder)
+    if folder.exists() and (index.id != run if index else not (folder / CONFIG).exists()):
+        raise CheckpointError(
+            f"{folder}: the run folder was moved, and another one is in its place; put it back and run the same "
+            "command again, which resumes from the last checkpoint there"
+        )
+
+
+def _require_run_or_nothing(folder: Path) -> None:
+    """Raises where there is something else than a run in a folder, or a run that does not tell its config."""
+    if (folder / CONFIG).exists() and _holds_run(folder):
+        return
+    if list_checkpoints(folder / CHECKPOINTS):
+        raise CheckpointError(
+            f"{folder}: holds checkpoints, but {CONFIG} is gone; put it back, or --fresh to move the run aside"
+        )
+    ours = {*leftovers(folder), *folder.glob(f"{_LOCK}*")} | ({folder / INDEX} if is_run(folder) else set())
+    if {*folder.iterdir()} - ours:
+        raise CheckpointError(f"{folder}: holds other files and no run; choose another folder with --output")
+
+
+def _sole_trainer(folder: Path) -> AbstractContextManager[Path]:
+    return lock(folder / _LOCK, folder, "training in it")
+
+
+def _check(config: Config, folder: Path, allow_changed: Collection[str]) -> None:
+    """Raises where the run in the folder cannot be gone on with."""
+    require_own_names(folder / CHECKPOINTS)
+    checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
+    if checkpoints or weights:  # a run that saved nothing, for broken data perhaps, may begin with any other config
+        check_config(folder, load_config(folder / CONFIG), config, allow_changed)
+    if weights and not checkpoints:
+        raise CheckpointError(
+            f"{folder}: holds trained weights, but its checkpoints are gone or cannot be read; "
+            "choose another --output, or --fresh to move it aside"
+        )
+
+
+def keep_config(config: Config, folder: Path) -> None:
+    """Writes the resolved config into its run's folder. Raises CheckpointError."""
+    path, text = folder / CONFIG, dump_config(config)
+    if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
+        replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _require_elsewhere(folder: Path) -> None:
+    """Raises where we stand in a folder that is to be moved: we would go along."""
+    if Path.cwd().resolve().is_relative_to(folder.resolve()):
+        raise CheckpointError(
+            f"{folder}: the current directory is in it, and --fresh would move it away; start from another directory"
+        )
+
+
+def _move_aside(folder: Path) -> None:
+    """Moves what is in a folder aside and makes the folder anew, so that a link to it still leads there."""
+    folder, number = folder.resolve(), 1
+    while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder}: cannot be moved to {aside} ({error.strerror}); choose another --output"
+        ) from None
+    info(f"moved the earlier run {folder} to {aside}")
+    folder.mkdir()

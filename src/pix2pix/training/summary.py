@@ -1,0 +1,138 @@
+"""Run summary and duration estimate."""
+
+import shlex
+from pathlib import Path
+
+from pix2pix import __version__
+from pix2pix.config import Config, DataConfig, patch_map_size
+from pix2pix.data.discovery.folders import first_ten
+from pix2pix.data.loader import worker_count
+from pix2pix.data.training_data import PairSource, TrainingData
+from pix2pix.models import UNet
+from pix2pix.models.layers import parameter_count
+from pix2pix.runtime.device import describe_device
+from pix2pix.training.metrics import MetricsLog, duration
+from pix2pix.training.networks import Networks
+from pix2pix.training.run_dir import run_path
+from pix2pix.training.state import TrainState
+
+TOO_LONG = 2 * 3600  # seconds
+_SMALL_WIDTH = 16
+_SPEED_UP = 6  # what a width of 16 instead of 64 gains at least, on a CPU
+
+
+def steps_per_epoch(config: Config, pairs: int) -> int:
+    """Return the updates of an epoch; a last short batch is one too."""
+    return -(-pairs // config.data.batch_size)
+
+
+def steps_left(config: Config, state: TrainState) -> int:
+    """Return the updates from here to the end of the schedule."""
+    epochs = config.schedule.epochs
+    rest = -(-(state.pairs - state.position) // config.data.batch_size) if state.epoch < epochs else 0
+    return rest + max(0, epochs - state.epoch - 1) * steps_per_epoch(config, state.pairs)
+
+
+def summarize(config: Config, data: TrainingData, networks: Networks) -> list[str]:
+    """Return the lines of the plan of a run."""
+    lines = {**_data_lines(config.data, data), **_training_lines(config, len(data.train), networks)}
+    return [f"pix2pix {__version__}", *(f"  {name:<14}{value}" for name, value in lines.items())]
+
+
+def _data_lines(settings: DataConfig, data: TrainingData) -> dict[str, str]:
+    train, val = data.train, data.val
+    workers = worker_count(settings.workers, train)
+    reading = f"read by {workers} worker{'s' * (workers != 1)}" if workers else "read in this process"
+    validation = f"{len(val)} of {data.val_name} to validate" if val is not None else "none to validate"
+    kept = f"train {train.cache_summary}" + (f"; {data.val_name} {val.cache_summary}" if val is not None else "")
+    lines = {"data": f"{data.source}: {len(train)} pairs to train on, {validation}, {reading}"}
+    if data.layout:
+        lines["layout"] = data.layout
+    lines |= {"input": " + ".join(map(str, data.formats.input)), "target": str(data.formats.target)}
+    if data.formats.notes:
+        lines["note"] = "; ".join(data.formats.notes)
+    return lines | _skipped(train, val) | {"cache": kept, "images": _images(settings)}
+
+
+def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str, str]:
+    model, schedule, batch_size = config.model, config.schedule, config.data.batch_size
+    each = steps_per_epoch(config, pairs)
+    counts = [parameter_count(network) for network in (networks.generator, networks.discriminator)]
+    generator, discriminator = networks.own_names
+    levels = f", {len(networks.generator.down)} levels" if isinstance(networks.generator, UNet) else ""
+    decisions = (
+        ""
+        if networks.own_discriminator
+        else f", {_by(patch_map_size(model.discriminator, config.data.crop))} decisions"
+    )
+    precision = "bf16" if config.run.precision == "bf16" else "fp32"
+    lines = {
+        "steps": f"{schedule.epochs} epochs x {each} steps of {batch_size} = {schedule.epochs * each:,} steps",
+        "generator": f"{generator}{levels}, {counts[0]:,} parameters",
+        "discriminator": f"{discriminator}{decisions}, {counts[1]:,} parameters",
+        "device": f"{describe_device(networks.device)}, {precision}",
+        "results": str(run_path(config)),
+    }
+    if batch_size > 1 and not networks.own_generator and model.generator.norm == "batch":
+        lines["advice"] = (
+            "norm 'batch' above batch 1 makes an image depend on its neighbours in the batch; "
+            "model.generator.norm=instance_affine does not"
+        )
+    return lines
+
+
+def _skipped(*datasets: PairSource | None) -> dict[str, str]:
+    """The line on pairs that are skipped (data.skip_broken), where there are any."""
+    errors = [str(error) for dataset in datasets if dataset is not None for error in dataset.skipped]
+    return {"skipped": f"{len(errors)} that cannot be read: {first_ten(errors)}"} if errors else {}
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _images(data: DataConfig) -> str:
+    """What becomes of a pair on its way to the networks."""
+    load, augment = _by(data.load) if data.load else "each of its own size", data.augment
+    colours = [name for name in ("brightness", "contrast", "saturation", "hue") if getattr(augment, name)]
+    whose = {"both": "both", "input": "the input", "target": "the target"}[augment.colour_on]
+    steps = {
+        f"cropped to {_by(data.crop)}": True,
+        "flipped": data.flip,
+        "flipped vertically": augment.flip_vertical,
+        "turned by quarters": augment.quarter_turns,
+        f"rotated up to {augment.rotation:g} degrees": augment.rotation,
+        f"scaled by {augment.scale[0]:g} to {augment.scale[1]:g}": augment.scale != (1, 1),
+        f"{', '.join(colours)} of {whose} changed": colours,
+    }
+    return ", ".join([load, *(step for step, on in steps.items() if on)])
+
+
+def estimate(config: Config, folder: Path, log: MetricsLog, step: int) -> None:
+    """Says how long the run takes, once that can be told, and what to do where that is too long."""
+    each = log.seconds_per_step(step)
+    if each is None:
+        return
+    total, left = (each * steps for steps in (log.total_steps, log.total_steps - step))
+    log.info(f"estimated time: {duration(total)} in total, {duration(left)} to go, validation aside")
+    if advice := smaller_run_advice(config, folder, total):
+        log.info(advice)
+
+
+def smaller_run_advice(config: Config, folder: Path, seconds: float) -> str | None:
+    """A command for a smaller run, where this one would take more than two hours."""
+    if seconds <= TOO_LONG:
+        return None
+    narrow = min(config.model.generator.base_channels, _SMALL_WIDTH)
+    gain = _SPEED_UP if config.model.generator.base_channels >= 4 * _SMALL_WIDTH else 1
+    epochs = max(1, min(config.schedule.epochs, int(config.schedule.epochs * TOO_LONG * gain / seconds)))
+    settings = {
+        "model.generator.base_channels": narrow,
+        "model.discriminator.base_channels": min(config.model.discriminator.base_channels, _SMALL_WIDTH),
+        "schedule.epochs": epochs,
+        "schedule.decay_epochs": min(config.schedule.decay_epochs, epochs // 2),
+    }
+    flags = " ".join(f"--set {key}={value}" for key, value in settings.items())
+    source, output = shlex.quote(str(folder / "config.yaml")), shlex.quote(f"{folder}-small")
+    command = f"pix2pix train --config {source} {flags} --output {output}"
+    return f"that is more than {duration(TOO_LONG)}; a smaller run: {command}"

@@ -1,0 +1,70 @@
+"""How a generator does on pairs that it was not trained on: a number, and a sheet of pictures."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pix2pix import losses
+from pix2pix.data.augment.apply import to_networks, to_pixels
+from pix2pix.data.formats.image_format import preview
+from pix2pix.data.images.files import write_image
+from pix2pix.data.training_data import PairSource
+from pix2pix.runtime.io import replace_atomically
+from pix2pix.runtime.log import warning
+from pix2pix.runtime.ownership import may_write_picture
+from pix2pix.runtime.signals import stoppable
+from pix2pix.visualization import comparison_grid, titles
+
+Translate = Callable[[Tensor], Tensor]  # [B, C, H, W] in [-1, 1] to the same, on any device
+_SAME = 2  # of 255: what the eye does not tell apart
+
+
+@torch.no_grad()
+def mean_l1(translate: Translate, dataset: PairSource) -> float:
+    """The mean L1 between translations and targets of a data set, in [-1, 1] units. May raise Stopped."""
+    total = 0.0
+    for index in stoppable(range(len(dataset))):
+        x, y = to_networks(_batch(dataset, index), dataset.formats)
+        fake = translate(x)
+        total += losses.l1(fake, y.to(fake.device)).item()
+    return total / len(dataset)
+
+
+def write_sample_grid(path: Path, translate: Translate, dataset: PairSource, count: int) -> str | None:
+    """Writes a comparison of the first `count` pairs' translations with their targets.
+
+    Returns how the translations have collapsed, in words, where they have.
+
+    Raises CheckpointError and Stopped.
+    """
+    rows, formats = [], dataset.formats
+    for index in stoppable(range(min(count, len(dataset)))):
+        pair = _batch(dataset, index)
+        fake = to_pixels(translate(to_networks(pair, formats)[0]), formats.target).cpu()
+        named = [(pair[key], fmt) for key, fmt in formats.parts.items()]
+        pictures = [*named[:-1], (fake, formats.target), named[-1]]
+        rows.append([preview(pixels[0].permute(1, 2, 0).numpy(), fmt) for pixels, fmt in pictures])
+    grid = comparison_grid(rows, titles(len(formats.input)))
+    if may_write_picture(path):
+        replace_atomically(path, lambda temporary: write_image(temporary, grid, signed=True))
+    else:
+        warning(f"{path}: exists and was not made by pix2pix; it is kept, and these samples are not written")
+    return collapse([input for input, *_ in rows], [fake for *_, fake, _ in rows])
+
+
+def _batch(dataset: PairSource, index: int) -> dict[str, Tensor]:
+    pair = dataset[index]
+    return {key: pair[key][None] for key in dataset.formats.parts}
+
+
+def collapse(inputs: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> str | None:
+    """How translations, uint8 [H, W, C], show that nothing was learned or all was lost, or None."""
+    if all(np.ptp(fake, axis=(0, 1)).max() <= _SAME for fake in fakes):
+        return "each translation is one colour all over"
+    differ = [np.abs(np.int16(inputs[0]) - other).max() > _SAME for other in inputs[1:]]
+    if any(differ) and all(np.abs(np.int16(fakes[0]) - other).max() <= _SAME for other in fakes[1:]):
+        return "the translations of different pictures are the same"
+    return None

@@ -1,0 +1,148 @@
+"""`pix2pix sample`, as a person gives it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import SETTINGS, contents, pairs, picture, pix2pix, program, refused, size
+from PIL import Image
+
+from pix2pix import load_generator
+from pix2pix.errors import DataError
+
+
+def test_sample_a_file_a_folder_or_a_glob_and_keep_the_names(trained):
+    weights = trained / "gen.pt"
+    for name in ("in/one.png", "in/deep/er/two.jpg", "in/deep/three.JPEG", "in/.hidden.png"):
+        picture(name, 20, 30)
+    Path("in/notes.txt").write_text("no picture")
+    result = pix2pix("sample", "--weights", weights, "--input", "in")
+    assert result.code == 0 and "3 translations in run/translated" in result.out
+    assert contents(trained / "translated").keys() == {"one.png", "deep/er/two.png", "deep/three.png"}
+    assert pix2pix("sample", "--weights", weights, "--input", "in/one.png", "--output", "file").code == 0
+    assert contents(Path("file")).keys() == {"one.png"}
+    assert pix2pix("sample", "--weights", weights, "--input", "in/**/*.*", "--output", "glob").code == 0
+    assert contents(Path("glob")) == contents(trained / "translated")
+
+
+def test_sample_takes_a_name_that_looks_like_a_glob_and_every_one_of_sixty_files(trained):
+    for index in range(60):
+        picture(f"in/[{index}].png", 5, 9, seed=index)
+    result = program("sample", "--weights", trained / "gen.pt", "--input", "in", "--output", "out")
+    assert result.code == 0 and "60 translations" in result.out and result.err == ""
+    assert contents(Path("out")).keys() == contents(Path("in")).keys()
+    assert len(set(contents(Path("out")).values())) == 60
+    assert pix2pix("sample", "--weights", trained / "gen.pt", "--input", "in/[7].png", "--output", "one").code == 0
+    assert contents(Path("one"))["[7].png"] == contents(Path("out"))["[7].png"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (33, 65), (32, 32)])
+def test_a_translation_has_its_pictures_size_or_the_training_size(trained, shape):
+    picture("in/a.png", *shape)
+    assert pix2pix("sample", "--weights", trained / "gen.pt", "--input", "in", "--output", "out").code == 0
+    flags = ("--output", "resized", "--resize")
+    assert pix2pix("sample", "--weights", trained / "gen.pt", "--input", "in", *flags).code == 0
+    assert size("out/a.png") == shape and size("resized/a.png") == (32, 32)
+
+
+def test_pictures_of_one_stem_each_have_a_translation(trained):
+    for index, name in enumerate(("a.png", "a.jpg", "a.png.jpg", "b.png")):
+        picture(f"in/{name}", 8 + index, 8)
+    result = pix2pix("sample", "--weights", trained / "gen.pt", "--input", "in", "--output", "out")
+    assert result.code == 0 and "4 translations" in result.out
+    assert sorted(size(path)[0] for path in Path("out").glob("[!.]*")) == [8, 9, 10, 11]
+
+
+def test_sample_overwrites_no_input(trained):
+    picture("in/a.png"), picture("in/deep/b.jpg")
+    before = contents(Path("in"))
+    for output in ("in", "in/deep/.."):
+        command = ("sample", "--weights", trained / "gen.pt", "--input", "in", "--output", output)
+        refused(pix2pix(*command), 2, "a.png: is an input and would be overwritten", "--output")
+    assert contents(Path("in")) == before
+
+
+def test_a_broken_picture_does_not_keep_the_others_from_being_translated(trained):
+    for name in "acd":
+        picture(f"in/{name}.png")
+    Path("in/b.png").write_bytes(picture("in/d.png").read_bytes()[:60])
+    Path("in/e.jpg").write_text("no picture")
+    result = pix2pix("sample", "--weights", trained / "gen.pt", "--input", "in", "--output", "out")
+    refused(result, 3, "in/b.png: ", "in/e.jpg: is not an image", errors=2)
+    assert "3 translations in out" in result.out and contents(Path("out")).keys() == {"a.png", "c.png", "d.png"}
+
+
+def test_sample_a_split_beside_its_targets(trained):
+    pairs("mine", "train", "test", size=40)
+    command = ("sample", "--weights", trained / "best.pt", "--data", "mine", "--output", "out")
+    assert "3 translations in out/test" in pix2pix(*command).out  # no val, so test
+    assert pix2pix(*command, "--split", "train").code == 0
+    assert contents(Path("out")).keys() == {
+        *(f"{split}/{name}.png" for split in ("train", "test") for name in range(3)),
+        *("train_comparison.png", "test_comparison.png"),
+    }
+    assert size("out/test/0.png") == (40, 40)
+    grid, fake = (np.asarray(Image.open(path)) for path in ("out/test_comparison.png", "out/test/0.png"))
+    top, left = len(grid) - 3 * 44, 4 + 44  # rows and columns of 40 and a gap of 4; the first row's generated one
+    assert (grid[top : top + 40, left : left + 40] == fake).all()
+    refused(pix2pix(*command, "--split", "val"), 3, "mine/val: no such folder; mine has train, test")
+
+
+def test_weights_alone_translate_what_they_were_trained_on(trained):
+    result = pix2pix("sample", "--weights", trained / "gen.pt")
+    assert result.code == 0 and "the val pairs of what the weights were trained on: drawn facades" in result.out
+    assert len(list((trained / "translated" / "val").iterdir())) == SETTINGS["data.synthetic.val"]
+    assert (trained / "translated" / "val_comparison.png").exists()
+    result = pix2pix("sample", "--weights", trained / "gen.pt", "--split", "test", "--output", "out")
+    assert len(list(Path("out/test").iterdir())) == SETTINGS["data.synthetic.test"]
+
+
+def test_sample_refuses_what_it_would_ignore_or_cannot_do(trained):
+    command = ("sample", "--weights", trained / "gen.pt", "--input", picture("a.png"))
+    refused(pix2pix(*command, "--split", "val"), 2, "--split")
+    assert "not allowed with" in pix2pix(*command, "--data", "mine").err
+    for device in ("banana", "cuda:x", "meta"):
+        result = pix2pix(*command, "--device", device)
+        assert result.code == 2 and device in result.err and "cuda:N" in result.err
+    refused(pix2pix(*command, "--device", "cuda:99"), 2, "'cuda:99' is not available", "--device cpu")
+
+
+def test_an_interrupted_sample_leaves_no_half_picture(trained, monkeypatch):
+    def interrupted(path, pixels, palette):
+        Path(path).write_bytes(b"half a pict")
+        raise KeyboardInterrupt
+
+    command = ("sample", "--weights", trained / "gen.pt", "--input", picture("in/a.png"), "--output", "out")
+    assert pix2pix(*command).code == 0
+    earlier = contents(Path("out"))
+    monkeypatch.setattr("pix2pix.inference.translator.write_picture", interrupted)
+    assert pix2pix(*command).code == 130 and contents(Path("out")) == earlier and len(earlier) == 1
+
+
+def test_broken_pairs_of_a_split_are_named_and_the_others_are_translated(trained):
+    pairs("mine", "val", count=4)
+    Path("mine/val/2.png").write_bytes(Path("mine/val/2.png").read_bytes()[:200])
+    result = pix2pix("sample", "--weights", trained / "gen.pt", "--data", "mine", "--split", "val", "--output", "out")
+    refused(result, 3, "mine/val/2.png: ")
+    assert "3 translations in out/val, compared" in result.out
+    assert {path.name for path in Path("out/val").iterdir()} == {"0.png", "1.png", "3.png"}
+    assert Path("out/val_comparison.png").is_file()
+    for index in (0, 1, 3):
+        Path(f"mine/val/{index}.png").write_bytes(b"")
+    refused(
+        pix2pix("sample", "--weights", trained / "gen.pt", "--data", "mine", "--split", "val", "--output", "none"),
+        3,
+        "mine/val/0.png: ",
+    )
+
+
+def test_a_path_is_taken_where_a_picture_is(trained):
+    translator = load_generator(trained / "gen.pt", "cpu")
+    path = picture("in.png", 40, 30)
+    with Image.open(path) as image:
+        want = np.asarray(translator(image))
+    assert np.array_equal(np.asarray(translator(path)), want) and np.array_equal(
+        np.asarray(translator(str(path))), want
+    )
+    with pytest.raises(DataError, match=r"^gone\.png: no such file"):
+        translator("gone.png")

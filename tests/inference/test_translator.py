@@ -1,0 +1,127 @@
+"""Pictures of any size through a generator and back; the weights file as the only file that is needed."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from pix2pix import load_generator
+from pix2pix.config import config_from_dict
+from pix2pix.data.formats.image_format import RGB
+from pix2pix.errors import CheckpointError, DataError
+from pix2pix.inference.translator import Translator
+from pix2pix.models.build import build_generator
+from pix2pix.weights import load_generator_file, save_weights
+
+CONFIG = config_from_dict(
+    {
+        "data": {"layout": "synthetic", "image_size": 64},
+        "model": {"generator": {"base_channels": 2, "depth": 5}, "discriminator": {"base_channels": 2, "n_layers": 2}},
+    },
+    "test",
+)
+
+
+class Watch(nn.Module):
+    """Returns its input and keeps it."""
+
+    multiple = min_size = 32
+
+    def forward(self, x):
+        self.seen = x
+        return x
+
+
+def pixels(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 300), (32, 64), (33, 65), (100, 31)])
+def test_an_identity_generator_returns_the_very_pixels(size):
+    watch = Watch()
+    image = pixels(*size)
+    output = Translator(watch, CONFIG, RGB, "cpu")(Image.fromarray(image))
+    assert np.array_equal(np.asarray(output), image)
+    padded = ((watch.seen[0].permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
+    assert padded.shape[0] % 32 == padded.shape[1] % 32 == 0
+    expected = np.pad(image, [(0, p - s) for p, s in zip(padded.shape, image.shape, strict=True)], mode="reflect")
+    assert np.array_equal(padded, expected)
+
+
+def test_padding_repeats_the_reflection_where_the_picture_is_small():
+    watch = Watch()
+    ramp = np.repeat(np.array([0, 10, 20], np.uint8)[None, :, None], 3, 2)  # [1, 3, 3]
+    Translator(watch, CONFIG, RGB, "cpu").translate(ramp)
+    row = ((watch.seen[0, 0, 0] + 1) * 127.5).round().int().tolist()
+    assert row[:9] == [0, 10, 20, 10, 0, 10, 20, 10, 0]
+
+
+def test_resize_gives_the_training_size():
+    output = Translator(Watch(), CONFIG, RGB, "cpu", resize=True)(Image.fromarray(pixels(100, 50)))
+    assert output.size == (64, 64)
+    expected = Image.fromarray(pixels(100, 50)).resize((64, 64), Image.Resampling.BICUBIC)
+    assert np.array_equal(np.asarray(output), np.asarray(expected))
+
+
+def saved(folder, **sections):
+    config = config_from_dict(CONFIG.model_dump(mode="json") | sections, "test")
+    torch.manual_seed(0)
+    generator = build_generator(config)
+    save_weights(folder / "gen.pt", "generator", generator, config, RGB, 7, 2)
+    return generator
+
+
+def test_the_file_is_all_that_is_needed(tmp_path):
+    generator = saved(tmp_path)
+    elsewhere = tmp_path / "a friend's folder"
+    elsewhere.mkdir()
+    shutil.move(tmp_path / "gen.pt", elsewhere / "w.pt")
+    file = load_generator_file(elsewhere / "w.pt")
+    assert (file.step, file.epoch, file.config) == (7, 2, CONFIG)
+    translator = load_generator(elsewhere / "w.pt", "cpu")
+    image = pixels(64, 96)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.no_grad():
+        expected = ((generator.train(False)(x) + 1) * 127.5).round().byte()[0].permute(1, 2, 0).numpy()
+    first, second = translator(Image.fromarray(image)), translator(image)
+    assert np.array_equal(np.asarray(first), expected)
+    assert np.array_equal(np.asarray(second), expected)  # no dropout, nothing remembered
+
+
+def test_batch_norm_trained_at_one_is_per_image_and_above_uses_running_statistics(tmp_path):
+    for batch, per_image in ((1, True), (2, False)):
+        saved(tmp_path, data=CONFIG.model_dump(mode="json")["data"] | {"batch_size": batch})
+        generator = load_generator_file(tmp_path / "gen.pt").generator
+        assert generator.down["2"].norm.per_image is per_image
+
+
+def test_wrong_arrays_and_pictures_are_refused():
+    translator = Translator(Watch(), CONFIG, RGB, "cpu")
+    with pytest.raises(DataError, match=r"uint8 \[H, W, 3\], not float64 \[4, 4, 3\]"):
+        translator.translate(np.zeros((4, 4, 3)))
+    with pytest.raises(DataError, match=r"not uint8 \[4, 4\]"):
+        translator.translate(np.zeros((4, 4), np.uint8))
+    with pytest.raises(DataError, match="has uint16 pixels"):
+        translator(Image.fromarray(np.zeros((4, 4), np.uint16)))
+    with pytest.raises(DataError, match="transparent"):
+        translator(Image.new("RGBA", (4, 4)))
+    grey = translator(Image.new("L", (4, 4), 100))
+    assert (np.asarray(grey) == 100).all()
+
+
+def test_a_discriminators_file_is_no_generator(tmp_path):
+    save_weights(tmp_path / "dis.pt", "discriminator", nn.Conv2d(1, 1, 1), CONFIG, RGB, 1, 1)
+    with pytest.raises(CheckpointError, match=r"dis.pt: holds a discriminator, not a generator; give the run's gen.pt"):
+        load_generator(tmp_path / "dis.pt")
+
+
+def test_missing_and_extra_tensors_are_damage(tmp_path):
+    saved(tmp_path)
+    content = torch.load(tmp_path / "gen.pt", weights_only=True)
+    del content["state_dict"]["down.1.conv.weight"]
+    torch.save(content, tmp_path / "gen.pt")
+    with pytest.raises(CheckpointError, match=r"gen.pt: is damaged, or was written by a newer pix2pix \("):
+        load_generator(tmp_path / "gen.pt")

@@ -1,0 +1,327 @@
+"""The loop: what it writes, what it repeats to the bit, what it averages, when it stops."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from runs import after, assert_identical, make_config, without_timing
+
+from pix2pix import Trainer
+from pix2pix.config import dump_config, load_config
+from pix2pix.data.augment.apply import to_float
+from pix2pix.data.formats.image_format import image_formats
+from pix2pix.data.images.files import write_image
+from pix2pix.errors import CheckpointError, ConfigError, DataError, NonFiniteError
+from pix2pix.models import inference
+from pix2pix.runtime.device import pick_device
+from pix2pix.training.checkpoint_io import list_checkpoints
+from pix2pix.training.metrics import Tracker, duration, read_metrics
+from pix2pix.training.summary import smaller_run_advice
+from pix2pix.weights import load_generator_file
+
+WORKERS = {"cache": "off", "workers": 2}
+
+VARIANTS = {
+    "plain": {},
+    "workers": {"data": {"workers": 2, "cache": "off"}},
+    "augmented": {
+        "data": {"augment": {"quarter_turns": True, "rotation": 10, "scale": [0.8, 1.2], "contrast": 0.5, "hue": 0.1}}
+    },
+    "ema": {"run": {"ema": 0.9}},
+    "bf16": {"run": {"precision": "bf16"}},
+    "generator-first": {"schedule": {"update_order": "generator-first"}},
+    "batch norm": {"data": {"batch_size": 1}, "model": {"generator": {"base_channels": 2, "dropout_up": [5, 4]}}},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_stopped_anywhere_and_continued_is_identical_to_the_bit(tmp_path, variant):
+    """Stopped after every update in turn (in mid-epoch and at its end), continued each time by a new trainer."""
+
+    def config(name: str):
+        sections = {key: dict(value) for key, value in VARIANTS[variant].items()}
+        output = {"output": str(tmp_path / name), "log_every_steps": 2, "device": "cpu"}
+        schedule = {"epochs": 3, "decay_epochs": 1}
+        data = make_config(tmp_path).model_dump(mode="json")["data"] | sections.pop("data", {})
+        return make_config(
+            tmp_path,
+            data=data,
+            run=output | sections.pop("run", {}),
+            schedule=schedule | sections.pop("schedule", {}),
+            **sections,
+        )
+
+    whole = Trainer(config("whole"))
+    assert whole.fit() is True
+    for _ in range(20):
+        pieces = Trainer(config("pieces"))
+        if pieces.fit(stop=after(pieces, 1)):
+            break
+    else:
+        pytest.fail("never finished")
+    assert pieces.step == whole.step == (15 if variant == "batch norm" else 9)
+    assert_identical(whole, pieces)
+    assert without_timing(tmp_path / "whole" / "metrics.jsonl") == without_timing(tmp_path / "pieces" / "metrics.jsonl")
+    for name in ("gen.pt", "dis.pt", "best.pt"):
+        a, b = (torch.load(tmp_path / run / name, weights_only=True) for run in ("whole", "pieces"))
+        assert all(torch.equal(a["state_dict"][k], b["state_dict"][k]) for k in a["state_dict"])
+
+
+def test_other_seeds_give_other_weights_and_the_same_seed_the_same(tmp_path):
+    trainers = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        trainers.append(Trainer(make_config(tmp_path / name, run={"output": str(tmp_path / name), "seed": seed})))
+        trainers[-1].fit()
+    assert_identical(trainers[0], trainers[1])
+    assert not torch.equal(trainers[0].generator.down["1"].conv.weight, trainers[2].generator.down["1"].conv.weight)
+
+
+def test_learning_rate_is_the_papers_schedule(tmp_path):
+    schedule = {"epochs": 200, "decay_epochs": 100}
+    trainer = Trainer(make_config(tmp_path, schedule=schedule, optimizer={"lr": 2e-4}))
+    trainer.train_data = range(10)
+    for k, factor in ((1, 1.0), (100, 1.0), (101, 1 - 1 / 101), (150, 1 - 50 / 101), (200, 1 / 101)):
+        trainer.samples_seen = (k - 1) * 10 + 3
+        assert trainer._set_learning_rate() == pytest.approx(2e-4 * factor, rel=1e-12)
+        groups = trainer.generator_optimizer.param_groups + trainer.discriminator_optimizer.param_groups
+        assert [group["lr"] for group in groups] == pytest.approx([2e-4 * factor] * 2, rel=1e-12)
+
+
+def test_ema_is_the_average_and_is_what_is_handed_out(tmp_path):
+    trainer = Trainer(make_config(tmp_path / "run", run={"output": str(tmp_path / "run"), "ema": 0.75}))
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    average = trainer.generator.down["1"].conv.weight.detach().clone()
+    for _ in range(3):
+        trainer.train_step(x, -x)
+        average = 0.75 * average + 0.25 * trainer.generator.down["1"].conv.weight.detach()
+    assert torch.allclose(trainer.ema.down["1"].conv.weight, average, atol=1e-7)
+    trainer = Trainer(trainer.config)
+    trainer.fit()
+    handed = load_generator_file(tmp_path / "run" / "gen.pt").generator.state_dict()
+    assert all(torch.equal(value, trainer.ema.state_dict()[name]) for name, value in handed.items())
+    assert not torch.equal(handed["down.1.conv.weight"], trainer.generator.down["1"].conv.weight)
+
+
+def test_validation_and_best(tmp_path):
+    trainer = Trainer(make_config(tmp_path / "run"))
+    trainer.fit()
+    records = [record for record in read_metrics(tmp_path / "run" / "metrics.jsonl") if "val/l1" in record]
+    assert [record["epoch"] for record in records] == [1, 2, 3]
+    by_hand = []
+    for i in range(len(trainer.val_data)):
+        pair = trainer.val_data[i]
+        with inference(trainer.generator):
+            fake = trainer.generator(to_float(pair["input"][None]))
+        by_hand.append((fake - to_float(pair["target"][None])).abs().mean().item())
+    assert records[-1]["val/l1"] == pytest.approx(np.mean(by_hand), rel=1e-5)
+    best = min(records, key=lambda record: record["val/l1"])
+    assert torch.load(tmp_path / "run" / "best.pt", weights_only=True)["step"] == best["step"]
+    assert trainer.best == best["val/l1"]
+
+
+def test_records_are_means_over_their_steps(tmp_path):
+    each = Trainer(make_config(tmp_path / "each", run={"output": str(tmp_path / "each"), "log_every_steps": 1}))
+    each.fit()
+    pairs = Trainer(make_config(tmp_path / "pairs", run={"output": str(tmp_path / "pairs"), "log_every_steps": 2}))
+    pairs.fit()
+    single = {r["step"]: r for r in read_metrics(tmp_path / "each" / "metrics.jsonl") if "g/l1" in r}
+    double = {r["step"]: r for r in read_metrics(tmp_path / "pairs" / "metrics.jsonl") if "g/l1" in r}
+    assert list(single) == list(range(1, 10))
+    assert list(double) == [2, 4, 6, 8, 9]  # the last step always has one
+    for name in ("d/loss", "d/real", "d/fake", "g/loss", "g/gan", "g/l1"):
+        assert double[4][name] == pytest.approx((single[3][name] + single[4][name]) / 2, rel=1e-9)
+        assert double[9][name] == pytest.approx(single[9][name], rel=1e-9)
+    assert single[9]["lr"] == pytest.approx(1e-4)  # the third of three epochs, one of them decaying
+    assert single[9]["epoch"] == 3
+
+
+def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
+    config = make_config(
+        tmp_path / "run", run={"output": str(tmp_path / "run"), "keep_checkpoints": 2, "device": "cpu"}
+    )
+    Trainer(config).fit()
+    folder = tmp_path / "run" / "checkpoints"
+    best = torch.load(tmp_path / "run" / "best.pt", weights_only=True)["step"]
+    assert best == 3  # it stays though it is old
+    assert sorted(path.name for path in folder.iterdir()) == [f"step_0000000{step}" for step in (3, 6, 9)]
+    state = folder / "step_00000009" / "state.pt"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    again = Trainer(config)
+    again.fit()
+    said = capsys.readouterr().out
+    assert "step_00000009: state.pt is damaged; passed over" in said
+    assert "continuing from step 6 (epoch 3)" in said
+    assert again.step == 9
+    assert [path.name for path in list_checkpoints(folder)] == [f"step_0000000{step}" for step in (9, 6, 3)]
+    assert (folder / "step_00000009.damaged").is_dir()
+    Trainer(config).fit()
+    assert "this run is finished" in capsys.readouterr().out
+    for path in list_checkpoints(folder):
+        (path / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match="no checkpoint there can be used; start anew with --fresh"):
+        Trainer(config).fit()
+
+
+def test_a_target_condition_needs_equal_channels(tmp_path):
+    config = make_config(tmp_path, loss={"generator_condition": "target"})
+    assert Trainer(config).step == 0
+    with pytest.raises(ConfigError, match=r"generator_condition 'target' needs .* 1 and 3; set it to 'input'"):
+        Trainer(config, image_formats(1, 3))
+    trainer = Trainer(make_config(tmp_path), image_formats(1, 3))
+    report = trainer.train_step(torch.zeros(1, 1, 32, 32), torch.zeros(1, 3, 32, 32))
+    assert torch.isfinite(report["g/loss"])
+
+
+def test_condition_of_the_generators_update_is_as_configured(tmp_path):
+    x, y = torch.rand(2, 1, 3, 32, 32) * 2 - 1
+    seen = []
+    for condition in ("input", "target"):
+        trainer = Trainer(make_config(tmp_path, loss={"generator_condition": condition}))
+        trainer.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+        trainer.train_step(x, y)
+    assert [torch.equal(c, x) for c in seen] == [True, True, True, True, True, False]
+    assert torch.equal(seen[-1], y)
+
+
+def test_it_learns(tmp_path):
+    """Sixty updates on the negative of a picture bring its L1 far below what was there before."""
+    trainer = Trainer(make_config(tmp_path, optimizer={"lr": 5e-3}))
+    x = torch.rand(2, 3, 1, 1, generator=torch.Generator().manual_seed(0)).expand(-1, -1, 32, 32) * 2 - 1
+    first = trainer.train_step(x, -x)["g/l1"].item()
+    for _ in range(60):
+        last = trainer.train_step(x, -x)["g/l1"].item()
+    assert last < 0.4 * first
+
+
+def test_global_settings_are_left_alone(tmp_path):
+    config = make_config(tmp_path / "run", run={"output": str(tmp_path / "run"), "deterministic": True})
+    Trainer(config).fit()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_metrics_cut_back_drops_what_came_after_the_checkpoint(tmp_path):
+    lines = [json.dumps({"step": step}) for step in (1, 2, 3)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 4, "g/')
+    Tracker(tmp_path, 10, 1, step=2).close()
+    assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
+    (tmp_path / "metrics.jsonl").write_text("nonsense\n" + lines[0] + "\n")
+    with pytest.raises(CheckpointError, match=r"metrics.jsonl:1: is not a line of metrics"):
+        read_metrics(tmp_path / "metrics.jsonl")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_path):
+    run = {"output": str(tmp_path / "run"), "log_every_steps": 100}
+    trainer = Trainer(make_config(tmp_path / "run", run=run, optimizer={"lr": 1e30}))
+    with pytest.raises(NonFiniteError, match=r"run: at step \d .* became infinite .* a lower rate"):
+        trainer.fit()
+    assert not (tmp_path / "run" / "gen.pt").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    run["log_every_steps"] = 1
+    with pytest.raises(NonFiniteError):
+        Trainer(make_config(tmp_path / "b", run=run | {"output": str(tmp_path / "b")}, optimizer={"lr": 1e30})).fit()
+    assert all(np.isfinite(record["g/loss"]) for record in read_metrics(tmp_path / "b" / "metrics.jsonl"))
+
+
+def test_estimate_is_said_after_twenty_steps_with_a_smaller_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pix2pix.training.summary.TOO_LONG", 0.001)
+    config = make_config(tmp_path / "run", schedule={"epochs": 9, "decay_epochs": 4})
+    Trainer(config).fit()
+    said = capsys.readouterr().out
+    assert said.count("estimated time: ") == 1
+    command = next(line for line in said.splitlines() if "a smaller run: pix2pix train" in line)
+    words = command.split("a smaller run: pix2pix ")[1].split()
+    overrides = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    smaller = load_config(words[words.index("--config") + 1], overrides)  # the command's config is valid
+    assert smaller.schedule.epochs == 1
+    assert smaller.schedule.decay_epochs == 0
+    assert words[words.index("--output") + 1] == f"{tmp_path / 'run'}-small"
+
+
+def test_advice_only_above_two_hours(tmp_path):
+    wide = make_config(tmp_path, model={"generator": {"base_channels": 64}}, schedule={"epochs": 200})
+    assert smaller_run_advice(wide, tmp_path, 7200) is None
+    advice = smaller_run_advice(wide, tmp_path, 40 * 3600)
+    assert "model.generator.base_channels=16" in advice
+    assert "schedule.epochs=60 " in advice  # 200 x 2 h x 6 / 40 h
+    assert [duration(s) for s in (5, 89.6, 100, 7100, 7300, 40 * 3600)] == [
+        "5 s", "90 s", "2 min", "118 min", "2 h 02 min", "40 h 00 min"
+    ]  # fmt: skip
+
+
+def test_trainer_takes_no_signal_handlers(tmp_path):
+    """Only the command line installs them."""
+    code = "import signal, pix2pix.training.trainer; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
+
+
+def test_a_run_that_saved_nothing_may_begin_with_another_config(tmp_path):
+    config = make_config(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("nonsense: [\n")
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1}\n')
+    Trainer(config).fit()
+    assert load_config(tmp_path / "run" / "config.yaml") == config
+    with pytest.raises(ConfigError, match=r"holds a run of another config.*\n  optimizer.lr: was 0.0002, now 0.001"):
+        Trainer(make_config(tmp_path / "run", optimizer={"lr": 1e-3})).fit()
+
+
+def test_devices_that_are_none(tmp_path):
+    for name in ("banana", "cuda:99"):
+        with pytest.raises(ConfigError, match=f"'{name}' is (no device|not available)"):
+            pick_device(name)
+
+
+def test_weights_that_a_crash_left_behind_their_checkpoint_are_written_again(tmp_path, capsys):
+    config = make_config(tmp_path / "run")
+    Trainer(config).fit()
+    last = (tmp_path / "run" / "gen.pt").read_bytes()
+    content = torch.load(tmp_path / "run" / "gen.pt", weights_only=True)
+    torch.save(content | {"step": 3}, tmp_path / "run" / "gen.pt")
+    (tmp_path / "run" / "dis.pt").unlink()
+    (tmp_path / "run" / "checkpoints" / "step_00000009.tmp-1").mkdir()
+    Trainer(config).fit()
+    assert "this run is finished" in capsys.readouterr().out
+    assert (tmp_path / "run" / "gen.pt").read_bytes() == last
+    assert (tmp_path / "run" / "dis.pt").exists()
+    assert not (tmp_path / "run" / "checkpoints" / "step_00000009.tmp-1").exists()
+
+
+def test_signals_to_the_whole_group_reach_only_the_parent(tmp_path):
+    """As a terminal's Ctrl-C does: workers must live until the step is done."""
+    code = (
+        "import os, signal, sys, threading, time\n"
+        "from pix2pix.cli.main import main\n"
+        "def later():\n"
+        f"    while not os.path.exists({str(tmp_path / 'run' / 'checkpoints')!r}): time.sleep(0.01)\n"
+        "    os.killpg(0, signal.SIGTERM)\n"
+        "threading.Thread(target=later, daemon=True).start()\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    path = tmp_path / "config.yaml"
+    config = make_config(tmp_path / "run", schedule={"epochs": 2000}, data=dict(WORKERS), run={"device": "cpu"})
+    path.write_text(dump_config(config), encoding="utf-8")
+    command = [sys.executable, "-c", code, "train", "--config", str(path), "--output", str(tmp_path / "run")]
+    result = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
+    assert (result.returncode, result.stderr) == (143, "")
+    assert result.stdout.count("stopping after this step") == 1
+    assert "all saved" in result.stdout
+
+
+def test_a_picture_broken_in_its_middle_is_one_line_from_a_worker_too(tmp_path):
+    for split in ("train", "val"):
+        for i in range(3):
+            noise = np.random.default_rng(i).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+            write_image(tmp_path / "data" / split / f"{i}.png", noise)
+    broken = tmp_path / "data" / "train" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:3000])
+    for workers in (0, 2):
+        data = {"layout": "auto", "root": str(tmp_path / "data"), "cache": "off", "workers": workers, "load_size": 32}
+        with pytest.raises(
+            DataError, match=r"^\S*1.png: cannot be read as an image \(.*\); remove it or replace it($|; every)"
+        ):
+            Trainer(make_config(tmp_path / f"run{workers}", data=data)).fit()
