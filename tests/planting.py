@@ -50,7 +50,7 @@ class InMemory:
     def names(self) -> tuple[str, str]:
         return self.name, self.name
 
-    def pictures(self) -> list[DecodedImage]:
+    def images(self) -> list[DecodedImage]:
         return [DecodedImage(self.input), DecodedImage(self.target)]
 
 

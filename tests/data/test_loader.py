@@ -23,7 +23,7 @@ from pix2pix import Trainer
 from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment.apply import prepare, to_float, to_pixels
-from pix2pix.data.augment.params import draw
+from pix2pix.data.augment.params import sample_augment_params
 from pix2pix.data.dataset import open_eval_split, open_split, validation_split
 from pix2pix.data.formats.image_format import ImageFormat
 from pix2pix.data.loader import PairLoader, worker_count
@@ -98,7 +98,7 @@ def seen(dataset):
 def test_both_pictures_get_the_same_crop_and_flip_and_it_is_the_draw(seen):
     assert len(seen) == 1000
     for (epoch, index), got in seen.items():
-        want = draw(SEED, epoch, index, LOAD, CROP, flip=True)
+        want = sample_augment_params(SEED, epoch, index, LOAD, CROP, flip=True)
         assert got == (want.top, want.left, want.flip)
 
 
@@ -108,7 +108,7 @@ def test_draws_and_orders_stay_what_they_are(dataset):
         digest = hashlib.blake2b(b"".join(n.to_bytes(8, "little") for n in (SEED, 2, epoch, index))).digest()
         chance = [int.from_bytes(digest[at : at + 4], "little") / 2**32 for at in (0, 4, 8)]
         top, left, flip = int(9 * chance[0]), int(8 * chance[1]), chance[2] < 0.5
-        it = draw(SEED, epoch, index, LOAD, CROP, flip=True)
+        it = sample_augment_params(SEED, epoch, index, LOAD, CROP, flip=True)
         assert (it.top, it.left, it.flip) == (top, left, flip)
         want = np.random.default_rng((SEED, 1, epoch)).permutation(COUNT).tolist()
         assert _order(PairLoader(dataset, CROP, seed=SEED), epoch) == want

@@ -36,7 +36,7 @@ def _unreadable(pair, *texts: str) -> None:
 
 
 def _is(pair, input: np.ndarray, target: np.ndarray) -> None:
-    pair.headers()
+    pair.infos()
     for got, want in zip(pair.read(), (input, target), strict=True):
         assert got.dtype == np.uint8
         np.testing.assert_array_equal(got, want)
@@ -146,7 +146,7 @@ def test_unequal_sizes_are_named(tmp_path):
     [pair] = _find(tmp_path)[1]
     _unreadable(pair, str(tmp_path / "train/a/1.png"), str(tmp_path / "train/b/1.png"), "6x8", "7x8", "resize one")
     with pytest.raises(DataError, match=r"6x8.*7x8"):
-        pair.headers()
+        pair.infos()
 
 
 def test_sizes_that_differ_by_a_turn_are_explained(tmp_path):
@@ -166,7 +166,7 @@ def test_a_picture_without_two_halves(tmp_path):
         pair = SideBySidePair("x", path, "a2b")
         _unreadable(pair, str(path), f"{width} pixels wide", "side by side")
         with pytest.raises(DataError, match=f"{width} pixels wide"):
-            pair.headers()
+            pair.infos()
 
 
 def test_halves_are_those_of_the_turned_picture(tmp_path):
@@ -175,7 +175,7 @@ def test_halves_are_those_of_the_turned_picture(tmp_path):
     stored = np.rot90(both)  # 7 wide; orientation 6 turns it back
     for kind in (".png", ".tif", ".jpg"):
         pair = SideBySidePair("x", save(tmp_path / f"even{kind}", stored, 6), "b2a")
-        pair.headers()
+        pair.infos()
         assert [half.shape for half in pair.read()] == [(7, 6, 3)] * 2
         pair = SideBySidePair("x", save(tmp_path / f"odd{kind}", both, 6), "a2b")
         for use in (pair.headers, pair.read):
@@ -189,10 +189,10 @@ def test_check_names_what_is_no_picture(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train/1.png").write_text("no picture")
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'train/1.png'}: is not an image")):
-        _find(tmp_path)[1][0].headers()
+        _find(tmp_path)[1][0].infos()
     pair = FilesPair("x", (save(tmp_path / "x.png", A), tmp_path / "train/1.png"))
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'train/1.png'}: is not an image")):
-        pair.headers()
+        pair.infos()
 
 
 def test_empty_and_missing_splits(tmp_path):

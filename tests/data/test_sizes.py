@@ -16,7 +16,7 @@ from pix2pix import Trainer, load_generator
 from pix2pix.config import AugmentConfig, DataConfig, config_from_dict
 from pix2pix.data.augment.apply import to_float
 from pix2pix.data.augment.geometry import center_crop, reflected
-from pix2pix.data.augment.params import draw
+from pix2pix.data.augment.params import sample_augment_params
 from pix2pix.data.dataset import open_eval_split, open_split
 from pix2pix.data.images.decoded import resize
 from pix2pix.data.loader import PairLoader
@@ -69,7 +69,7 @@ def test_a_central_crop_is_the_middle(have, want):
 @settings(max_examples=200)
 @given(st.tuples(st.integers(1, 60), st.integers(1, 60)), st.integers(0, 2**40), st.integers(0, 99))
 def test_a_crop_holds_the_whole_picture_where_that_is_smaller(load, seed, index):
-    it = draw(seed, 0, index, load, (32, 24), True)
+    it = sample_augment_params(seed, 0, index, load, (32, 24), True)
     for start, have, want in zip((it.top, it.left), load, (32, 24), strict=True):
         assert min(0, have - want) <= start <= max(0, have - want)
 
@@ -86,7 +86,7 @@ def test_native_crops_are_cut_from_the_pictures_as_they_are(root, cache):
     for epoch in range(6):
         for batch in PairLoader(data, (32, 32), 2, seed=3).epoch(epoch):
             for at, index in enumerate(batch["index"].tolist()):
-                it = draw(3, epoch, index, SIZES[index], (32, 32), False)
+                it = sample_augment_params(3, epoch, index, SIZES[index], (32, 32), False)
                 seen.add((index, it.top, it.left))
                 for key, seed in (("input", index), ("target", 50 + index)):
                     far = np.pad(noise(*SIZES[index], seed), ((99, 99), (99, 99), (0, 0)), "reflect")

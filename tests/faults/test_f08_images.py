@@ -20,12 +20,12 @@ ODD = SHARED / "data/odd"
 READ_ALL = """
 import sys
 from pathlib import Path
-from pix2pix.data.images.files import read_picture
+from pix2pix.data.images.files import read_image
 from pix2pix.errors import DataError
 refused, read = 0, 0
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:
-        read_picture(path)
+        read_image(path)
         read += 1
     except DataError:
         refused += 1

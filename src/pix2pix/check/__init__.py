@@ -21,7 +21,7 @@ from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.formats.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
 from pix2pix.errors import ConfigError, DataError
-from pix2pix.runtime.ownership import may_write_picture
+from pix2pix.runtime.ownership import may_write_image
 from pix2pix.runtime.parallel import for_each
 
 __all__ = ["Report", "check"]
@@ -38,7 +38,7 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     """
     if preview is not None and Path(preview).suffix.lower() != ".png":
         raise ConfigError(f"{preview}: a sheet is a PNG picture; give a name that ends with .png")
-    if preview is not None and not may_write_picture(Path(preview)):
+    if preview is not None and not may_write_image(Path(preview)):
         raise ConfigError(f"{preview}: exists and is not a sheet of pix2pix; give another name with --preview")
     data = config.data
     splits = available_splits(data, Unmatched())

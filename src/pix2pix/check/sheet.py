@@ -9,7 +9,8 @@ import torch
 from pix2pix.config import Config
 from pix2pix.data.augment.apply import augment_batch, to_float, to_pixels
 from pix2pix.data.dataset import PairedDataset
-from pix2pix.data.formats.image_format import PairFormat, preview
+from pix2pix.data.formats.convert import preview
+from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.data.images.files import write_image
 from pix2pix.data.loader import PairLoader
 from pix2pix.data.pairs import Pair

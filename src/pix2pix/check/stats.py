@@ -14,7 +14,8 @@ from PIL import Image
 
 from pix2pix.check.likeness import Likeness, digest, hashes, thumbs
 from pix2pix.check.registration import SIDE, SMALLEST, Offset, edges, offsets
-from pix2pix.data.formats.image_format import ImageFormat, PairFormat, preview
+from pix2pix.data.formats.convert import decode, preview
+from pix2pix.data.formats.image_format import ImageFormat, PairFormat
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.files import read_image
 from pix2pix.data.pairs import Pair
@@ -56,9 +57,9 @@ class ImageStats(NamedTuple):
 class PairStats:
     """One pair. `problems`: (code, file, reason) of what keeps it from being read; then there are no looks.
 
-    `looks`: by the keys of `Forms.parts`; `stored`: likewise, channels and number type in the files. `offset`: None too
-    where pictures are too small to tell one. `moving`: files of which only the first frame is used. `turned`: files
-    that EXIF turns while it leaves their partners.
+    `looks`: by the keys of `PairFormat.parts`; `stored`: likewise, channels and number type in the files. `offset`:
+    None too where pictures are too small to tell one. `moving`: files of which only the first frame is used. `turned`:
+    files that EXIF turns while it leaves their partners.
     """
 
     split: str
@@ -100,7 +101,7 @@ def look_at(pairs: Sequence[tuple[str, Pair]], formats: PairFormat) -> list[Pair
     for split, pair in pairs:
         one = PairStats(split, pair.name, tuple(map(str, pair.files)))
         try:
-            pictures = pair.pictures()
+            pictures = pair.images()
             _look_at_headers(pair, one)
         except DataError as error:
             one.problems = _unreadable(pair, str(error))
@@ -127,7 +128,7 @@ def look_at(pairs: Sequence[tuple[str, Pair]], formats: PairFormat) -> list[Pair
 
 def _look_at_headers(pair: Pair, seen: PairStats) -> None:
     if len(seen.files) > 1 or any(not file.lower().endswith(_STILL_AND_WHOLE) for file in seen.files):
-        headers = dict(zip(map(str, pair.names), pair.headers(), strict=True))
+        headers = dict(zip(map(str, pair.names), pair.infos(), strict=True))
         seen.moving = tuple(file for file, header in headers.items() if header.frames > 1)
         turned = tuple(file for file, header in headers.items() if header.turned)
         seen.turned = turned if len(turned) < len(headers) else ()
@@ -141,7 +142,7 @@ def _decoded(
     for (key, fmt), picture, name in zip(formats.parts.items(), pictures, pair.names, strict=True):
         section = f"data.{'target' if key == 'target' else 'input'}_format"
         try:
-            found.append(_glimpse(fmt.decode(picture, name, section), fmt, picture, str(name)))
+            found.append(_glimpse(decode(fmt, picture, name, section), fmt, picture, str(name)))
         except DataError as error:
             code = {"image": "format", "labels": "label-ids", "mask": "mask-values"}[fmt.kind]
             found.append((code, str(name), str(error).removeprefix(f"{name}: ")))

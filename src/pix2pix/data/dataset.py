@@ -102,7 +102,7 @@ class PairedDataset(Dataset):
         if self.load_size is not None:
             return [self._specs_of([self.load_size] * len(self.formats.parts))] * len(self.pairs)
         with ThreadPoolExecutor() as pool:
-            headers = pool.map(lambda pair: pair.headers(), self.pairs)
+            headers = pool.map(lambda pair: pair.infos(), self.pairs)
             return [self._specs_of([header.size for header in some]) for some in headers]
 
     def _specs_of(self, sizes: Sequence[tuple[int, int]]) -> tuple[ArraySpec, ...]:
@@ -123,7 +123,7 @@ class PairedDataset(Dataset):
         if self._cache is not None:
             self._cache.prepare(self._read, progress)
         else:
-            look = (lambda index: self.pairs[index].headers()) if known else self._read
+            look = (lambda index: self.pairs[index].infos()) if known else self._read
             for_each(look, range(len(self.pairs)), progress=progress)
         return self
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data import worker_processes
 from pix2pix.data.augment.geometry import margin, reflected, warp_numbers, window
-from pix2pix.data.augment.params import Draw, draw
+from pix2pix.data.augment.params import AugmentParams, sample_augment_params
 from pix2pix.data.dataset import PairedDataset
 from pix2pix.errors import DataError
 from pix2pix.runtime import distributed
@@ -37,7 +37,7 @@ class _Crops(Dataset):
         except DataError as error:  # handed over as a value: raised in a worker, it would arrive wrapped in a traceback
             return error
         load = pair["input"].shape[-2:]
-        it = draw(self.seed, epoch, index, load, self.crop, self.flip, self.augment)
+        it = sample_augment_params(self.seed, epoch, index, load, self.crop, self.flip, self.augment)
         rows, columns = (
             reflected(start - beside, want + 2 * beside, have)
             for start, beside, want, have in zip((it.top, it.left), self.margin, self.crop, load, strict=True)
@@ -45,7 +45,7 @@ class _Crops(Dataset):
         images = {key: _signed(window(pair[key], rows, columns)) for key in self.dataset.formats.parts}
         return {**images, "flip": it.flip, "index": index, **self._changes(it)}
 
-    def _changes(self, it: Draw) -> dict[str, Tensor | int | bool]:
+    def _changes(self, it: AugmentParams) -> dict[str, Tensor | int | bool]:
         """The numbers that `augment.prepare` needs, of what is on."""
         changes = {}
         if self.augment.flip_vertical:

@@ -11,6 +11,7 @@ import numpy as np
 from pix2pix.config import DataConfig
 from pix2pix.data.discovery.folders import SPLITS, Unmatched
 from pix2pix.data.discovery.layouts import FolderLayout, find_layout, is_validation_key, source_label
+from pix2pix.data.formats.convert import decode
 from pix2pix.data.formats.image_format import RGB, PairFormat
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.files import read_image, read_info
@@ -23,13 +24,13 @@ _FAR = 1_000_000  # splits of drawn facades start this far apart, so that they n
 
 class _Pair:
     """What pairs have in common: `name`, `files`, and of the inputs and then the target `names`, to blame in errors,
-    `headers()`, what their files say of them, and `pictures()`, as they lie."""
+    `infos()`, what their files say of them, and `images()`, as they lie."""
 
     def read(self, formats: PairFormat = RGB) -> list[np.ndarray]:
         """The inputs and then the target, [H, W, C] each, of one size and as `forms` says. Raises DataError."""
-        parts = zip(formats.parts.items(), self.pictures(), self.names, strict=True)
+        parts = zip(formats.parts.items(), self.images(), self.names, strict=True)
         return [
-            fmt.decode(picture, name, f"data.{'target' if key == 'target' else 'input'}_format")
+            decode(fmt, picture, name, f"data.{'target' if key == 'target' else 'input'}_format")
             for (key, fmt), picture, name in parts
         ]
 
@@ -50,14 +51,14 @@ class SideBySidePair(_Pair):
     def names(self) -> tuple[Path, ...]:
         return (self.path,) * 2
 
-    def headers(self) -> list[ImageInfo]:
+    def infos(self) -> list[ImageInfo]:
         """What the file says of input and target, pixels unread. Raises DataError where it has no two halves."""
         header = read_info(self.path)
         height, width = header.size
         _require_halves(self.path, width)
         return [replace(header, size=(height, width // 2))] * 2
 
-    def pictures(self) -> list[DecodedImage]:
+    def images(self) -> list[DecodedImage]:
         """Input and target as they lie. Raises DataError."""
         both = read_image(self.path)
         width = both.pixels.shape[1]
@@ -77,13 +78,13 @@ class FilesPair(_Pair):
     def names(self) -> tuple[Path, ...]:
         return self.files
 
-    def headers(self) -> list[ImageInfo]:
+    def infos(self) -> list[ImageInfo]:
         """What the files say of themselves, pixels unread. Raises DataError where their sizes differ."""
         found = [read_info(file) for file in self.files]
         self._require_one_size([header.size for header in found])
         return found
 
-    def pictures(self) -> list[DecodedImage]:
+    def images(self) -> list[DecodedImage]:
         """Inputs and target as they lie. Raises DataError where their sizes differ."""
         found = [read_image(file) for file in self.files]
         self._require_one_size([picture.pixels.shape[:2] for picture in found])
@@ -116,11 +117,11 @@ class SyntheticPair(_Pair):
     def names(self) -> tuple[str, ...]:
         return (self.name,) * 2
 
-    def headers(self) -> list[ImageInfo]:
+    def infos(self) -> list[ImageInfo]:
         """Of input and target."""
         return [ImageInfo(self.size, 3, "uint8")] * 2
 
-    def pictures(self) -> list[DecodedImage]:
+    def images(self) -> list[DecodedImage]:
         """Input and target."""
         drawn = draw_pair(self.index, self.seed, self.size)
         return [DecodedImage(pixels) for pixels in (drawn if self.direction == "a2b" else drawn[::-1])]

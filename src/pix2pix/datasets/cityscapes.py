@@ -6,6 +6,7 @@ nearest neighbours for the labels, so that no colour arises that means nothing.
 
 from pathlib import Path
 
+from pix2pix.data.formats.convert import decode
 from pix2pix.data.formats.image_format import RGB
 from pix2pix.data.images.decoded import resize
 from pix2pix.data.images.files import is_image, read_image, write_image
@@ -81,7 +82,7 @@ def _by_stem(source: Path, split: str, suffix: str) -> dict[str, Path]:
 
 
 def _read_pair(pair: tuple[Path, Path]) -> tuple:
-    photo, labels = (RGB.target.decode(read_image(path), path, "data.input_format") for path in pair)
+    photo, labels = (decode(RGB.target, read_image(path), path, "data.input_format") for path in pair)
     if photo.shape != labels.shape:
         sizes = f"{photo.shape[1]}x{photo.shape[0]} and {labels.shape[1]}x{labels.shape[0]}"
         raise DataError(f"{pair[0]} and {pair[1]} are of two sizes, {sizes}; unzip them anew")

@@ -16,8 +16,9 @@ from tqdm import tqdm
 from pix2pix.config import Config
 from pix2pix.data.augment.apply import to_float, to_pixels
 from pix2pix.data.dataset import open_split
-from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat, preview, written
-from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image_object, resize
+from pix2pix.data.formats import convert
+from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
+from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image, resize
 from pix2pix.data.images.files import is_image, read_image, write_image
 from pix2pix.errors import ConfigError, DataError, is_out_of_memory
 from pix2pix.models import inference
@@ -56,11 +57,10 @@ class Translator:
         from_files = [isinstance(image, str | Path) for image in images]
         names = [image if file else "the picture" for image, file in zip(images, from_files, strict=True)]
         pictures = [
-            read_image(image) if file else decode_image_object(image)
-            for image, file in zip(images, from_files, strict=True)
+            read_image(image) if file else decode_image(image) for image, file in zip(images, from_files, strict=True)
         ]
         pixels = self.translate(*self.decode(pictures, names))
-        return as_pil(*written(pixels, self.formats.target, self.formats.target.suffix))
+        return as_pil(*convert.encode(pixels, self.formats.target, self.formats.target.suffix))
 
     def decode(self, pictures: Sequence[DecodedImage], names: Sequence[object]) -> list[np.ndarray]:
         """The inputs as `translate` takes them. Raises DataError, calling them by `names`."""
@@ -73,7 +73,7 @@ class Translator:
                 raise DataError(
                     f"{name} is {size} but {names[0]} is {sizes[0]}; stacked inputs need one size: resize one"
                 )
-        return [fmt.decode(*named) for fmt, *named in zip(formats, pictures, names, strict=True)]
+        return [convert.decode(fmt, *named) for fmt, *named in zip(formats, pictures, names, strict=True)]
 
     def translate(self, *inputs: np.ndarray) -> np.ndarray:
         """[H, W, C] each, as the forms of the inputs keep them, to [H, W, C] as that of the target does.
@@ -213,7 +213,7 @@ def translate_files(translator: Translator, source: str, output: Path) -> tuple[
         except DataError as error:  # the others are still wanted
             failed.append(error)
             continue
-        _write(target, *written(fake, translator.formats.target, target.suffix))
+        _write(target, *convert.encode(fake, translator.formats.target, target.suffix))
     return len(images) - len(failed) + unread, failed
 
 
@@ -260,10 +260,10 @@ def translate_split(
             failed.append(error)
             continue
         path = outputs[index]
-        _write(path, *written(fake, formats.target, path.suffix))
+        _write(path, *convert.encode(fake, formats.target, path.suffix))
         if len(rows) < GRID_PAIRS:
             pictures = zip([*inputs, fake, target], [*formats.input, formats.target, formats.target], strict=True)
-            rows.append([preview(*picture) for picture in pictures])
+            rows.append([convert.preview(*picture) for picture in pictures])
     if not rows:
         raise failed[0]
     _write(grid, comparison_grid(rows, titles(len(formats.input))))

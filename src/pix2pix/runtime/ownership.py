@@ -113,7 +113,7 @@ def _is_plain_file(path: Path) -> bool:
 
 
 def is_own_picture(path: Path) -> bool:
-    """Whether a file is a PNG that pix2pix signed (`write_picture`)."""
+    """Whether a file is a PNG that pix2pix signed (`write_image`)."""
     try:
         if not _is_plain_file(path):
             return False
@@ -124,7 +124,7 @@ def is_own_picture(path: Path) -> bool:
     return head.startswith(b"\x89PNG") and b"tEXtSoftware\0" + SOFTWARE.encode() in head
 
 
-def may_write_picture(path: Path) -> bool:
+def may_write_image(path: Path) -> bool:
     """Whether a signed picture may be written: nothing is there, or a picture that pix2pix signed."""
     return not os.path.lexists(path) or is_own_picture(path)
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from pix2pix import losses
 from pix2pix.data.augment.apply import to_networks, to_pixels
-from pix2pix.data.formats.image_format import preview
+from pix2pix.data.formats.convert import preview
 from pix2pix.data.images.files import write_image
 from pix2pix.data.training_data import PairSource
 from pix2pix.runtime.io import replace_atomically
 from pix2pix.runtime.log import warning
-from pix2pix.runtime.ownership import may_write_picture
+from pix2pix.runtime.ownership import may_write_image
 from pix2pix.runtime.signals import stoppable
 from pix2pix.visualization import comparison_grid, titles
 
@@ -48,7 +48,7 @@ def write_sample_grid(path: Path, translate: Translate, dataset: PairSource, cou
         pictures = [*named[:-1], (fake, formats.target), named[-1]]
         rows.append([preview(pixels[0].permute(1, 2, 0).numpy(), fmt) for pixels, fmt in pictures])
     grid = comparison_grid(rows, titles(len(formats.input)))
-    if may_write_picture(path):
+    if may_write_image(path):
         replace_atomically(path, lambda temporary: write_image(temporary, grid, signed=True))
     else:
         warning(f"{path}: exists and was not made by pix2pix; it is kept, and these samples are not written")

@@ -15,7 +15,7 @@ from pix2pix.config import AugmentConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment.apply import augment_batch, prepare, to_float
 from pix2pix.data.augment.geometry import margin, turn_and_flip, warp, warp_numbers
-from pix2pix.data.augment.params import draw
+from pix2pix.data.augment.params import sample_augment_params
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.loader import PairLoader
 
@@ -155,10 +155,10 @@ def test_neither_workers_nor_batch_size_matter_and_no_generator_is_touched():
 
 def test_turning_one_thing_on_changes_no_other():
     def at(index: int, **on):
-        return draw(1, 2, index, (40, 50), (32, 32), True, AugmentConfig(**on))
+        return sample_augment_params(1, 2, index, (40, 50), (32, 32), True, AugmentConfig(**on))
 
     for i in range(50):
-        whole = draw(1, 2, i, (40, 50), (32, 32), True, EVERYTHING)
+        whole = sample_augment_params(1, 2, i, (40, 50), (32, 32), True, EVERYTHING)
         for key in list(AugmentConfig.model_fields)[:-1]:
             one, off = at(i, **{key: getattr(EVERYTHING, key)}), at(i)
             assert (one.top, one.left, one.flip) == (whole.top, whole.left, whole.flip)
@@ -171,7 +171,9 @@ def test_turning_one_thing_on_changes_no_other():
 
 
 def test_draws_fill_their_ranges_evenly():
-    draws = [draw(0, e, i, (32, 32), (32, 32), True, EVERYTHING) for e in range(20) for i in range(100)]
+    draws = [
+        sample_augment_params(0, e, i, (32, 32), (32, 32), True, EVERYTHING) for e in range(20) for i in range(100)
+    ]
     values = {
         "flip": ([d.flip for d in draws], 0, 1),
         "flip_vertical": ([d.flip_vertical for d in draws], 0, 1),
@@ -215,7 +217,7 @@ def test_through_the_loader_turns_and_mirrors_only_move_pixels():
     data = Pictures(*[(noise(20, 24, i), noise(20, 24, 90 + i)) for i in range(30)])
     augment, seen = AugmentConfig(flip_vertical=True, quarter_turns=True), set()
     for index, pair in epoch(PairLoader(data, (16, 16), 7, True, 1, augment=augment), (16, 16), augment).items():
-        it = draw(1, 0, index, (20, 24), (16, 16), True, augment)
+        it = sample_augment_params(1, 0, index, (20, 24), (16, 16), True, augment)
         seen.add((it.turns, it.flip, it.flip_vertical))
         for got, seed in zip(pair, (index, 90 + index), strict=True):
             want = np.rot90(noise(20, 24, seed)[it.top : it.top + 16, it.left : it.left + 16], it.turns)
@@ -302,7 +304,7 @@ def test_the_crop_is_the_draws_whatever_the_margin():
     picture = noise(50, 60)
     beside = margin(augment, (32, 32))
     (batch,) = PairLoader(Pictures((picture, picture)), (32, 32), seed=4, augment=augment).epoch(0)
-    it = draw(4, 0, 0, (50, 60), (32, 32), False, augment)
+    it = sample_augment_params(4, 0, 0, (50, 60), (32, 32), False, augment)
     padded = np.pad(picture, ((99, 99), (99, 99), (0, 0)), "reflect")
     rows = slice(99 + it.top - beside[0], 99 + it.top + 32 + beside[0])
     columns = slice(99 + it.left - beside[1], 99 + it.left + 32 + beside[1])

@@ -9,9 +9,10 @@ from PIL import Image
 
 from pix2pix.config import DataConfig
 from pix2pix.data.dataset import open_split
-from pix2pix.data.formats.image_format import ImageFormat, PairFormat, preview
+from pix2pix.data.formats.convert import decode, preview
+from pix2pix.data.formats.image_format import ImageFormat, PairFormat
 from pix2pix.data.formats.infer import infer_formats
-from pix2pix.data.images.decoded import DecodedImage, decode_image_object
+from pix2pix.data.images.decoded import DecodedImage, decode_image
 from pix2pix.data.images.files import read_image
 from pix2pix.errors import DataError
 
@@ -32,9 +33,9 @@ def test_ids_of_few_bits_are_those_of_the_file(tmp_path, bits):
     tiff(tmp_path / "x.tif", packed[..., None], t256=SIDE, t258=bits)
     fmt = ImageFormat("labels", 1, "uint8", (0, 1), 2**bits)
     for name in ("x.png", "x.tif"):
-        np.testing.assert_array_equal(fmt.decode(read_image(tmp_path / name), name)[..., 0], values)
+        np.testing.assert_array_equal(decode(fmt, read_image(tmp_path / name), name)[..., 0], values)
     if bits == 1:
-        got = fmt.decode(decode_image_object(Image.fromarray(values > 0)), "x")
+        got = decode(fmt, decode_image(Image.fromarray(values > 0)), "x")
         np.testing.assert_array_equal(got[..., 0], values)
 
 
@@ -46,8 +47,8 @@ OPAQUE = np.full_like(THREE, 255)
 
 def test_ids_of_opaque_and_float_pictures_are_read():
     for pixels, alpha in ((np.dstack([THREE, OPAQUE]), True), (THREE.astype(np.float32), False)):
-        np.testing.assert_array_equal(LABELS.decode(DecodedImage(pixels, alpha=alpha), "x"), THREE)
-    assert LABELS.decode(DecodedImage(THREE.astype(np.float32)), "x").dtype == np.uint8
+        np.testing.assert_array_equal(decode(LABELS, DecodedImage(pixels, alpha=alpha), "x"), THREE)
+    assert decode(LABELS, DecodedImage(THREE.astype(np.float32)), "x").dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -61,18 +62,18 @@ def test_ids_of_opaque_and_float_pictures_are_read():
 )
 def test_why_a_picture_is_no_labels(fmt, picture, words):
     with pytest.raises(DataError, match=words):
-        fmt.decode(picture, "x", "data.input_format")
+        decode(fmt, picture, "x", "data.input_format")
 
 
 def test_grey_colours_of_a_palette_are_found_unless_all_are_ids():
     shades = np.array([0, 128, 255], np.uint8)[THREE]
-    np.testing.assert_array_equal(GREYS.decode(DecodedImage(shades), "x"), THREE)
-    np.testing.assert_array_equal(GREYS.decode(DecodedImage(THREE), "x"), THREE)
-    np.testing.assert_array_equal(GREYS.decode(DecodedImage(shades // 9 * 9), "x"), THREE)
+    np.testing.assert_array_equal(decode(GREYS, DecodedImage(shades), "x"), THREE)
+    np.testing.assert_array_equal(decode(GREYS, DecodedImage(THREE), "x"), THREE)
+    np.testing.assert_array_equal(decode(GREYS, DecodedImage(shades // 9 * 9), "x"), THREE)
     mixed = replace(GREYS, palette=((0, 0, 0), (128, 128, 128), (255, 0, 0)))
-    np.testing.assert_array_equal(mixed.decode(DecodedImage(shades * (shades < 200)), "x"), THREE * (THREE < 2))
+    np.testing.assert_array_equal(decode(mixed, DecodedImage(shades * (shades < 200)), "x"), THREE * (THREE < 2))
     with pytest.raises(DataError, match=r"mend it, or list all its colours in data\.input_format\.palette"):
-        mixed.decode(DecodedImage(shades), "x", "data.input_format")
+        decode(mixed, DecodedImage(shades), "x", "data.input_format")
 
 
 def test_palettes_that_give_an_id_other_colours_are_refused(tmp_path):
@@ -101,9 +102,9 @@ def test_four_bands_are_not_taken_for_transparency():
     assert (preview(bands, ImageFormat(channels=4, alpha=True)) == 255).all()
     assert preview(bands[..., 2:], ImageFormat(channels=2)).shape == (4, 4, 3)
     with pytest.raises(DataError, match="has 3 channels, and 4 channels are wanted"):
-        ImageFormat(channels=4).decode(DecodedImage(RGB), "x", "data.input_format")
+        decode(ImageFormat(channels=4), DecodedImage(RGB), "x", "data.input_format")
     with pytest.raises(DataError, match="has 4 channels, and 3 channels are wanted"):
-        ImageFormat().decode(DecodedImage(bands), "x", "data.input_format")
+        decode(ImageFormat(), DecodedImage(bands), "x", "data.input_format")
     formats = PairFormat((ImageFormat(channels=4, alpha=True),))
     assert PairFormat.from_dict(formats.to_dict()) == formats
     old = formats.to_dict()
@@ -147,7 +148,7 @@ def test_four_bands_are_not_taken_for_transparency():
 )
 def test_where_the_generator_is_fixed_the_remedy_is_of_the_picture(fmt, picture, words):
     with pytest.raises(DataError) as caught:
-        fmt.decode(picture, "x")
+        decode(fmt, picture, "x")
     assert words in str(caught.value) and "None" not in str(caught.value) and "data." not in str(caught.value)
 
 
@@ -173,5 +174,5 @@ def test_images_of_0_and_1_are_noted(tmp_path, monkeypatch):
     assert _notes(tmp_path, [ids(2), ids(1)]) == (said,)
     assert _notes(tmp_path, [ids(2), ids(3)]) == ()
     assert _notes(tmp_path, [ids(2), ids(2)], kind="mask") == ()
-    monkeypatch.setattr("pix2pix.data.pairs.read_picture", None)  # of colour, nothing is decoded
+    monkeypatch.setattr("pix2pix.data.pairs.read_image", None)  # of colour, nothing is decoded
     assert _notes(tmp_path, [RGB, RGB]) == ()

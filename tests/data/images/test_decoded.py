@@ -10,7 +10,7 @@ from making import SHARED, TURNS, chunk, noise, png, save, shallow_png, smooth
 from PIL import Image, ImageOps
 from reading import made, refused, same
 
-from pix2pix.data.images.files import DecodedImage, decode_image_object, read_image, read_info
+from pix2pix.data.images.files import DecodedImage, decode_image, read_image, read_info
 from pix2pix.data.images.info import png_stream
 from pix2pix.errors import DataError
 
@@ -34,7 +34,7 @@ def test_colour_and_transparency_are_kept(tmp_path, kind):
 
 def test_rgbx_has_a_padding_that_is_no_channel():
     image = Image.frombytes("RGBX", (14, 10), RGBA.tobytes())
-    np.testing.assert_array_equal(decode_image_object(image).pixels, RGB)
+    np.testing.assert_array_equal(decode_image(image).pixels, RGB)
 
 
 @pytest.mark.parametrize("kind", [".png", ".bmp", ".tif", ".gif"])
@@ -131,7 +131,7 @@ def test_an_index_without_a_colour_is_black(transparency):
     image.putpalette(noise(8, 1)[:, 0].tobytes())
     if transparency is not None:
         image.info["transparency"] = transparency
-    picture = decode_image_object(image)
+    picture = decode_image(image)
     assert len(picture.palette) > RGB[..., 0].max()
     want = image.convert("RGB" if transparency is None else "RGBA")
     np.testing.assert_array_equal(picture.colours(), np.asarray(want))
@@ -144,7 +144,7 @@ def test_palette_with_alpha_of_each_pixel_becomes_rgba():
     image = image.convert("PA")
     image.putalpha(Image.fromarray(RGBA[..., 3]))
     want = np.concatenate([noise(8, 1)[:, 0][RGB[..., 0] % 8], RGBA[..., 3:]], 2)
-    np.testing.assert_array_equal(decode_image_object(image).pixels, want)
+    np.testing.assert_array_equal(decode_image(image).pixels, want)
 
 
 @pytest.mark.parametrize(("kind", "apart"), [(".jpg", 4), (".tif", 1)])
@@ -166,7 +166,7 @@ def test_ycbcr_becomes_rgb(tmp_path):
     image = Image.fromarray(smooth(16, 16)).convert("YCbCr")
     path = save(tmp_path / "jpeg.tif", image, compression="jpeg", quality=98)
     assert np.abs(read_image(path).pixels - smooth(16, 16).astype(float)).max() <= 6
-    np.testing.assert_array_equal(decode_image_object(image).pixels, np.asarray(image.convert("RGB")))
+    np.testing.assert_array_equal(decode_image(image).pixels, np.asarray(image.convert("RGB")))
 
 
 def test_lab_becomes_srgb(tmp_path):
@@ -181,9 +181,9 @@ def test_lab_becomes_srgb(tmp_path):
     matrix = [[3.1339, -1.6169, -0.4906], [-0.9788, 1.9161, 0.0335], [0.0719, -0.2290, 1.4052]]
     linear = np.clip(xyz @ np.transpose(matrix), 0, 1)
     want = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    assert np.abs(decode_image_object(image).pixels - want).max() <= 2.5
+    assert np.abs(decode_image(image).pixels - want).max() <= 2.5
     path = save(tmp_path / "x.tif", image)
-    np.testing.assert_array_equal(read_image(path).pixels, decode_image_object(image).pixels)
+    np.testing.assert_array_equal(read_image(path).pixels, decode_image(image).pixels)
 
 
 @pytest.mark.parametrize("kind", [".png", ".tif"])
@@ -191,13 +191,11 @@ def test_deep_grey(tmp_path, kind):
     for mode in ("I;16", "I;16B") if kind == ".tif" else ("I;16",):
         image = Image.frombytes(mode, (9, 7), made(1).astype(">u2" if mode == "I;16B" else "<u2").tobytes())
         same(save(tmp_path / f"x{kind}", image), made(1))
-        np.testing.assert_array_equal(decode_image_object(image).pixels, made(1))
+        np.testing.assert_array_equal(decode_image(image).pixels, made(1))
     if kind == ".tif":
         for dtype in ("float32", "int32"):
             same(save(tmp_path / "x.tif", made(1, dtype)[..., 0]), made(1, dtype))
-            np.testing.assert_array_equal(
-                decode_image_object(Image.fromarray(made(1, dtype)[..., 0])).pixels, made(1, dtype)
-            )
+            np.testing.assert_array_equal(decode_image(Image.fromarray(made(1, dtype)[..., 0])).pixels, made(1, dtype))
 
 
 @pytest.mark.parametrize("kind", [".gif", ".png", ".webp", ".tif"])
@@ -236,17 +234,17 @@ def test_exif_orientation_is_carried_out(tmp_path, kind, orientation):
 def test_images_in_memory():
     image = Image.fromarray(RGB)
     image.getexif()[0x0112] = 6
-    np.testing.assert_array_equal(decode_image_object(image).pixels, np.rot90(RGB, -1))
+    np.testing.assert_array_equal(decode_image(image).pixels, np.rot90(RGB, -1))
     for array in (RGB, RGB[..., 0], made(5, "float32")):
-        np.testing.assert_array_equal(decode_image_object(array).pixels, array.reshape(*array.shape[:2], -1))
-    assert decode_image_object(np.ones((2, 2))).pixels.dtype == np.float32
+        np.testing.assert_array_equal(decode_image(array).pixels, array.reshape(*array.shape[:2], -1))
+    assert decode_image(np.ones((2, 2))).pixels.dtype == np.float32
     for wrong, text in (
         (np.zeros((3, 9, 9)), "x: has the shape [3, 9, 9]"),
         (Image.new("RGB", (0, 3)), "x: has no"),
         ("x.png", "x: is a str; give a PIL image or an array"),
     ):
         with pytest.raises(DataError, match=re.escape(text)):
-            decode_image_object(wrong, "x")
+            decode_image(wrong, "x")
     assert DecodedImage(RGB).colours() is RGB
 
 

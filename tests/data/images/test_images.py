@@ -10,8 +10,9 @@ import pytest
 from making import SHARED, TURNS, noise, save, smooth
 from PIL import Image
 
+from pix2pix.data.formats.convert import decode
 from pix2pix.data.formats.image_format import RGB
-from pix2pix.data.images.decoded import decode_image_object, resize
+from pix2pix.data.images.decoded import decode_image, resize
 from pix2pix.data.images.files import is_image, read_image, read_info, write_image
 from pix2pix.errors import DataError
 
@@ -24,10 +25,10 @@ FLATTEN, REPLACE = "convert it, or set data.input_format.channels", "remove it o
 
 def read_rgb(path: Path) -> np.ndarray:
     """As a data set of RGB pictures has it."""
-    return RGB.target.decode(read_image(path), path, "data.input_format")
+    return decode(RGB.target, read_image(path), path, "data.input_format")
 
 
-def _refused(path: Path, remedy: str, read=read_image) -> str:
+def _refused(path: Path, remedy: str, read=read_rgb) -> str:
     """What is said of the file, past its name."""
     with pytest.raises(DataError, match=re.escape(remedy)) as caught:
         read(path)
@@ -101,7 +102,7 @@ def test_exif_orientation_is_carried_out(tmp_path, kind, orientation):
 def test_exif_orientation_of_an_image_in_memory():
     image = Image.fromarray(PIXELS)
     image.getexif()[0x0112] = 6
-    _same(decode_image_object(image).pixels, np.rot90(PIXELS, -1))
+    _same(decode_image(image).pixels, np.rot90(PIXELS, -1))
 
 
 def test_transparency_is_refused(tmp_path):

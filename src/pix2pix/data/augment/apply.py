@@ -59,7 +59,7 @@ def prepare(
 
 
 def to_networks(pictures: dict[str, Tensor], formats: PairFormat) -> tuple[Tensor, Tensor]:
-    """(x, y) of pictures [B, C, H, W] as kept, by the keys of `forms.parts`."""
+    """(x, y) of pictures [B, C, H, W] as kept, by the keys of `formats.parts`."""
     *inputs, target = (to_float(pictures[key], fmt) for key, fmt in formats.parts.items())
     return inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1), target
 

@@ -6,7 +6,7 @@ from pix2pix.config import AugmentConfig
 from pix2pix.runtime.rng import AUGMENT, counter_uniforms
 
 
-class Draw(NamedTuple):
+class AugmentParams(NamedTuple):
     """What chance decides for one pair in one epoch; both of its images get the same."""
 
     top: int  # negative where the crop begins above the picture, in its reflection
@@ -19,7 +19,7 @@ class Draw(NamedTuple):
     colour: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation; turn of hue
 
 
-def draw(
+def sample_augment_params(
     seed: int,
     epoch: int,
     index: int,
@@ -27,7 +27,7 @@ def draw(
     crop: tuple[int, int],
     flip: bool,
     augment: AugmentConfig | None = None,
-) -> Draw:
+) -> AugmentParams:
     """Where the crop of size `crop` (H, W) lies in an image of size `load`, whether to mirror it, and the rest.
 
     The paper's random jitter and mirroring (appendix 6.2), then what `augment` has on. Everything has its number drawn,
@@ -43,7 +43,7 @@ def draw(
     def swing(by: float, chance: float) -> float:
         return by * (2 * chance - 1)
 
-    return Draw(
+    return AugmentParams(
         top=place(chance[0], load[0] - crop[0]),
         left=place(chance[1], load[1] - crop[1]),
         flip=flip and chance[2] < 0.5,

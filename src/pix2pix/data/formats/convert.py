@@ -1,16 +1,11 @@
 """From a file's pixels to what a form keeps: changed only where nothing is lost, else refused with the remedy."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from pix2pix.data.formats.image_format import WHOLE, ImageFormat
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.errors import DataError
 
-if TYPE_CHECKING:
-    from pix2pix.data.formats.image_format import ImageFormat
-
-WHOLE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 _BINARY = ({0, 1}, {0, 255}, {0, 65535})
 
 
@@ -25,7 +20,7 @@ def _refusal(name: object, found: str, key: str | None, here: str, there: str) -
     return DataError(f"{name}: {found}, and {here if key else f'the generator was trained on {there}'}")
 
 
-def image(fmt: "ImageFormat", picture: DecodedImage, name: object, key: str | None) -> np.ndarray:
+def _image(fmt: ImageFormat, picture: DecodedImage, name: object, key: str | None) -> np.ndarray:
     pixels = picture.colours()
     if pixels.dtype.name != fmt.dtype:
         here = f"{fmt.dtype} is wanted here as in the others; convert it, or keep files of one number type"
@@ -75,7 +70,7 @@ def _fitted(pixels: np.ndarray, alpha: bool, count: int, wants_alpha: bool, opaq
     return np.concatenate([shades, rest], axis=2) if wants_alpha else shades
 
 
-def labels(fmt: "ImageFormat", picture: DecodedImage, name: object, key: str | None) -> np.ndarray:
+def _labels(fmt: ImageFormat, picture: DecodedImage, name: object, key: str | None) -> np.ndarray:
     require_finite(picture.pixels, name)
     if fmt.snap and (colours := _to_snap(fmt, picture, name)) is not None:
         return nearest_colour(colours, fmt.palette, name)
@@ -97,7 +92,7 @@ def labels(fmt: "ImageFormat", picture: DecodedImage, name: object, key: str | N
     return ids
 
 
-def _to_snap(fmt: "ImageFormat", picture: DecodedImage, name: object) -> np.ndarray | None:
+def _to_snap(fmt: ImageFormat, picture: DecodedImage, name: object) -> np.ndarray | None:
     """[H, W, 3], the colours to look up in the palette; None where it holds ids.
 
     Grey values are ids where all of them are below `classes`; else they are colours, if all are in the palette or the
@@ -118,7 +113,7 @@ def _to_snap(fmt: "ImageFormat", picture: DecodedImage, name: object) -> np.ndar
     return np.repeat(colours, 3, axis=2) if known else None
 
 
-def _require_palette(fmt: "ImageFormat", palette: np.ndarray, ids: np.ndarray, name: object, key: str | None) -> None:
+def _require_palette(fmt: ImageFormat, palette: np.ndarray, ids: np.ndarray, name: object, key: str | None) -> None:
     """Raises DataError where an id that is used has another colour than in the other files."""
     used = np.flatnonzero(np.bincount(ids.ravel()))
     own, others = palette[used, :3], np.array(fmt.palette, np.uint8)[used]
@@ -172,7 +167,7 @@ def nearest_colour(pixels: np.ndarray, palette: tuple[tuple[int, int, int], ...]
     return distances.argmin(-1)[..., None]
 
 
-def mask(fmt: "ImageFormat", picture: DecodedImage, name: object, key: str | None) -> np.ndarray:
+def _mask(fmt: ImageFormat, picture: DecodedImage, name: object, key: str | None) -> np.ndarray:
     pixels = picture.colours()
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
     pixels = _fitted(pixels, picture.alpha, 1, False, top)
@@ -187,3 +182,50 @@ def mask(fmt: "ImageFormat", picture: DecodedImage, name: object, key: str | Non
         f"{key}.kind to image or labels"
     )
     raise _refusal(name, found, key, here, "masks, 0 and 1 or 0 and 255; cut it at a threshold")
+
+
+_DECODERS = {"image": _image, "labels": _labels, "mask": _mask}
+
+
+def decode(fmt: ImageFormat, image: DecodedImage, name: object, key: str | None = None) -> np.ndarray:
+    """Return the pixels of a decoded file as `fmt` has them, [H, W, channels] of `fmt.dtype`, without any loss.
+
+    Raises DataError, calling the file `name`, where it holds something else. `key` is the section of the config that
+    the message proposes to change; None where a trained generator fixes the format.
+    """
+    return _DECODERS[fmt.kind](fmt, image, name, key).astype(fmt.dtype, copy=False)
+
+
+def encode(pixels: np.ndarray, fmt: ImageFormat, suffix: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """What `write_image` is to write of pixels as kept: the pixels, and the palette of labels in a PNG.
+
+    Masks are 0 and 255, which can be seen, but in .npy 0 and 1.
+    """
+    if fmt.kind == "mask" and suffix != ".npy":
+        return pixels * np.uint8(255), None
+    palette = fmt.kind == "labels" and fmt.dtype == "uint8" and suffix == ".png"
+    return pixels, class_colours(fmt) if palette else None
+
+
+def preview(pixels: np.ndarray, fmt: ImageFormat) -> np.ndarray:
+    """uint8 [H, W, 3] of pixels [H, W, channels] as kept: to look at, never to keep."""
+    if fmt.kind == "labels":
+        return class_colours(fmt)[pixels[..., 0]]
+    if fmt.kind == "mask":
+        return np.repeat(pixels * np.uint8(255), 3, axis=2)
+    if fmt.dtype != "uint8" or fmt.range != WHOLE["uint8"]:
+        low, high = fmt.range
+        pixels = ((pixels.astype(np.float32) - low) * (255 / (high - low))).round().clip(0, 255).astype(np.uint8)
+    if fmt.alpha:  # over white
+        alpha = pixels[..., -1:].astype(np.float32) / 255
+        pixels = (pixels[..., :-1] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    return np.repeat(pixels[..., :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[..., :3]
+
+
+def class_colours(fmt: ImageFormat) -> np.ndarray:
+    """uint8 [classes, 3]: the palette, or else colours that are far apart."""
+    if fmt.palette:
+        return np.array(fmt.palette, np.uint8)
+    hue = (np.arange(fmt.classes) * 0.618034) % 1  # the golden ratio leaves the widest gaps
+    wheel = np.abs((hue[:, None] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
+    return (wheel.clip(0, 1) * 205 + 25).astype(np.uint8)

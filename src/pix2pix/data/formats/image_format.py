@@ -4,14 +4,13 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import AfterValidator, Field, create_model
 
 from pix2pix.config.base import Section
 from pix2pix.config.data import FARTHEST, MOST_INPUTS, Channels, Classes, Kind, Palette, Range
-from pix2pix.data.formats import convert as decoding
-from pix2pix.data.formats.convert import WHOLE
-from pix2pix.data.images.files import LOSSLESS, DecodedImage, can_hold, holds
+from pix2pix.data.images.files import LOSSLESS, can_hold, holds
+
+WHOLE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class ImageFormat:
     the nearest of them. `suffix`: what a translation into this form is written as. `alpha`: the last of 2 or 4 channels
     is transparency, which weighs the colours where they are mixed.
 
-    The types are enforced where forms are read from a file: see `Forms.from_dict`.
+    The types are enforced where forms are read from a file: see `PairFormat.from_dict`.
     """
 
     kind: Kind = "image"
@@ -46,15 +45,6 @@ class ImageFormat:
     def interpolation(self) -> str | None:
         """How it must be resized and rotated, where not as a config says: ids and masks are never mixed."""
         return None if self.kind == "image" else "nearest"
-
-    def decode(self, picture: DecodedImage, name: object, key: str | None = None) -> np.ndarray:
-        """The pixels of a file, [H, W, channels] of `dtype`; only ever changed where nothing is lost.
-
-        Raises DataError, calling the file `name`, where it is something else. `key`: the section of the config that may
-        be changed; None where a generator is fixed.
-        """
-        how = {"image": decoding.image, "labels": decoding.labels, "mask": decoding.mask}[self.kind]
-        return how(self, picture, name, key).astype(self.dtype, copy=False)
 
     def __str__(self) -> str:
         if self.kind == "labels":
@@ -158,41 +148,3 @@ def image_formats(in_channels: int = 3, out_channels: int = 3) -> PairFormat:
 def output_suffix(suffix: str, channels: int, dtype: str) -> str:
     """A suffix whose files hold such pixels without loss: `suffix` itself, or the first of png, tif and npy."""
     return next(some for some in (suffix, ".png", ".tif", ".npy") if holds(some, channels, dtype))
-
-
-# To a file, and to look at
-
-
-def written(pixels: np.ndarray, fmt: ImageFormat, suffix: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """What `write_picture` is to write of pixels as kept: the pixels, and the palette of labels in a PNG.
-
-    Masks are 0 and 255, which can be seen, but in .npy 0 and 1.
-    """
-    if fmt.kind == "mask" and suffix != ".npy":
-        return pixels * np.uint8(255), None
-    palette = fmt.kind == "labels" and fmt.dtype == "uint8" and suffix == ".png"
-    return pixels, class_colours(fmt) if palette else None
-
-
-def preview(pixels: np.ndarray, fmt: ImageFormat) -> np.ndarray:
-    """uint8 [H, W, 3] of pixels [H, W, channels] as kept: to look at, never to keep."""
-    if fmt.kind == "labels":
-        return class_colours(fmt)[pixels[..., 0]]
-    if fmt.kind == "mask":
-        return np.repeat(pixels * np.uint8(255), 3, axis=2)
-    if fmt.dtype != "uint8" or fmt.range != WHOLE["uint8"]:
-        low, high = fmt.range
-        pixels = ((pixels.astype(np.float32) - low) * (255 / (high - low))).round().clip(0, 255).astype(np.uint8)
-    if fmt.alpha:  # over white
-        alpha = pixels[..., -1:].astype(np.float32) / 255
-        pixels = (pixels[..., :-1] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-    return np.repeat(pixels[..., :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[..., :3]
-
-
-def class_colours(fmt: ImageFormat) -> np.ndarray:
-    """uint8 [classes, 3]: the palette, or else colours that are far apart."""
-    if fmt.palette:
-        return np.array(fmt.palette, np.uint8)
-    hue = (np.arange(fmt.classes) * 0.618034) % 1  # the golden ratio leaves the widest gaps
-    wheel = np.abs((hue[:, None] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
-    return (wheel.clip(0, 1) * 205 + 25).astype(np.uint8)

@@ -35,12 +35,12 @@ def infer_formats(data: DataConfig) -> PairFormat:
 
 
 def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
-    """`find_forms`, from these pairs. Raises DataError."""
+    """`infer_formats`, from these pairs. Raises DataError."""
     places = np.linspace(0, len(pairs) - 1, min(_SAMPLE, len(pairs))).round().astype(int)
     pairs = [pairs[place] for place in places]
     if data.skip_broken:
         pairs = [pair for pair in pairs if _can_be_read(pair)] or pairs
-    headers = list(zip(*(pair.headers() for pair in pairs), strict=True))  # [inputs and target][pair]
+    headers = list(zip(*(pair.infos() for pair in pairs), strict=True))  # [inputs and target][pair]
     wishes = [(data.input_format, kind, "input") for kind in data.input_format.kinds(len(headers) - 1)]
     wishes.append((data.target_format, *data.target_format.kinds(), "target"))
     sides = [
@@ -52,7 +52,7 @@ def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
 
 def _can_be_read(pair: Pair) -> bool:
     try:
-        pair.pictures()
+        pair.images()
     except DataError:
         return False
     return True
@@ -89,7 +89,7 @@ class _Inference:
         return {"image": self._image, "labels": self._labels, "mask": self._mask}[self.kind]()
 
     def _pictures(self) -> list[DecodedImage]:
-        return [pair.pictures()[self.place] for pair in self.pairs]
+        return [pair.images()[self.place] for pair in self.pairs]
 
     def _suffix(self, channels: int, dtype: str) -> str:
         """Of files that are written: as most of those that are read, where such files hold it all."""
@@ -124,7 +124,7 @@ class _Inference:
         if any(Path(file).suffix.lower() in _LOSSY for file in self.files):
             return False
         try:
-            return all(pair.pictures()[self.place].pixels.max() <= 1 for pair in self.pairs)
+            return all(pair.images()[self.place].pixels.max() <= 1 for pair in self.pairs)
         except DataError:  # for those that read all to tell
             return False
 

@@ -58,8 +58,8 @@ def has_alpha(image: Image.Image) -> bool:
     return keyed or (image.mode in _WITH_ALPHA and meaning[:1] in ((1,), (2,)))
 
 
-def decode_image_object(image: Image.Image | np.ndarray, name: str | Path = "image") -> DecodedImage:
-    """An image in memory as `read_picture` gives a file's; an array is [H, W] or [H, W, C].
+def decode_image(image: Image.Image | np.ndarray, name: str | Path = "image") -> DecodedImage:
+    """An image in memory as `read_image` gives a file's; an array is [H, W] or [H, W, C].
 
     Raises DataError, calling it `name`, where it has no pixels or is no picture.
     """
@@ -110,7 +110,7 @@ def _palette(image: Image.Image, indices: np.ndarray) -> np.ndarray:
 
 
 def as_pil(pixels: np.ndarray, palette: np.ndarray | None = None) -> Image.Image:
-    """[H, W, C] as a PIL image, of mode P where there is a palette; the inverse of `picture_of`.
+    """[H, W, C] as a PIL image, of mode P where there is a palette; the inverse of `decode_image`.
 
     Raises DataError where Pillow has no mode for it.
     """

@@ -24,7 +24,7 @@ from pix2pix.data.images.decoded import (
     DecodedImage,
     as_pil,
     channels_of,
-    decode_image_object,
+    decode_image,
     has_alpha,
     orientation_of,
 )
@@ -122,7 +122,7 @@ def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
 
 
 def read_info(path: str | Path) -> ImageInfo:
-    """What the file says of itself. Raises DataError as `read_picture` does, as far as a header can tell."""
+    """What the file says of itself. Raises DataError as `read_image` does, as far as a header can tell."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
         with _explained(path):
@@ -188,7 +188,7 @@ def read_image(path: str | Path) -> DecodedImage:
             feed.require_used()
         if image.format == "PNG":
             headers.check_png_rows(image, data, stream)
-        picture = decode_image_object(image, path)
+        picture = decode_image(image, path)
         return replace(picture, bits=headers.grey_bits(path, image)) if image.mode == "L" else picture
 
 
@@ -215,7 +215,7 @@ def _writer(suffix: str, channels: int, dtype: str) -> str:
 
 
 def holds(suffix: str, channels: int, dtype: str) -> bool:
-    """Whether `write_picture` writes such pixels without loss as files of that suffix, with what is installed."""
+    """Whether `write_image` writes such pixels without loss as files of that suffix, with what is installed."""
     writer = _writer(suffix, channels, dtype)
     return can_hold(suffix, channels, dtype) and (writer not in ("png", "tiff") or deep.has_extra())
 
