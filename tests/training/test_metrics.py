@@ -21,11 +21,11 @@ from pix2pix.runtime import distributed
 from pix2pix.runtime.signals import Stopped
 from pix2pix.training import checkpointer as keeping
 from pix2pix.training import evaluator as epoch_end
-from pix2pix.training.metrics import Tracker, plot_losses, read_metrics
+from pix2pix.training.metrics import MetricsLog, plot_losses, read_metrics
 
 
-def tracker(folder: Path, step: int = 0) -> Tracker:
-    return Tracker(folder, total_steps=10, log_every=1, step=step)
+def tracker(folder: Path, step: int = 0) -> MetricsLog:
+    return MetricsLog(folder, total_steps=10, log_every=1, step=step)
 
 
 def test_flush_brings_the_records_to_the_disk(tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ def test_records_that_are_gone_are_missed(tmp_path, capsys):
 
 def test_a_checkpoint_comes_after_its_records(tmp_path, monkeypatch):
     done = []
-    for owner, name in ((Tracker, "flush"), (keeping, "save_checkpoint")):
+    for owner, name in ((MetricsLog, "flush"), (keeping, "save_checkpoint")):
         call = getattr(owner, name)
         noted = lambda *args, call=call, name=name, **options: (done.append(name), call(*args, **options))  # noqa: E731
         monkeypatch.setattr(owner, name, noted)

@@ -18,7 +18,7 @@ from pix2pix.errors import CheckpointError, ConfigError, DataError, NonFiniteErr
 from pix2pix.models import inference
 from pix2pix.runtime.device import pick_device
 from pix2pix.training.checkpoint_io import list_checkpoints
-from pix2pix.training.metrics import Tracker, duration, read_metrics
+from pix2pix.training.metrics import MetricsLog, duration, read_metrics
 from pix2pix.training.summary import smaller_run_advice
 from pix2pix.weights import load_generator_file
 
@@ -207,7 +207,7 @@ def test_global_settings_are_left_alone(tmp_path):
 def test_metrics_cut_back_drops_what_came_after_the_checkpoint(tmp_path):
     lines = [json.dumps({"step": step}) for step in (1, 2, 3)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 4, "g/')
-    Tracker(tmp_path, 10, 1, step=2).close()
+    MetricsLog(tmp_path, 10, 1, step=2).close()
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
     (tmp_path / "metrics.jsonl").write_text("nonsense\n" + lines[0] + "\n")
     with pytest.raises(CheckpointError, match=r"metrics.jsonl:1: is not a line of metrics"):
