@@ -1,43 +1,68 @@
-"""The errors a person can cause and mend: one line that names the file and the remedy, and an exit code.
+"""The errors that a user can cause and fix: each names the file and the remedy, and has an exit code.
 
-Anything else that is raised is a bug of ours and leaves with exit code 1.
+Any other exception is a bug in pix2pix and ends with exit code 1.
 """
+
+from pathlib import Path
 
 from pix2pix.text import show_text
 
 
 class Pix2PixError(Exception):
-    """Base of every error that `pix2pix` explains in plain words instead of a traceback.
+    """Base of every error that is reported as a message instead of a traceback.
 
-    Each argument is one line. A line break within one came with foreign text, such as a file name, and is escaped.
+    Each argument is one line. A line break within one came from outside, such as a file name, and is escaped.
+    `code` tells kinds of error apart where a caller needs that, such as "no-pairs"; it is empty elsewhere.
     """
 
     exit_code = 1
+
+    def __init__(self, *lines: str, code: str = ""):
+        super().__init__(*lines)
+        self.code = code
 
     def __str__(self) -> str:
         return "\n".join(map(show_text, self.args))
 
 
 class ConfigError(Pix2PixError):
-    """A config, a flag or a combination of settings is wrong; the message may hold several lines, one an error."""
+    """A config, a flag or a combination of settings is wrong; one line for each error."""
 
     exit_code = 2
 
 
 class DeviceError(ConfigError):
-    """A device is not there. Of several ranks each has its own, so that the others may know nothing of it."""
+    """A device is not available. It is an error of one rank: the others may have their own devices."""
 
 
 class DataError(Pix2PixError):
-    """A picture, a pair or a data set is missing, broken or not what the config says."""
+    """An image, a pair or a data set is missing, broken or not what the config says.
+
+    `path` is the file or folder at fault and `remedy` what to do about it, where they are given apart from `reason`;
+    the whole line is then "path: reason; remedy".
+    """
 
     exit_code = 3
 
+    def __init__(self, reason: str, *, path: str | Path | None = None, remedy: str = "", code: str = ""):
+        super().__init__(reason, code=code)
+        self.path, self.reason, self.remedy = path, reason, remedy
+
+    def __str__(self) -> str:
+        place = "" if self.path is None else f"{self.path}: "
+        return show_text(f"{place}{self.reason}" + (f"; {self.remedy}" if self.remedy else ""))
+
 
 class CheckpointError(Pix2PixError):
-    """Weights, a checkpoint or the output folder cannot be read or written."""
+    """Weights, a checkpoint or the output folder cannot be read or written, or the run is locked."""
 
     exit_code = 4
+
+
+class NonFiniteError(Pix2PixError):
+    """Training diverged: a loss or a gradient is non-finite."""
+
+    exit_code = 5
 
 
 class LostRankError(Pix2PixError):
@@ -46,14 +71,8 @@ class LostRankError(Pix2PixError):
     exit_code = 6
 
 
-class NonFiniteError(Pix2PixError):
-    """Training diverged: a loss or a gradient is not finite."""
-
-    exit_code = 5
-
-
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was short: Python's, CUDA's, or that of the CPU, for which torch raises a RuntimeError."""
+    """Tell whether memory ran out: Python's, a GPU's, or the CPU's, for which torch raises a plain RuntimeError."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

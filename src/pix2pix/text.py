@@ -1,15 +1,15 @@
-"""How text that others wrote is shown: file names, fields of weights files, answers of servers."""
+"""Escape text from outside before it is shown: file names, fields of weights files, answers of servers."""
 
 import unicodedata
 
-LONGEST = 4000  # characters of a line that are shown
+LONGEST = 4000  # characters
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (such as bidi overrides), surrogates, line breaks
 
 
 def show_text(value: object) -> str:
-    """Return `value` as one line that moves no cursor: what is invisible is escaped, and the middle of a long text cut.
+    """Return `str(value)` as one line: invisible characters are escaped, the middle of a long text is left out.
 
-    Applying it twice changes nothing more.
+    The function is idempotent.
     """
     text = str(value)
     if not (text.isascii() and text.isprintable()):
