@@ -7,7 +7,6 @@ import torch
 
 from pix2pix import Trainer
 from pix2pix.config import config_from_dict
-from pix2pix.training import checkpointer as keeping
 from pix2pix.training.metrics import read_metrics
 
 
@@ -38,7 +37,7 @@ def make_config(output: Path, **sections):
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
     """Every number that training changes, optimizers included."""
     flat = {}
-    for name, part in keeping.parts(trainer).items():
+    for name, part in trainer.networks.stateful_objects.items():
         state = part.state_dict()
         if "state" in state:
             state = {f"{i}.{k}": v for i, values in state["state"].items() for k, v in values.items()}
@@ -61,7 +60,8 @@ def after(trainer: Trainer, steps: int) -> Callable[[], bool]:
     start = []
 
     def stop() -> bool:
-        start.extend([trainer.step] * (not start))
-        return trainer.step >= start[0] + steps
+        if not start:
+            start.append(trainer.state.step)
+        return trainer.state.step >= start[0] + steps
 
     return stop

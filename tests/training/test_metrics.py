@@ -19,17 +19,16 @@ from pix2pix import Trainer
 from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.runtime import distributed
 from pix2pix.runtime.signals import Stopped
-from pix2pix.training import checkpointer as keeping
-from pix2pix.training import evaluator as epoch_end
+from pix2pix.training import checkpointer, evaluator
 from pix2pix.training.metrics import MetricsLog, plot_losses, read_metrics
 
 
-def tracker(folder: Path, step: int = 0) -> MetricsLog:
-    return MetricsLog(folder, total_steps=10, log_every=1, step=step)
+def metrics_log(folder: Path, step: int = 0) -> MetricsLog:
+    return MetricsLog(folder, total_steps=10, log_every=1, first_step=step)
 
 
 def test_flush_brings_the_records_to_the_disk(tmp_path, monkeypatch):
-    run, flushed = tracker(tmp_path), []
+    run, flushed = metrics_log(tmp_path), []
     run.write({"step": 1, "g/l1": 0.5})
     monkeypatch.setattr(os, "fsync", lambda handle: flushed.append((os.fstat(handle).st_ino, os.fstat(handle).st_size)))
     run.flush()
@@ -43,7 +42,7 @@ def test_what_cannot_be_flushed_is_told_by_its_name(tmp_path, monkeypatch):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     (tmp_path / "run").mkdir()
-    run = tracker(tmp_path / "run")
+    run = metrics_log(tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", away)
         with pytest.raises(CheckpointError, match=r"metrics.jsonl: cannot be written \(Input/output error\)"):
@@ -56,35 +55,34 @@ def test_what_cannot_be_flushed_is_told_by_its_name(tmp_path, monkeypatch):
 def test_only_the_first_rank_flushes(tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "rank", lambda: 1)
     monkeypatch.setattr(os, "fsync", lambda handle: pytest.fail("it is not this rank's"))
-    tracker(tmp_path).flush()
+    metrics_log(tmp_path).flush()
     assert not list(tmp_path.iterdir())
 
 
-def test_a_number_that_is_none_is_named_with_its_step_and_the_run_goes_on_from_before(tmp_path):
-    run = tracker(tmp_path)
+def test_a_non_finite_number_is_named_with_its_step_and_not_written(tmp_path):
+    log = metrics_log(tmp_path)
     for value in (math.nan, math.inf):
         with pytest.raises(NonFiniteError) as caught:
-            run.write({"step": 7, "epoch": 2, "val/l1": value})
-        assert str(caught.value) == (
-            f"{tmp_path / 'metrics.jsonl'}: val/l1 at step 7 is no number; the checkpoint before is whole: go on from "
-            "it with a lower rate (--set optimizer.lr=... --allow-changed optimizer.lr)"
-        )
+            log.write({"step": 7, "epoch": 2, "val/l1": value})
+        assert all(word in str(caught.value) for word in (str(tmp_path / "metrics.jsonl"), "val/l1", "step 7"))
     assert read_metrics(tmp_path / "metrics.jsonl") == []
 
 
-def test_records_that_are_gone_are_missed(tmp_path, capsys):
-    tracker(tmp_path).write({"step": 3})
-    tracker(tmp_path, step=3)
-    assert capsys.readouterr().out == ""
+def test_missing_records_are_reported(tmp_path, capsys):
+    with metrics_log(tmp_path).opened() as log:
+        log.write({"step": 3})
+    with metrics_log(tmp_path, step=3).opened():
+        assert capsys.readouterr().out == ""
     (tmp_path / "metrics.jsonl").unlink()
-    tracker(tmp_path, step=3).write({"step": 4})
-    assert capsys.readouterr().out == f"{tmp_path / 'metrics.jsonl'} is gone: its records begin anew at step 3\n"
+    with metrics_log(tmp_path, step=3).opened() as log:
+        log.write({"step": 4})
+    assert str(tmp_path / "metrics.jsonl") in capsys.readouterr().out
     assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [{"step": 4}]
 
 
 def test_a_checkpoint_comes_after_its_records(tmp_path, monkeypatch):
     done = []
-    for owner, name in ((MetricsLog, "flush"), (keeping, "save_checkpoint")):
+    for owner, name in ((MetricsLog, "flush"), (checkpointer, "save_checkpoint")):
         call = getattr(owner, name)
         noted = lambda *args, call=call, name=name, **options: (done.append(name), call(*args, **options))  # noqa: E731
         monkeypatch.setattr(owner, name, noted)
@@ -96,7 +94,7 @@ def test_no_figure_outlives_its_picture(tmp_path):
     gc.collect()
     gc.disable()
     try:
-        tracker(tmp_path).write({"step": 1, "g/loss": 0.5})
+        metrics_log(tmp_path).write({"step": 1, "g/loss": 0.5})
         plot_losses(tmp_path / "metrics.jsonl", tmp_path / "loss.png")
         assert not [one for one in gc.get_objects() if type(one).__name__ == "Figure"]
     finally:
@@ -132,23 +130,23 @@ def test_metrics_that_are_no_file_are_refused(tmp_path):
 
 
 def test_a_failing_extra_is_reported_once_and_what_must_end_a_run_is_raised(tmp_path, capsys):
-    run = tracker(tmp_path)
+    run = metrics_log(tmp_path)
     for message in ("first\nmore", "second"):
-        with run.extra("the loss plot"):
+        with run.optional("the loss plot"):
             raise RuntimeError(message)
-    with run.extra("the sample grid"):
+    with run.optional("the sample grid"):
         raise KeyError
     assert capsys.readouterr().out.splitlines() == [
         "warning: the loss plot failed, and training continues without it: first",
         "warning: the sample grid failed, and training continues without it: KeyError",
     ]
     for ending in (Stopped, MemoryError, torch.OutOfMemoryError, KeyboardInterrupt):
-        with pytest.raises(ending), run.extra("the loss plot"):
+        with pytest.raises(ending), run.optional("the loss plot"):
             raise ending
 
 
 def test_the_plot_takes_no_style_from_others_and_leaves_theirs(tmp_path):
-    tracker(tmp_path).write({"step": 1, "g/loss": 0.5})
+    metrics_log(tmp_path).write({"step": 1, "g/loss": 0.5})
     plot_losses(tmp_path / "metrics.jsonl", tmp_path / "plain.png")
     with mpl.rc_context({"text.usetex": True, "figure.facecolor": "red", "savefig.dpi": 30, "font.size": 30}):
         before = dict(mpl.rcParams)
@@ -168,7 +166,7 @@ def test_the_plot_takes_no_style_from_others_and_leaves_theirs(tmp_path):
 )
 def test_broken_settings_of_matplotlib(tmp_path, backend, settings, said):
     """A program of its own, since matplotlib reads them when it is imported."""
-    tracker(tmp_path).write({"step": 1, "g/loss": 0.5})
+    metrics_log(tmp_path).write({"step": 1, "g/loss": 0.5})
     (tmp_path / "matplotlibrc").write_bytes(settings)
     script = """
 import os
@@ -194,8 +192,8 @@ def test_the_checkpoint_comes_before_the_pictures_and_survives_them(tmp_path, mo
 
         return fail
 
-    monkeypatch.setattr(epoch_end, "plot_losses", broken("plot"))
-    monkeypatch.setattr(epoch_end, "write_sample_grid", broken("grid"))
+    monkeypatch.setattr(evaluator, "plot_losses", broken("plot"))
+    monkeypatch.setattr(evaluator, "write_sample_grid", broken("grid"))
     assert Trainer(make_config(tmp_path / "run")).fit()
     assert seen == [(name, epoch) for epoch in (1, 2, 3) for name in ("plot", "grid")]
     said = capsys.readouterr().out

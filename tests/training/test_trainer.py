@@ -10,8 +10,9 @@ import torch
 from runs import after, assert_identical, make_config, without_timing
 
 from pix2pix import Trainer
-from pix2pix.config import dump_config, load_config
+from pix2pix.config import dump_config, learning_rate, load_config
 from pix2pix.data.augment.apply import to_float
+from pix2pix.data.dataset import open_eval_split
 from pix2pix.data.formats.image_format import image_formats
 from pix2pix.data.images.files import write_image
 from pix2pix.errors import CheckpointError, ConfigError, DataError, NonFiniteError
@@ -62,7 +63,7 @@ def test_stopped_anywhere_and_continued_is_identical_to_the_bit(tmp_path, varian
             break
     else:
         pytest.fail("never finished")
-    assert pieces.step == whole.step == (15 if variant == "batch norm" else 9)
+    assert pieces.state.step == whole.state.step == (15 if variant == "batch norm" else 9)
     assert_identical(whole, pieces)
     assert without_timing(tmp_path / "whole" / "metrics.jsonl") == without_timing(tmp_path / "pieces" / "metrics.jsonl")
     for name in ("gen.pt", "dis.pt", "best.pt"):
@@ -82,12 +83,12 @@ def test_other_seeds_give_other_weights_and_the_same_seed_the_same(tmp_path):
 def test_learning_rate_is_the_papers_schedule(tmp_path):
     schedule = {"epochs": 200, "decay_epochs": 100}
     trainer = Trainer(make_config(tmp_path, schedule=schedule, optimizer={"lr": 2e-4}))
-    trainer.train_data = range(10)
     for k, factor in ((1, 1.0), (100, 1.0), (101, 1 - 1 / 101), (150, 1 - 50 / 101), (200, 1 / 101)):
-        trainer.samples_seen = (k - 1) * 10 + 3
-        assert trainer._set_learning_rate() == pytest.approx(2e-4 * factor, rel=1e-12)
-        groups = trainer.generator_optimizer.param_groups + trainer.discriminator_optimizer.param_groups
-        assert [group["lr"] for group in groups] == pytest.approx([2e-4 * factor] * 2, rel=1e-12)
+        rate = learning_rate(trainer.config, k)
+        assert rate == pytest.approx(2e-4 * factor, rel=1e-12)
+        trainer.networks.set_learning_rate(rate)
+        players = (trainer.networks.g, trainer.networks.d)
+        assert [group["lr"] for player in players for group in player.optimizer.param_groups] == [rate, rate]
 
 
 def test_ema_is_the_average_and_is_what_is_handed_out(tmp_path):
@@ -97,11 +98,11 @@ def test_ema_is_the_average_and_is_what_is_handed_out(tmp_path):
     for _ in range(3):
         trainer.train_step(x, -x)
         average = 0.75 * average + 0.25 * trainer.generator.down["1"].conv.weight.detach()
-    assert torch.allclose(trainer.ema.down["1"].conv.weight, average, atol=1e-7)
+    assert torch.allclose(trainer.ema_generator.down["1"].conv.weight, average, atol=1e-7)
     trainer = Trainer(trainer.config)
     trainer.fit()
     handed = load_generator_file(tmp_path / "run" / "gen.pt").generator.state_dict()
-    assert all(torch.equal(value, trainer.ema.state_dict()[name]) for name, value in handed.items())
+    assert all(torch.equal(value, trainer.ema_generator.state_dict()[name]) for name, value in handed.items())
     assert not torch.equal(handed["down.1.conv.weight"], trainer.generator.down["1"].conv.weight)
 
 
@@ -111,15 +112,16 @@ def test_validation_and_best(tmp_path):
     records = [record for record in read_metrics(tmp_path / "run" / "metrics.jsonl") if "val/l1" in record]
     assert [record["epoch"] for record in records] == [1, 2, 3]
     by_hand = []
-    for i in range(len(trainer.val_data)):
-        pair = trainer.val_data[i]
+    val_data = open_eval_split(trainer.config.data, "val", formats=trainer.formats)
+    for i in range(len(val_data)):
+        pair = val_data[i]
         with inference(trainer.generator):
             fake = trainer.generator(to_float(pair["input"][None]))
         by_hand.append((fake - to_float(pair["target"][None])).abs().mean().item())
     assert records[-1]["val/l1"] == pytest.approx(np.mean(by_hand), rel=1e-5)
     best = min(records, key=lambda record: record["val/l1"])
     assert torch.load(tmp_path / "run" / "best.pt", weights_only=True)["step"] == best["step"]
-    assert trainer.best == best["val/l1"]
+    assert trainer.state.best == best["val/l1"]
 
 
 def test_records_are_means_over_their_steps(tmp_path):
@@ -156,7 +158,7 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "step_00000009: state.pt is damaged; passed over" in said
     assert "continuing from step 6 (epoch 3)" in said
-    assert again.step == 9
+    assert again.state.step == 9
     assert [path.name for path in list_checkpoints(folder)] == [f"step_0000000{step}" for step in (9, 6, 3)]
     assert (folder / "step_00000009.damaged").is_dir()
     Trainer(config).fit()
@@ -169,10 +171,10 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
 
 def test_a_target_condition_needs_equal_channels(tmp_path):
     config = make_config(tmp_path, loss={"generator_condition": "target"})
-    assert Trainer(config).step == 0
+    assert Trainer(config).state.step == 0
     with pytest.raises(ConfigError, match=r"generator_condition 'target' needs .* 1 and 3; set it to 'input'"):
-        Trainer(config, image_formats(1, 3))
-    trainer = Trainer(make_config(tmp_path), image_formats(1, 3))
+        _ = Trainer(config, formats=image_formats(1, 3)).networks
+    trainer = Trainer(make_config(tmp_path), formats=image_formats(1, 3))
     report = trainer.train_step(torch.zeros(1, 1, 32, 32), torch.zeros(1, 3, 32, 32))
     assert torch.isfinite(report["g/loss"])
 
@@ -207,7 +209,8 @@ def test_global_settings_are_left_alone(tmp_path):
 def test_metrics_cut_back_drops_what_came_after_the_checkpoint(tmp_path):
     lines = [json.dumps({"step": step}) for step in (1, 2, 3)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 4, "g/')
-    MetricsLog(tmp_path, 10, 1, step=2).close()
+    with MetricsLog(tmp_path, 10, 1, first_step=2).opened():
+        pass
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
     (tmp_path / "metrics.jsonl").write_text("nonsense\n" + lines[0] + "\n")
     with pytest.raises(CheckpointError, match=r"metrics.jsonl:1: is not a line of metrics"):
