@@ -1,8 +1,11 @@
-"""The wheel: what is in it, and that it works by itself, away from the checkout."""
+"""The wheel and the source distribution: what is in them, and that the wheel works away from the checkout."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -14,6 +17,7 @@ import pix2pix as package
 from pix2pix.config import shipped_configs
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}  # imported under another name
 
 
 def _run(*words: object) -> None:
@@ -21,11 +25,21 @@ def _run(*words: object) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def _git(*words: str) -> list[str]:
+    return subprocess.run(["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    _run("build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT)
-    (file,) = folder.glob("*.whl")
+def built(tmp_path_factory) -> Path:
+    """The folder of the source distribution and the wheel that is built from it, as a release builds them."""
+    folder = tmp_path_factory.mktemp("built")
+    _run("build", "--no-isolation", "--outdir", folder, CHECKOUT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built) -> Path:
+    (file,) = built.glob("*.whl")
     return file
 
 
@@ -51,6 +65,17 @@ def test_the_wheel_holds_the_package_its_configs_and_nothing_else(wheel):
     assert sources | {"pix2pix/py.typed", f"{info}/licenses/LICENSE"} <= names
     assert {name.split("/")[0] for name in names} == {"pix2pix", info}
     assert not [name for name in names if "test" in name or "__pycache__" in name]
+
+
+def test_the_source_distribution_holds_what_the_tests_need(built):
+    (file,) = built.glob("*.tar.gz")
+    root = f"pix2pix-{package.__version__}"
+    with tarfile.open(file) as archive:
+        names = {name.removeprefix(f"{root}/") for name in archive.getnames()}
+    if not (CHECKOUT / ".git").exists():
+        pytest.skip("not a git checkout")
+    tracked = set(_git("ls-files"))
+    assert tracked < names <= tracked | set(_git("ls-files", "--others", "--exclude-standard")) | {"PKG-INFO"}
 
 
 def test_the_wheel_alone_trains_and_translates(installed):
@@ -81,6 +106,27 @@ def test_the_oldest_versions_that_are_tested_are_those_that_are_declared():
     declared = project["dependencies"] + project["optional-dependencies"]["formats"]
     lines = (CHECKOUT / ".github/oldest.txt").read_text().splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
-    assert len(pinned) == len(declared) == 11
+    assert "torch==2.10" in pinned and all(">=" in bound for bound in declared)
     assert sorted(pinned) == sorted(bound.replace(">=", "==") for bound in declared)
     assert project["requires-python"] == ">=3.11"
+
+
+def test_every_dependency_is_imported_and_every_import_is_declared():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    bounds = [*project["dependencies"], *project["optional-dependencies"]["formats"]]
+    declared = {re.split("[>=<]", bound)[0] for bound in bounds}
+    assert declared == {DISTRIBUTIONS.get(name, name) for name in _imported(CHECKOUT / "src")}
+    # Every other extra is for who develops pix2pix.
+    assert project["optional-dependencies"].keys() == {"formats", "test", "docs", "dev"}
+
+
+def _imported(folder: Path) -> set[str]:
+    """The top-level names that the modules below a folder import of others, inside functions too."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"pix2pix"}
