@@ -88,6 +88,7 @@ class Run:
             if first_rank:
                 with self.log.optional("the loss plot"):
                     self.evaluator.plot()
+                self.checkpointer.require_same_run()
                 if sample:  # last: where its file is missing, the next start draws both again
                     with self.log.optional("the sample grid"):
                         self.evaluator.sample(state)
