@@ -115,7 +115,7 @@ def test_an_interrupted_sample_leaves_no_half_picture(trained, monkeypatch):
     command = ("sample", "--weights", trained / "gen.pt", "--input", picture("in/a.png"), "--output", "out")
     assert pix2pix(*command).code == 0
     earlier = contents(Path("out"))
-    monkeypatch.setattr("pix2pix.inference.translator.write_image", interrupted)
+    monkeypatch.setattr("pix2pix.inference.files.write_image", interrupted)
     assert pix2pix(*command).code == 130 and contents(Path("out")) == earlier and len(earlier) == 1
 
 

@@ -57,7 +57,8 @@ def _sample(args: argparse.Namespace) -> int:
 
 
 def _translate(args: argparse.Namespace) -> int:
-    from pix2pix.inference.translator import load_generator, translate_files, translate_split
+    from pix2pix.inference.files import translate_files, translate_split
+    from pix2pix.inference.translator import load_generator
     from pix2pix.runtime.log import info, warning
 
     if args.input is not None and args.split is not None:

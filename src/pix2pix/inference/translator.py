@@ -1,44 +1,35 @@
-"""Any picture in, its translation out at the same size; files, folders and the pairs of a data set."""
+"""Translator: a trained generator that takes images of any size and returns them translated, at the same size."""
 
-import glob
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from pix2pix.config import Config
 from pix2pix.data.augment.apply import to_float, to_pixels
-from pix2pix.data.dataset import open_split
 from pix2pix.data.formats import convert
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image, resize
-from pix2pix.data.images.files import is_image, read_image, write_image
-from pix2pix.errors import ConfigError, DataError, is_out_of_memory
+from pix2pix.data.images.files import read_image
+from pix2pix.errors import DataError
 from pix2pix.models import inference
 from pix2pix.runtime.device import pick_device
-from pix2pix.runtime.io import prepare_folder, replace_atomically
-from pix2pix.runtime.ownership import claim_outputs, is_run, made_files
-from pix2pix.runtime.signals import stoppable
-from pix2pix.visualization import comparison_grid, titles
 from pix2pix.weights import load_generator_file
-
-GRID_PAIRS = 16
 
 
 class Translator:
-    """A trained generator as a function of pictures.
+    """A trained generator as a function of images.
 
-    `translator(image)` takes a PIL image, an array [H, W, C] or a file's path, of any size, and returns the translation
-    as a PIL image of that size; a generator of stacked inputs takes several. Always the one inference mode: no dropout,
-    and no picture depends on another. `resize=True` resizes each picture to the training size instead of padding it,
-    and the translation has that size. `forms`: what inputs and targets are.
+    `translator(image)` takes a PIL image, an array [H, W, C] or the path of a file, of any size, and returns the
+    translation as a PIL image of the same size; a generator of stacked inputs takes several images. Inference is
+    deterministic: there is no dropout, and no image depends on another. With `resize=True` each image is resized to the
+    training size instead of being padded, and the translation has that size. `formats` describes inputs and target.
+
+    A network of your own may have the attributes `multiple` and `min_size`: images are padded by reflection until each
+    side is a multiple of the one and at least the other. Both default to 1.
     """
 
     def __init__(
@@ -53,30 +44,36 @@ class Translator:
         self.generator = generator.to(self.device)
 
     def __call__(self, *images: Image.Image | np.ndarray | str | Path) -> Image.Image:
-        """Raises DataError where they are not what the generator was trained on, or the translation is no PIL image."""
-        from_files = [isinstance(image, str | Path) for image in images]
-        names = [image if file else "the picture" for image, file in zip(images, from_files, strict=True)]
-        pictures = [
-            read_image(image) if file else decode_image(image) for image, file in zip(images, from_files, strict=True)
-        ]
-        pixels = self.translate(*self.decode(pictures, names))
+        """Translate one image, or the stacked inputs of one.
+
+        Raises DataError where they differ from what the generator was trained on, or where the translation cannot be a
+        PIL image.
+        """
+        names = [image if isinstance(image, str | Path) else "the image" for image in images]
+        decoded = [read_image(image) if isinstance(image, str | Path) else decode_image(image) for image in images]
+        pixels = self.translate(*self.decode(decoded, names))
         return as_pil(*convert.encode(pixels, self.formats.target, self.formats.target.suffix))
 
-    def decode(self, pictures: Sequence[DecodedImage], names: Sequence[object]) -> list[np.ndarray]:
-        """The inputs as `translate` takes them. Raises DataError, calling them by `names`."""
+    def decode(self, images: Sequence[DecodedImage], names: Sequence[str | Path]) -> list[np.ndarray]:
+        """Convert decoded images to the generator's input formats, as `translate` takes them.
+
+        `names` are what errors call them. Raises DataError.
+        """
         formats = self.formats.input
-        if len(pictures) != len(formats):
-            raise DataError(f"the generator takes {len(formats)} stacked inputs, and {len(pictures)} were given")
-        sizes = [f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}" for picture in pictures]
+        if len(images) != len(formats):
+            raise DataError(f"the generator takes {len(formats)} stacked inputs, and {len(images)} were given")
+        sizes = [f"{image.pixels.shape[1]}x{image.pixels.shape[0]}" for image in images]
         for name, size in zip(names, sizes, strict=True):
             if size != sizes[0]:
                 raise DataError(
-                    f"{name} is {size} but {names[0]} is {sizes[0]}; stacked inputs need one size: resize one"
+                    f"is {size} but {names[0]} is {sizes[0]}",
+                    path=name,
+                    remedy="stacked inputs need one size: resize one",
                 )
-        return [convert.decode(fmt, *named) for fmt, *named in zip(formats, pictures, names, strict=True)]
+        return [convert.decode(fmt, image, name) for fmt, image, name in zip(formats, images, names, strict=True)]
 
     def translate(self, *inputs: np.ndarray) -> np.ndarray:
-        """[H, W, C] each, as the forms of the inputs keep them, to [H, W, C] as that of the target does.
+        """Translate arrays [H, W, C] in the input formats to one array [H, W, C] in the target format.
 
         Raises DataError for other shapes or types.
         """
@@ -84,203 +81,40 @@ class Translator:
             wrong = pixels.ndim != 3 or pixels.shape[2:] != (fmt.channels,) or pixels.dtype != fmt.dtype
             if wrong or not pixels.size or pixels.shape[:2] != inputs[0].shape[:2]:
                 raise DataError(
-                    f"a picture is {fmt.dtype} [H, W, {fmt.channels}], not {pixels.dtype} {list(pixels.shape)}; "
-                    "convert it first"
+                    f"the generator takes {fmt.dtype} [H, W, {fmt.channels}], not {pixels.dtype} {list(pixels.shape)}",
+                    remedy="convert the image first",
                 )
         height, width = self.config.data.crop if self.resize else inputs[0].shape[:2]
-        x = torch.cat([self._to_network(*part) for part in zip(inputs, self.formats.input, strict=True)], 1)
+        x = torch.cat(
+            [self._to_network(pixels, fmt) for pixels, fmt in zip(inputs, self.formats.input, strict=True)], 1
+        )
         with inference(self.generator) as generator:
             y = to_pixels(generator(x.to(self.device)), self.formats.target)[0, :, :height, :width]
-        return y.permute(1, 2, 0).cpu().numpy()
+        return y.permute(1, 2, 0).cpu().numpy()  # [H, W, C]
 
     def _to_network(self, pixels: np.ndarray, fmt: ImageFormat) -> Tensor:
-        """[1, C, h, w] in [-1, 1]."""
+        """Resize or pad one input and scale it: [H, W, C] to [1, C, h, w] in [-1, 1]."""
         data = self.config.data
         if self.resize:
             pixels = resize(pixels, data.crop, fmt.interpolation or data.interpolation, fmt.alpha)
         return to_float(torch.from_numpy(self._pad(pixels).transpose(2, 0, 1).copy())[None], fmt)
 
     def _pad(self, pixels: np.ndarray) -> np.ndarray:
-        """Grown below and to the right by reflection, as often as it takes, to what the generator can halve."""
-        step, least = self.generator.multiple, self.generator.min_size
-        missing = [max(-side % step, least - side) for side in pixels.shape[:2]]
+        """Extend [H, W, C] below and to the right by reflection, to a size that the generator takes."""
+        multiple: int = getattr(self.generator, "multiple", 1)
+        smallest: int = getattr(self.generator, "min_size", 1)
+        missing = [max(-side % multiple, smallest - side) for side in pixels.shape[:2]]
         return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="reflect") if any(missing) else pixels
 
 
-def load_generator(weights: str | Path, device: str = "auto", resize: bool = False) -> Translator:
-    """Reads a `gen.pt` (or `best.pt`) and returns its `Translator`; the file is all that is needed.
+def load_generator(
+    weights: str | Path, device: str = "auto", resize: bool = False, generator: nn.Module | None = None
+) -> Translator:
+    """Read a `gen.pt` or `best.pt` and return its `Translator`; no other file is needed.
 
-    Raises CheckpointError where it cannot be read, ConfigError where the device is not there.
+    `generator`: an instance of your own network, where it was trained with `Trainer(config, generator=...)`; the
+    weights are loaded into it. Raises CheckpointError where the file cannot be read or does not fit it, ConfigError
+    where the device is not available.
     """
-    file = load_generator_file(weights)
+    file = load_generator_file(weights, generator)
     return Translator(file.generator, file.config, file.formats, device, resize)
-
-
-def find_images(source: str, failed: list[DataError] | None = None) -> tuple[Path, list[Path]]:
-    """The images of a file, a folder (with its subfolders) or a glob, and the folder their names are relative to.
-
-    In the subfolders, runs and the files of earlier translations are left out. Raises DataError where there are none,
-    and for a subfolder that cannot be read, unless there is a list of what `failed` to put that in.
-    """
-    path = Path(source)
-    if os.path.isdir(path):  # Path's own methods raise for a name that is too long or out of reach
-        errors: list[DataError] = []
-        images = sorted(_walk(source, errors))
-        if errors and (failed is None or not images):
-            raise errors[0]
-        if failed is not None:
-            failed += errors
-        if not images:
-            raise DataError(f"{path}: holds no images; give a folder that does, a file or a glob")
-        return path, images
-    if os.path.exists(path):
-        return path.parent, [path]
-    images = sorted(Path(p) for p in glob.glob(source, recursive=True) if Path(p).is_file() and is_image(Path(p)))
-    if not images:
-        raise DataError(f"{source}: no such file or folder, and no image matches it; give a file, a folder or a glob")
-    return Path(os.path.commonpath([image.parent for image in images])), images
-
-
-def _walk(folder: str, errors: list[DataError]) -> Iterator[Path]:
-    """The images of a folder and its subfolders, links not followed. Subfolders that cannot be read give `errors`."""
-
-    def fail(error: OSError) -> None:
-        where = f"{error.filename}: cannot be read ({error.strerror})"
-        errors.append(DataError(f"{where}; fix its permissions, or give other pictures with --input"))
-
-    made: set[str] = set()
-    for here, folders, names in os.walk(folder, onerror=fail):
-        made |= made_files(here) if here != folder else set()
-        folders[:] = [name for name in folders if not is_run(os.path.join(here, name))]
-        for path in (Path(here, name) for name in names):
-            if is_image(path) and str(path) not in made and path.is_file():
-                yield path
-
-
-def _find_inputs(translator: Translator, source: str, failed: list[DataError]) -> tuple[Path, list[tuple[Path, ...]]]:
-    """The files of each translation, and the folder their names are relative to. Raises DataError.
-
-    `failed` as for `find_images`. Of stacked inputs `source` is a folder that holds one for each, called as in
-    training.
-    """
-    count = len(translator.formats.input)
-    if count == 1:
-        base, images = find_images(source, failed)
-        return base, [(image,) for image in images]
-    names = [Path(folder).name for folder in translator.config.data.inputs]
-    folders = [Path(source, name) for name in names]
-    if len(names) != count or not all(map(os.path.isdir, folders)):
-        raise DataError(
-            f"{source}: should hold the folders {', '.join(names)}, whose pictures are stacked as in training"
-        )
-    found = [
-        {path.relative_to(folder).with_suffix(""): path for path in find_images(str(folder))[1]} for folder in folders
-    ]
-    for name in set().union(*found):
-        if missing := [str(folder) for folder, some in zip(folders, found, strict=True) if name not in some]:
-            raise DataError(f"{' and '.join(missing)}: has no picture {name}, which is stacked with the others; add it")
-    return folders[0], [tuple(some[name] for some in found) for name in found[0]]
-
-
-def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffix: str) -> list[Path]:
-    """Where each translation goes: the first image's relative name. Where two would share one, all their name."""
-    relative = [image.relative_to(base) for image, *_ in images]
-    whole = [path.with_name(path.name + suffix) for path in relative]
-    short = [path.with_suffix(suffix) for path in relative]
-    sharing = Counter(short)
-    names = [one if sharing[one] == 1 else other for one, other in zip(short, whole, strict=True)]
-    if len(set(names)) < len(names):  # a.png.jpg is still in the way of a.png
-        names = whole
-    return [output / name for name in names]
-
-
-def translate_files(translator: Translator, source: str, output: Path) -> tuple[int, list[DataError]]:
-    """Translates every image that `source` names into `output`. Returns how many, and the errors of those that failed.
-
-    Raises DataError where there are no images, ConfigError where a file would be replaced that is an input or that
-    pix2pix did not make, CheckpointError where `output` cannot be written, Stopped.
-    """
-    failed: list[DataError] = []
-    base, images = _find_inputs(translator, source, failed)
-    outputs = _outputs(base, images, output, translator.formats.target.suffix)
-    prepare_folder(output)
-    claim_outputs(output, outputs, [path for files in images for path in files])
-    unread = len(failed)
-    for files, target in _progress(list(zip(images, outputs, strict=True))):
-        try:
-            with _in_memory(files[0]):
-                fake = translator.translate(*translator.decode([read_image(file) for file in files], files))
-        except DataError as error:  # the others are still wanted
-            failed.append(error)
-            continue
-        _write(target, *convert.encode(fake, translator.formats.target, target.suffix))
-    return len(images) - len(failed) + unread, failed
-
-
-@contextmanager
-def _in_memory(name: object) -> Iterator[None]:
-    """Turns running out of memory into a DataError that names the picture, so that the others are still translated."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        error.__traceback__ = None  # its frames hold the tensors
-        raise DataError(
-            f"{name}: is too large for the memory of this machine; make it smaller, or translate it with --resize or "
-            "on another --device"
-        ) from None
-
-
-def translate_split(
-    translator: Translator, config: Config, split: str, output: Path
-) -> tuple[int, Path, list[DataError]]:
-    """Translates the inputs of a split of the config's data into `output/<split>/`, at their own size.
-
-    Returns how many, where the comparison grid of the first of them is, and the errors of those that failed. Raises
-    DataError where there are none, or none can be read; ConfigError where `output` holds the pairs, or a file would be
-    replaced that pix2pix did not make; CheckpointError; Stopped.
-    """
-    data, formats = config.data.model_copy(update={"cache": "off"}), translator.formats  # each is read once
-    dataset = open_split(data, split, None, formats=formats)
-    grid, suffix = output / f"{split}_comparison.png", formats.target.suffix
-    read = [file for pair in dataset.pairs for file in pair.files]
-    _require_apart(output, read)
-    prepare_folder(output)
-    outputs = [output / split / f"{pair.name}{suffix}" for pair in dataset.pairs]
-    claim_outputs(output, [*outputs, grid], read)
-    rows, failed = [], list(dataset.skipped)
-    for index in _progress(range(len(dataset))):
-        try:
-            with _in_memory(dataset.pairs[index].names[0]):
-                pair = dataset[index]
-                *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in formats.parts)
-                fake = translator.translate(*inputs)
-        except DataError as error:  # the others are still wanted
-            failed.append(error)
-            continue
-        path = outputs[index]
-        _write(path, *convert.encode(fake, formats.target, path.suffix))
-        if len(rows) < GRID_PAIRS:
-            pictures = zip([*inputs, fake, target], [*formats.input, formats.target, formats.target], strict=True)
-            rows.append([convert.preview(*picture) for picture in pictures])
-    if not rows:
-        raise failed[0]
-    _write(grid, comparison_grid(rows, titles(len(formats.input))))
-    return len(dataset) + len(dataset.skipped) - len(failed), grid, failed
-
-
-def _require_apart(output: Path, files: Sequence[Path]) -> None:
-    """Raises ConfigError where the pairs lie in the output folder: its new folders would count as a part of them."""
-    folder = os.path.join(os.path.realpath(output), "")
-    for place in {file.parent for file in files}:
-        if os.path.join(os.path.realpath(place), "").startswith(folder):
-            raise ConfigError(f"{output}: holds the pairs that are read, in {place}; choose another --output")
-
-
-def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
-    replace_atomically(path, lambda temporary: write_image(temporary, pixels, palette))
-
-
-def _progress(items: Sequence) -> Iterator:
-    return stoppable(tqdm(items, desc="translating", unit="image", disable=None, leave=False))

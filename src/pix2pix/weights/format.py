@@ -1,4 +1,4 @@
-"""The weights file: one safe file that carries all it needs to be used."""
+"""The weights file: one file that holds a network and all that is needed to use it, and runs nothing when read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class GeneratorFile:
-    """A generator as read from its file: the network with its weights, on the CPU, and what is known of it."""
+    """The content of a generator's file: the network with its weights, on the CPU, and how it was trained."""
 
     generator: nn.Module
     config: Config
@@ -37,7 +37,7 @@ class GeneratorFile:
 
 def save_weights(
     path: Path,
-    kind: str,
+    kind: Literal["generator", "discriminator"],
     network: nn.Module,
     config: Config,
     formats: PairFormat,
@@ -45,9 +45,10 @@ def save_weights(
     epoch: int,
     own: bool = False,
 ) -> None:
-    """Writes `network` (`kind`: generator or discriminator) to `path`, complete or not at all.
+    """Write a network to `path`, complete or not at all.
 
-    `forms`: what inputs and targets are. Raises CheckpointError.
+    `formats` describes the images that it was trained on. `own` marks a network that the config does not describe: the
+    file names its class, and `load_generator` then needs an instance of it. Raises CheckpointError.
     """
     content = {
         "format": FORMAT,
@@ -56,31 +57,34 @@ def save_weights(
         "kind": kind,
         "config": config.model_dump(mode="json"),
         "forms": formats.to_dict(),
-        "per_image_norm": has_per_image_norm(network),  # the config does not tell where several ranks have trained
+        "per_image_norm": has_per_image_norm(network),  # the config does not say, since it depends on the ranks
         "step": step,
         "epoch": epoch,
         "state_dict": {name: value.detach().cpu() for name, value in network.state_dict().items()},
     }
+    if own:
+        content["network"] = f"{type(network).__module__}.{type(network).__qualname__}"
     save_atomically(path, content)
 
 
 class _Content(Section):
-    """The fields of a weights file, which anybody may have written; `config` and `forms` have schemas of their own."""
+    """The fields of a weights file, which may come from anybody; `config` and `forms` have schemas of their own."""
 
-    format: Literal[FORMAT]
-    version: Literal[VERSION]
+    format: str
+    version: int
     library: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+_-]{1,100}$")]
     kind: Literal["generator", "discriminator"]
     config: dict[str, Any]
-    formats: dict[str, Any]
+    forms: dict[str, Any]
     per_image_norm: bool | None = None
     step: Annotated[int, Field(ge=0, lt=2**53)]
     epoch: Annotated[int, Field(ge=0, lt=2**53)]
     state_dict: dict[str, InstanceOf[Tensor]]
+    network: Annotated[str, Field(max_length=1000)] | None = None
 
 
 def _read(path: Path, device: str = "cpu") -> _Content:
-    """The content of a weights file, read without running anything in it. Raises CheckpointError."""
+    """Read a weights file; on device "meta" without its numbers. Raises CheckpointError."""
     try:
         content = read_tensors(path, device)
     except FileNotFoundError:
@@ -95,7 +99,7 @@ def _read(path: Path, device: str = "cpu") -> _Content:
         raise CheckpointError(f"{path}: is not a weights file of pix2pix; give a gen.pt that pix2pix wrote")
     version = content.get("version")
     if type(version) is not int or version != VERSION:
-        found = show(version) if type(version) in (int, float, str, type(None)) else "that is no number"
+        found = show(version) if isinstance(version, int | float | str | None) else "that is no number"
         raise CheckpointError(f"{path}: has format version {found} and this pix2pix reads {VERSION}; upgrade pix2pix")
     try:
         return _Content.model_validate(content)
@@ -110,34 +114,49 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 
 
 def _first(error: ValidationError, section: str = "") -> str:
-    """The first of what is wrong, in one line: which field, and what it should be."""
+    """Describe the first error in one line: the field, and what it should be."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, (*[section] * bool(section), *found["loc"])))
+    place = ".".join(map(str, (section, *found["loc"]) if section else found["loc"]))
     return f"{show(place)}: {found['msg']}"
 
 
 def saved_step(path: Path) -> int | None:
-    """The step at which a weights file was written, or None where it is missing or cannot be read."""
+    """Return the step at which a weights file was written, or None where it is missing or cannot be read.
+
+    The numbers are not read: a file that is cut short is noticed by its size and directory, but a changed number only
+    by `load_generator_file`, which compares checksums. A resume asks this of each weights file only to decide whether a
+    crash came between the checkpoint and the file; the file is written atomically, and again at the next checkpoint.
+    """
     try:
-        return _read(path).step
+        return _read(path, "meta").step
     except CheckpointError:
         return None
 
 
-def load_generator_file(path: str | Path) -> GeneratorFile:
-    """Reads a generator. Raises CheckpointError where the file is missing, damaged, newer, or no generator."""
+def load_generator_file(path: str | Path, generator: nn.Module | None = None) -> GeneratorFile:
+    """Read a generator.
+
+    `generator`: an instance to load the weights into; needed where the file names a class that pix2pix does not have,
+    which is never imported by its name. Raises CheckpointError where the file is missing, damaged or newer, holds no
+    generator, or does not fit the instance.
+    """
     path = Path(path)
     content = _read(path, "meta")  # first without its numbers, of which there may be many
     if content.kind != "generator":
         raise CheckpointError(f"{path}: holds a {content.kind}, not a generator; give the run's gen.pt")
+    if content.network is not None and generator is None:
+        raise CheckpointError(
+            f"{path}: holds the weights of a {content.network}, which pix2pix cannot build; in Python, pass an "
+            "instance of it: load_generator(weights, generator=...)",
+            code="own-generator",
+        )
     try:
         config = config_from_dict(content.config, str(path))
-        formats = PairFormat.from_dict(content.formats)
-        with torch.device("meta"):  # which takes no memory, whatever sizes a config names
-            generator = build_generator(config, *formats.channels)
-        generator.load_state_dict(content.state_dict, assign=True)
-        generator.load_state_dict(_read(path).state_dict, assign=True)
-        generator.float()
+        formats = PairFormat.from_dict(content.forms)
+        if generator is None:
+            generator = _load_built(path, content, config, formats)
+        else:
+            _load_into(path, generator)
         norm = config.data.batch_size == 1 if content.per_image_norm is None else content.per_image_norm
         set_per_image_norm(generator, norm)
     except ValidationError as error:
@@ -147,3 +166,23 @@ def load_generator_file(path: str | Path) -> GeneratorFile:
     if not all_finite(generator):
         raise CheckpointError(f"{path}: holds weights that are infinite or not a number; give another copy")
     return GeneratorFile(generator.eval(), config, formats, content.step, content.epoch)
+
+
+def _load_built(path: Path, content: _Content, config: Config, formats: PairFormat) -> nn.Module:
+    """Build the generator of a config and load its weights; the sizes that the file claims take no memory before."""
+    with torch.device("meta"):
+        generator = build_generator(config, *formats.channels)
+    generator.load_state_dict(content.state_dict, assign=True)
+    generator.load_state_dict(_read(path).state_dict, assign=True)
+    return generator.float()
+
+
+def _load_into(path: Path, generator: nn.Module) -> None:
+    """Load the weights into a given instance. Raises CheckpointError where they do not fit."""
+    try:
+        generator.load_state_dict(_read(path).state_dict)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{path}: does not fit the generator that was given ({reason}); give one built as for training"
+        ) from None

@@ -16,7 +16,8 @@ from pix2pix.config import DataConfig, config_from_dict, dump_config, load_confi
 from pix2pix.data import PairedDataset
 from pix2pix.data.pairs import at_another_place, available_splits, describe_layout, find_pairs
 from pix2pix.errors import ConfigError, DataError
-from pix2pix.inference.translator import Translator, translate_split
+from pix2pix.inference.files import translate_split
+from pix2pix.inference.translator import Translator
 from pix2pix.weights import load_generator_file
 
 SIZE = (4, 6)

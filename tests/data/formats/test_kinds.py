@@ -23,7 +23,8 @@ from pix2pix.data.formats.infer import infer_formats
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.loader import PairLoader
 from pix2pix.errors import DataError
-from pix2pix.inference.translator import Translator, load_generator, translate_files
+from pix2pix.inference.files import translate_files
+from pix2pix.inference.translator import Translator, load_generator
 from pix2pix.weights import load_generator_file
 
 SIDE = 40  # no multiple of 32: sampling pads
