@@ -6,13 +6,13 @@
 
 from importlib import import_module
 
+from pix2pix._version import __version__
+
 TYPE_CHECKING = False  # as type checkers know it; importing typing would take longer than all the rest
 if TYPE_CHECKING:
     from pix2pix.config import load_config
     from pix2pix.inference.translator import Translator, load_generator
     from pix2pix.training.trainer import Trainer
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "load_config": "config",

@@ -88,7 +88,7 @@ class Child:
                 sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
                 warnings.filterwarnings("ignore", "This DataLoader will create")  # more readers than cores are meant
                 before()
-                code = cli.main(command)
+                code = cli(command)
                 sys.stdout.flush(), sys.stderr.flush()
             finally:
                 os._exit(code)

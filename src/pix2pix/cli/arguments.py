@@ -3,7 +3,7 @@
 import argparse
 from typing import NoReturn
 
-from pix2pix import __version__
+from pix2pix._version import __version__
 from pix2pix.text import show_text
 
 

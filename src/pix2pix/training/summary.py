@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from pix2pix import __version__
+from pix2pix._version import __version__
 from pix2pix.config import Config, DataConfig, patch_map_size
 from pix2pix.data.discovery.folders import first_ten
 from pix2pix.data.loader import worker_count

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, InstanceOf, ValidationError
 from torch import Tensor, nn
 
-import pix2pix
+from pix2pix._version import __version__
 from pix2pix.config import Config, config_from_dict
 from pix2pix.config.base import Section
 from pix2pix.config.hints import show
@@ -53,7 +53,7 @@ def save_weights(
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "library": pix2pix.__version__,
+        "library": __version__,
         "kind": kind,
         "config": config.model_dump(mode="json"),
         "forms": formats.to_dict(),
