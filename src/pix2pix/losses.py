@@ -1,4 +1,4 @@
-"""Losses as pure functions of logits [B, 1, h, w] and images [B, C, H, W]; each returns a scalar, the mean.
+"""Losses: pure functions of logits [B, 1, h, w] or images [B, C, H, W]; each returns a scalar, the mean.
 
 The paper's objective is eq. 4: the conditional adversarial loss (eq. 1) plus lambda x L1 (eq. 3).
 """
@@ -13,17 +13,17 @@ def bce(logits: Tensor, real: bool) -> Tensor:
 
 
 def bce_sigmoid(logits: Tensor, real: bool) -> Tensor:
-    """Sigmoid, then binary cross entropy (log clamped at -100): the older programs' way to compute `bce`."""
+    """Sigmoid, then binary cross entropy (log clamped at -100): `bce` as older programs compute it."""
     return F.binary_cross_entropy(logits.sigmoid(), logits.new_full((), float(real)).expand_as(logits))
 
 
 def mse(logits: Tensor, real: bool) -> Tensor:
-    """Mean squared difference of the logits to 1 or 0 (LSGAN, Mao et al. 2017, eq. 9)."""
+    """Mean squared difference between the logits and 1 or 0 (LSGAN, Mao et al. 2017, eq. 9)."""
     return (logits - float(real)).square().mean()
 
 
 def mse_sigmoid(logits: Tensor, real: bool) -> Tensor:
-    """Mean squared difference of the sigmoid to 1 or 0: the tutorial's adversarial loss."""
+    """Mean squared difference between their sigmoid and 1 or 0: the tutorial's adversarial loss."""
     return mse(logits.sigmoid(), real)
 
 
@@ -36,10 +36,10 @@ ADVERSARIAL = {"bce": bce, "bce_sigmoid": bce_sigmoid, "mse": mse, "mse_sigmoid"
 
 
 def generator_adversarial(logits: Tensor, adversarial: str) -> Tensor:
-    """What the generator pays for logits of its images: the loss towards real, or -logits for `hinge` (its eq. 17)."""
+    """The generator's adversarial loss on logits of its images: towards real, or -logits for `hinge` (eq. 17 there)."""
     return -logits.mean() if adversarial == "hinge" else ADVERSARIAL[adversarial](logits, True)
 
 
 def l1(image: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference, in the images' own units, [-1, 1] in training (the paper's eq. 3)."""
+    """Mean absolute difference, in the images' units ([-1, 1] in training) (the paper's eq. 3)."""
     return (image - target).abs().mean()

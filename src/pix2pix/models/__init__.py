@@ -1,6 +1,7 @@
-"""Generators and discriminators. A config's `name` resolves through these two dicts, and through nothing else."""
+"""Generators and discriminators; a config's `name` is a key of `GENERATORS` or `DISCRIMINATORS`."""
 
 from pix2pix.models.layers import (
+    frozen,
     has_per_image_norm,
     inference,
     init_weights,
@@ -22,6 +23,7 @@ __all__ = [
     "PixelDiscriminator",
     "ResNet",
     "UNet",
+    "frozen",
     "has_per_image_norm",
     "inference",
     "init_weights",

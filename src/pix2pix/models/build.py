@@ -1,4 +1,6 @@
-"""From a config to its networks, drawn anew. The trainer and the weights files both build them here."""
+"""Build the networks of a config, for training and for weights files."""
+
+from collections.abc import Callable
 
 from torch import nn
 
@@ -9,9 +11,9 @@ from pix2pix.runtime import distributed
 
 
 def build_generator(config: Config, in_channels: int = 3, out_channels: int = 3) -> nn.Module:
-    """The config's generator, initialised from torch's global generator.
+    """Build the config's generator, initialised from torch's global random generator.
 
-    A `batch` norm that is trained on one image at a time is set to be per image at inference, as it was in training.
+    A `batch` norm trained on one image at a time is per image at inference too.
     """
     section = config.model.generator
     options = section.model_dump(exclude={"name"})
@@ -23,54 +25,58 @@ def build_generator(config: Config, in_channels: int = 3, out_channels: int = 3)
 
 
 def micro_batch_size(config: Config) -> int:
-    """Images that go through the networks at once, on each rank."""
+    """Return the images in a forward pass on each rank."""
     return -(-config.data.batch_size // (config.optimizer.accumulation_steps * distributed.world_size()))
 
 
 def convert_sync_batchnorm(config: Config, *networks: nn.Module) -> list[nn.Module]:
-    """Makes `batch` norms take their statistics from all ranks' images, where there is more than one a rank.
+    """Make `batch` norms use the statistics of all ranks' images; with one image on each rank they stay per image.
 
-    With one they stay per image. Raises ConfigError on a CPU, where it cannot be done, and where the batch cannot be
-    shared out.
+    Raises ConfigError on a CPU, which cannot do that, and where the batch cannot be divided among the ranks.
     """
     batch, ranks = config.data.batch_size, distributed.world_size()
     if batch % (ranks * config.optimizer.accumulation_steps):
         least = ranks * config.optimizer.accumulation_steps
-        raise ConfigError(f"data.batch_size {batch} cannot be shared by {ranks} ranks; make it a multiple of {least}")
+        raise ConfigError(
+            f"data.batch_size {batch} cannot be divided among {ranks} ranks; make it a multiple of {least}"
+        )
     batch_norms = any(isinstance(module, nn.BatchNorm2d) for network in networks for module in network.modules())
     if ranks == 1 or not batch_norms or micro_batch_size(config) == 1:
         return list(networks)
     if next(networks[0].parameters()).device.type != "cuda":
         raise ConfigError(
-            "norm 'batch' above one image a rank takes statistics over all ranks, which only CUDA GPUs can; set "
+            "norm 'batch' above one image per rank needs synchronised statistics, which only CUDA has; set "
             "model.generator.norm and model.discriminator.norm to instance_affine"
         )
-    return [nn.SyncBatchNorm.convert_sync_batchnorm(network) for network in networks]
+    convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+    return [convert(network) for network in networks]
 
 
 def require_equal_shares(config: Config, pairs: int, *networks: nn.Module) -> None:
-    """Raises ConfigError where norms are synchronised and an epoch's last batch cannot be: each rank and each part of a
-    batch must have as many pairs as the others, since their statistics are taken together."""
+    """Raise ConfigError where norms are synchronised over ranks and an epoch's last batch is not divisible.
+
+    Synchronised statistics need the same number of pairs in each micro-batch of each rank.
+    """
     shares = config.optimizer.accumulation_steps * distributed.world_size()
     synchronised = any(isinstance(module, nn.SyncBatchNorm) for network in networks for module in network.modules())
     if synchronised and pairs % config.data.batch_size % shares:
         raise ConfigError(
-            f"norm 'batch' over several ranks needs equal shares, and the last batch of {pairs} pairs cannot be shared "
-            f"by {shares}; set data.batch_size to a divisor of {pairs}, or the norms of model.generator and "
+            f"norm 'batch' over several ranks needs equal shares, and the last batch of {pairs} pairs cannot be "
+            f"divided by {shares}; set data.batch_size to a divisor of {pairs}, or the norms of model.generator and "
             "model.discriminator to instance_affine"
         )
 
 
 def build_discriminator(config: Config, in_channels: int = 3, out_channels: int = 3) -> nn.Module:
-    """The config's discriminator, initialised from torch's global generator; it judges (condition, image).
+    """Build the config's discriminator of (condition, image), initialised from torch's global random generator.
 
-    Raises ConfigError for `generator_condition: target` where input and target differ in channels: the discriminator
-    could not take either as its condition.
+    Raises ConfigError for `generator_condition: target` where input and target differ in channels, since either is
+    then a condition.
     """
     if config.loss.generator_condition == "target" and in_channels != out_channels:
         raise ConfigError(
-            f"loss.generator_condition 'target' needs inputs and targets with as many channels, but they have "
-            f"{in_channels} and {out_channels}; set it to 'input'"
+            f"loss.generator_condition 'target' needs inputs and targets with the same number of channels, and they "
+            f"have {in_channels} and {out_channels}; set it to 'input'"
         )
     section = config.model.discriminator
     network = DISCRIMINATORS[section.name](in_channels, out_channels, **section.model_dump(exclude={"name"}))

@@ -1,6 +1,6 @@
-"""The pieces that the networks share: normalisation, up-sampling, initialisation."""
+"""Shared parts of the networks: normalisation, up-sampling, initialisation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -9,25 +9,26 @@ from torch.nn import functional as F
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm whose inference can be per image.
+    """Batch norm that can use per-image statistics at inference.
 
-    A network trained at batch 1 has only ever seen each image's own statistics, which is what the paper's test time
-    keeps (Isola et al. 2017, section 3.4). With `per_image`, inference normalises each image by its own mean and
-    variance: equal to training at batch 1, and independent of the neighbours in the batch. A training pass without
-    gradients leaves the running statistics alone: accumulation repeats it with them.
+    Training at batch 1 normalises each image by its own statistics, and the paper does the same at test time (Isola et
+    al. 2017, section 3.4). With `per_image`, inference does so too: it equals training at batch 1, and images in a
+    batch do not affect each other. A training pass without gradients does not update the running statistics, since
+    gradient accumulation repeats it with gradients.
     """
 
     per_image = False
 
     def forward(self, x: Tensor) -> Tensor:
         if self.per_image and not self.training:
-            return F.instance_norm(x, weight=self.weight, bias=self.bias, use_input_stats=True, eps=self.eps)
+            normed: Tensor = F.instance_norm(x, weight=self.weight, bias=self.bias, use_input_stats=True, eps=self.eps)
+            return normed
         if self.training and not torch.is_grad_enabled():
             return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
         return super().forward(x)
 
 
-NORMS = {
+NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": BatchNorm2d,
     "instance": nn.InstanceNorm2d,
     "instance_affine": lambda channels: nn.InstanceNorm2d(channels, affine=True),
@@ -36,22 +37,23 @@ NORMS = {
 
 
 def needs_bias(norm: str, bias: bool | str) -> bool:
-    """Whether a normalised convolution has a bias; `auto` is the reference program's rule: only with `instance`.
+    """Return whether a normalised convolution has a bias; `auto` follows the reference program: only with `instance`.
 
-    An affine norm brings a shift of its own. (With `instance` the bias has no effect on the output.)
+    An affine norm has a shift of its own. (With `instance` the bias has no effect on the output.)
     """
     return norm == "instance" if bias == "auto" else bool(bias)
 
 
 class ConvNorm(nn.Module):
-    """A convolution and the norm of its output; the two names are part of every weight's name."""
+    """A convolution followed by a norm; the two attribute names are part of the weights' names."""
 
     def __init__(self, conv: nn.Module, norm: nn.Module):
         super().__init__()
         self.conv, self.norm = conv, norm
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x))
+        y: Tensor = self.norm(self.conv(x))
+        return y
 
 
 def up_convolution(in_channels: int, out_channels: int, upsample: str, bias: bool, kernel_size: int = 4) -> nn.Module:
@@ -80,9 +82,9 @@ _WEIGHTS = {
 def init_weights(
     network: nn.Module, weights: str = "normal", gain: float = 0.02, norm_weights: str = "normal", biases: str = "zero"
 ) -> nn.Module:
-    """Draws a network's parameters anew, in place, from torch's global generator.
+    """Initialise a network's parameters in place, from torch's global random generator.
 
-    `weights`: convolutions from N(0, gain) and its named alternatives (`kaiming` has no gain). `norm_weights`:
+    `weights`: of convolutions, `normal` is N(0, gain); `kaiming` ignores `gain`. `norm_weights`:
     `normal` is N(1, gain), `ones` is 1. `biases`: `zero`, or `default` as PyTorch makes them. Source: the paper's
     appendix 6.2 ("weights were initialized from a Gaussian distribution with mean 0 and standard deviation 0.02").
     """
@@ -99,7 +101,7 @@ def init_weights(
 
 
 def set_per_image_norm(network: nn.Module, per_image: bool) -> nn.Module:
-    """Chooses what `batch` norms do at inference (see `BatchNorm2d`), in place."""
+    """Set whether `batch` norms are per image at inference (see `BatchNorm2d`), in place."""
     for module in network.modules():
         if isinstance(module, BatchNorm2d):
             module.per_image = per_image
@@ -107,31 +109,45 @@ def set_per_image_norm(network: nn.Module, per_image: bool) -> nn.Module:
 
 
 def has_per_image_norm(network: nn.Module) -> bool:
-    """Whether its `batch` norms are per image at inference."""
+    """Return whether the `batch` norms of a network are per image at inference."""
     return any(isinstance(module, BatchNorm2d) and module.per_image for module in network.modules())
 
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Moves an averaged copy's weights towards the network's, in place: decay x average + (1 - decay) x network."""
-    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(value, 1 - decay)
-    for mean, value in zip(average.buffers(), network.buffers(), strict=True):
-        mean.copy_(value)
+    """Update an averaged copy of a network in place: decay x average + (1 - decay) x network; buffers are copied."""
+    for mean, parameter in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(parameter, 1 - decay)
+    for copied, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        copied.copy_(buffer)
 
 
 def parameter_count(network: nn.Module) -> int:
-    """How many trainable numbers a network has."""
+    """Return the number of parameters of a network."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 @contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Within it, no parameter of the network gets a gradient; gradients still pass through to its input."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
 def inference(network: nn.Module) -> Iterator[nn.Module]:
-    """The one inference mode: no gradients, no dropout, norms as `set_per_image_norm` chose; the mode is put back."""
-    was_training = network.training
+    """Within it, the network is in the one inference mode: no gradients, no dropout, norms as `set_per_image_norm`."""
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         with torch.no_grad():
             yield network
     finally:
-        network.train(was_training)
+        for module, training in modes:
+            module.training = training

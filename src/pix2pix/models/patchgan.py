@@ -1,4 +1,4 @@
-"""Discriminators that judge patches (Isola et al. 2017, section 3.2.2 and appendix 6.1.2). All return logits."""
+"""Patch discriminators (Isola et al. 2017, section 3.2.2 and appendix 6.1.2); all return logits."""
 
 import torch
 from torch import Tensor, nn
@@ -7,20 +7,27 @@ from torch.nn import functional as F
 from pix2pix.models.layers import NORMS, ConvNorm, needs_bias
 
 
-def _judge(discriminator: nn.Module, condition: Tensor, image: Tensor) -> Tensor:
-    x = torch.cat([condition, image], 1)
-    for layer in discriminator.layers.values():
-        x = F.leaky_relu(layer(x), 0.2)
-    return discriminator.logits(x)
+class _Discriminator(nn.Module):
+    """Layers over the stacked condition and image, each with a leaky ReLU, then the logits."""
+
+    layers: nn.ModuleDict
+    logits: nn.Conv2d
+
+    def forward(self, condition: Tensor, image: Tensor) -> Tensor:
+        x = torch.cat([condition, image], 1)
+        for layer in self.layers.values():
+            x = F.leaky_relu(layer(x), 0.2)
+        y: Tensor = self.logits(x)
+        return y
 
 
-class PatchGAN(nn.Module):
-    """One logit for each overlapping patch of an image, given a condition.
+class PatchGAN(_Discriminator):
+    """Classifies each overlapping patch of an image as real or fake, given a condition.
 
     `forward(condition, image)`: [B, condition_channels, H, W] and [B, image_channels, H, W] in [-1, 1] to logits
     [B, 1, h, w]. `n_layers` strided convolutions of base_channels x min(2^(i-1), 8) channels, then, with
-    `stride1_layer`, one of stride 1, then the logits. kernel_size 4, n_layers 3 and a stride-1 layer judge 70x70
-    patches (30x30 logits at 256 pixels); kernel_size 3, n_layers 4 and none judge 63x63 (16x16), the tutorial's.
+    `stride1_layer`, one of stride 1, then the logits. kernel_size 4, n_layers 3 and a stride-1 layer see 70x70
+    patches (30x30 logits at 256 pixels); kernel_size 3, n_layers 4 and none see 63x63 (16x16), as in the tutorial.
     """
 
     def __init__(
@@ -45,12 +52,9 @@ class PatchGAN(nn.Module):
             wide = channels
         self.logits = nn.Conv2d(wide, 1, kernel_size, padding=1)
 
-    def forward(self, condition: Tensor, image: Tensor) -> Tensor:
-        return _judge(self, condition, image)
 
-
-class PixelDiscriminator(nn.Module):
-    """One logit a pixel, from 1x1 convolutions (the paper's "PixelGAN", appendix 6.1.2); arguments as PatchGAN's."""
+class PixelDiscriminator(_Discriminator):
+    """One logit per pixel, from 1x1 convolutions (the paper's "PixelGAN", appendix 6.1.2); arguments as PatchGAN's."""
 
     def __init__(
         self,
@@ -66,6 +70,3 @@ class PixelDiscriminator(nn.Module):
         second = ConvNorm(nn.Conv2d(c, 2 * c, 1, bias=bias), NORMS[norm](2 * c))
         self.layers = nn.ModuleDict({"1": first, "2": second})
         self.logits = nn.Conv2d(2 * c, 1, 1, bias=bias)
-
-    def forward(self, condition: Tensor, image: Tensor) -> Tensor:
-        return _judge(self, condition, image)

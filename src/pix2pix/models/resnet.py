@@ -20,11 +20,12 @@ class _ResidualBlock(nn.Module):
         self.first, self.second, self.dropout = unit(), unit(), dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.dropout(F.relu(self.first(x)), self.dropout, self.training))
+        residual: Tensor = self.second(F.dropout(F.relu(self.first(x)), self.dropout, self.training))
+        return x + residual
 
 
 class ResNet(nn.Module):
-    """Two steps down, `blocks` residual blocks, two steps up; images in [-1, 1] to images in [-1, 1].
+    """Two downsampling layers, `blocks` residual blocks, two upsampling layers; images in [-1, 1] to images in [-1, 1].
 
     Input [B, in_channels, H, W] with H and W multiples of 4 and at least 8; output [B, out_channels, H, W].
     `dropout` acts inside each block. `upsample`: `transpose` (3x3 kernel), or `nearest` or `bilinear` and a 3x3

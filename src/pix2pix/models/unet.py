@@ -10,13 +10,13 @@ from pix2pix.models.layers import NORMS, ConvNorm, needs_bias, up_convolution
 
 
 class UNet(nn.Module):
-    """Encoder and decoder of `depth` levels with a skip at each; images in [-1, 1] to images in [-1, 1].
+    """Encoder-decoder of `depth` levels with a skip connection at each; images in [-1, 1] to images in [-1, 1].
 
     Levels count from 1 at the image side; `depth` is the innermost. Input [B, in_channels, H, W] with H and W
     multiples of 2^depth; output [B, out_channels, H, W]. Level i has base_channels x min(2^(i-1), 8) channels.
 
-    `skip`: what a level hands across. `before-activation` hands its normalised map, to be seen by the decoder's
-    activation (the paper's network); `after-activation` hands the map after the encoder's own (the tutorial's).
+    `skip`: what the skip connections carry. `before-activation`: the normalised map, to which the decoder applies its
+    activation (the paper's network); `after-activation`: the map after the encoder's activation (the tutorial's).
     `down_slope`, `up_slope`: negative slopes of the LeakyReLUs, 0 being a ReLU. Dropout of probability `dropout`
     follows the levels in `dropout_down` and `dropout_up`; `auto` is 5..depth-1, the reference program's. `bias`: of the
     normalised convolutions, `auto` as `layers.needs_bias` says; the last always has one. Maps are concatenated as
@@ -47,15 +47,15 @@ class UNet(nn.Module):
         self.dropout, self.dropout_down, self.dropout_up = dropout, frozenset(dropout_down), frozenset(dropout_up)
         bias = needs_bias(norm, bias)
         channels = {i: base_channels * min(2 ** (i - 1), 8) for i in range(1, depth + 1)} | {0: in_channels}
-        self.down, self.up = nn.ModuleDict(), nn.ModuleDict()  # keyed by level, so that weights are named by level
+        self.down, self.up = nn.ModuleDict(), nn.ModuleDict()  # keyed by level, as weights are named
         for i in range(1, depth + 1):
-            normed = 1 < i < depth  # nothing to normalise in the first; the last may be a single pixel
+            normed = 1 < i < depth  # not the first, as in the paper; the innermost may be a single pixel
             self.down[str(i)] = ConvNorm(
                 nn.Conv2d(channels[i - 1], channels[i], 4, stride=2, padding=1, bias=bias),
                 NORMS[norm](channels[i]) if normed else nn.Identity(),
             )
         for i in range(depth, 0, -1):
-            wide = channels[i] if i == depth else 2 * channels[i]  # all but the innermost see their skip too
+            wide = channels[i] if i == depth else 2 * channels[i]  # all but the innermost also get a skip
             self.up[str(i)] = ConvNorm(
                 up_convolution(wide, channels[i - 1] if i > 1 else out_channels, upsample, bias if i > 1 else True),
                 NORMS[norm](channels[i - 1]) if i > 1 else nn.Identity(),
@@ -64,7 +64,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         skips = []
         for i, level in self.down.items():
-            # Dropout and a leaky ReLU commute, so one dropout serves both ways on.
+            # Dropout and a leaky ReLU commute, so one dropout serves both the skip and the next level.
             before = self._dropout(level(x), int(i) in self.dropout_down)  # [B, c_i, H / 2^i, W / 2^i]
             x = F.leaky_relu(before, self.down_slope)
             skips.append(F.leaky_relu(before, self.up_slope) if self.skip == "before-activation" else x)

@@ -1,14 +1,14 @@
-"""Several processes that train one network, as torchrun starts them: a rank a GPU, or on CPUs.
+"""Distributed training with torchrun: ranks, collective decisions and gradient averaging.
 
-Where there is one process only, every function does what that one would do by itself.
+In a single process, every function does what that process would do alone.
 """
 
 import gc
 import hashlib
 import inspect
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -21,46 +21,46 @@ from pix2pix.errors import DataError, LostRankError
 from pix2pix.runtime.signals import Stopped, stop_requested
 
 T = TypeVar("T")
-_PATIENCE = timedelta(hours=1)  # a rank waits so long while the first one validates and saves
-_OF_RANKS = ("gloo", "NCCL", "Connection closed", "Connection reset", "timed out")
+_TIMEOUT = timedelta(hours=1)  # ranks wait while the first one validates and saves
+_LOST_RANK = ("gloo", "NCCL", "Connection closed", "Connection reset", "timed out")
 
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Within it the ranks that torchrun has started know each other; nothing without torchrun.
+    """Initialise the process group of torchrun's ranks, and destroy it at the end; without torchrun do nothing.
 
-    Raises LostRankError where another rank has gone.
+    Raises LostRankError where another rank has ended.
     """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         yield
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_TIMEOUT)
     try:
         yield
-    except RuntimeError as error:  # gloo's and NCCL's own errors are no class of theirs in every version
-        if world_size() == 1 or not any(word in str(error) for word in _OF_RANKS):
+    except RuntimeError as error:  # gloo and NCCL have no exception class of their own in every version
+        if world_size() == 1 or not any(word in str(error) for word in _LOST_RANK):
             raise
         raise LostRankError(
-            f"rank {rank()}: another rank has ended, which the job cannot go on without; look at what that one said; "
-            "the last checkpoint is whole, and the same command goes on from it"
+            f"rank {rank()}: another rank has ended, and the job needs all of them; see that rank's output; "
+            "the last checkpoint is intact, and the same command resumes from it"
         ) from None
     finally:
-        gc.collect()  # what still holds the group would end its threads in the midst of Python's own end, which aborts
+        gc.collect()  # a group that is still referenced at interpreter exit aborts the process
         dist.destroy_process_group()
 
 
 def rank() -> int:
-    """This process's number among the ranks, from 0."""
+    """Return the rank of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """How many ranks there are."""
+    """Return the number of ranks."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def largest(number: int) -> int:
-    """The largest of the ranks' numbers; all of them wait for each other. The GPU is not waited for."""
+    """Return the largest of the ranks' numbers. A barrier for all ranks; it does not wait for the GPU."""
     if world_size() == 1:
         return number
     numbers = torch.tensor(number)
@@ -69,12 +69,12 @@ def largest(number: int) -> int:
 
 
 def any_rank(flag: bool) -> bool:
-    """Whether it is true on any rank; all of them wait for each other."""
+    """Return whether the flag is true on any rank; a barrier for all ranks."""
     return bool(largest(int(flag)))
 
 
 def all_equal(value: object) -> bool:
-    """Whether all ranks have the same, by its `repr`; all of them wait for each other."""
+    """Return whether all ranks have the same value, by its `repr`; a barrier for all ranks."""
     if world_size() == 1:
         return True
     digest = int.from_bytes(hashlib.blake2b(repr(value).encode(), digest_size=7).digest(), "big")
@@ -85,7 +85,7 @@ def all_equal(value: object) -> bool:
 
 @contextmanager
 def stopped_together() -> Iterator[None]:
-    """Where one rank is Stopped in the block, all of them are after it."""
+    """Raise Stopped on all ranks after the block where it was raised on any of them in it."""
     stopped = False
     try:
         yield
@@ -96,9 +96,10 @@ def stopped_together() -> Iterator[None]:
 
 
 def in_lockstep(items: Iterator[T]) -> Iterator[T]:
-    """Each rank's own items, as many on each; all ranks leave between the same two, in one exchange an item.
+    """Yield this rank's items, of which all ranks have the same number; one exchange for each item.
 
-    Raises Stopped on all of them on one, and DataError where one of them cannot read its next.
+    All ranks end after the same item: raises Stopped where one of them was asked to stop, and DataError where one of
+    them cannot read its next item.
     """
     while True:
         item, error, stopping = None, None, stop_requested()
@@ -108,7 +109,7 @@ def in_lockstep(items: Iterator[T]) -> Iterator[T]:
             error = caught
         state = largest(2 if error else int(stopping))
         if state == 2:
-            raise error or DataError(f"rank {rank()}: another rank cannot read its data; look at what that one said")
+            raise error or DataError(f"rank {rank()}: another rank cannot read its data; see that rank's output")
         if state == 1:
             raise Stopped
         if item is None:
@@ -118,7 +119,7 @@ def in_lockstep(items: Iterator[T]) -> Iterator[T]:
 
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
-    """The first rank goes through the block, and then all the others do."""
+    """Run the block on the first rank, then on all others."""
     if rank() > 0:
         any_rank(False)
     yield
@@ -127,33 +128,36 @@ def rank_zero_first() -> Iterator[None]:
 
 
 def shard(items: Sequence[T], rank: int, ranks: int) -> Sequence[T]:
-    """A rank's part of a batch, all of them as equal as can be, the first ones never smaller; it may be empty."""
+    """Return a rank's share of a batch: sizes differ by at most one, the first ranks' are larger; may be empty."""
     size, more = divmod(len(items), ranks)
     start = rank * size + min(rank, more)
     return items[start : start + size + (rank < more)]
 
 
 def wrap_ddp(network: nn.Module) -> nn.Module:
-    """The network with its gradients averaged over the ranks in each backward pass."""
+    """Wrap a network so that each backward pass averages its gradients over the ranks."""
     if world_size() == 1:
         return network
-    # Buffers are the first rank's own: the discriminator goes forward twice before it goes back, and a broadcast in
-    # between would change what it needs. Torch 2.15 has given the switch another name.
+    # Buffers are not broadcast: the discriminator has two forward passes before its backward pass, and a broadcast in
+    # between would change the buffers that the first needs. Torch 2.15 renamed the switch.
     names = inspect.signature(DistributedDataParallel).parameters
     switch = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
-    return DistributedDataParallel(network, **{switch: False})
+    wrap: Callable[..., nn.Module] = DistributedDataParallel
+    return wrap(network, **{switch: False})
 
 
 def no_sync_but_last(network: nn.Module, parts: Sequence[T]) -> Iterator[T]:
-    """The parts of a batch, one after the other; gradients are summed up and averaged over the ranks once."""
+    """Yield the micro-batches of a batch; their gradients accumulate, and are averaged over the ranks with the last."""
     for part in parts:
-        alone = isinstance(network, DistributedDataParallel) and part is not parts[-1]
-        with network.no_sync() if alone else nullcontext():
+        if isinstance(network, DistributedDataParallel) and part is not parts[-1]:
+            with network.no_sync():
+                yield part
+        else:
             yield part
 
 
 def mean(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Each scalar's mean over the ranks, in one exchange; a number that is not finite on one is so on all."""
+    """Return each scalar's mean over the ranks, in one exchange; non-finite on all ranks where it is on one."""
     if world_size() == 1:
         return terms
     numbers = torch.stack([term.detach() for term in terms.values()])

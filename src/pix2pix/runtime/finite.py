@@ -9,20 +9,20 @@ from torch.optim import Optimizer
 
 
 class FiniteGuard:
-    """A flag on the device that the first loss or gradient that is not finite sets for good.
+    """A flag on the device, set for good by the first non-finite loss or gradient.
 
-    From that update on, `apply` changes nothing, as a gradient scaler's `found_inf` has it; only `first` waits for the
-    device, and says when it was and what.
+    From that update on, `apply` changes nothing, like a gradient scaler's `found_inf`. Only `first` waits for the
+    device; it returns the step and the names.
     """
 
     def __init__(self, device: torch.device):
-        self._found = torch.zeros((), device=device)  # a float: what fused optimizers take
-        self._first: dict[tuple[str, ...], Tensor] = {}  # by names: when each was not finite, or 0
+        self._found = torch.zeros((), device=device)  # float, as fused optimizers take it
+        self._first: dict[tuple[str, ...], Tensor] = {}  # by names: the step at which each was non-finite, or 0
 
     def apply(self, optimizer: Optimizer, name: str, terms: dict[str, Tensor], step: int) -> None:
         """Make the optimizer's `step`-th step, unless one of `terms`, scalars, or a gradient is or was non-finite.
 
-        `name` is the network's in messages: its gradients are called `<name>/gradient`.
+        `name` is the network's in messages; its gradients are called `<name>/gradient`.
         """
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         largest = get_total_norm(gradients, math.inf)
@@ -32,13 +32,13 @@ class FiniteGuard:
         self._first[names] = torch.where(self._found > 0, before, bad * step)
         self._found = torch.maximum(self._found, bad.any().float())
         if optimizer.defaults["fused"]:
-            optimizer.found_inf = self._found
+            setattr(optimizer, "found_inf", self._found)  # noqa: B010 - read by fused kernels, not declared by torch
             optimizer.step()
         elif not self._found:
             optimizer.step()
 
     def first(self) -> tuple[int, list[str]] | None:
-        """The update, from 1, at which something was not finite, and what; None where all was."""
+        """Return the first step, from 1, with a non-finite value and the names of those; None where there was none."""
         if not self._found:
             return None
         found = [pair for names, steps in self._first.items() for pair in zip(steps.tolist(), names, strict=True)]
@@ -47,5 +47,5 @@ class FiniteGuard:
 
 
 def all_finite(network: nn.Module) -> bool:
-    """Whether every weight and statistic of a network is."""
-    return all(value.isfinite().all() for value in network.state_dict().values())
+    """Return whether every weight and buffer of a network is finite."""
+    return all(bool(value.isfinite().all()) for value in network.state_dict().values())

@@ -85,7 +85,7 @@ def require_room(path: Path, size: int) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Calls `write` with a temporary neighbour's path, then puts that in the place of `path`, complete or not at all.
 
     Raises CheckpointError; what stood at `path` is then still there.

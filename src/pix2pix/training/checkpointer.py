@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torch.optim import Optimizer
@@ -24,15 +24,15 @@ from pix2pix.training.state import TrainState
 from pix2pix.weights import save_weights, saved_step
 
 EXPORTS, BEST = ("gen.pt", "dis.pt"), "best.pt"
-_BYTES_A_TENSOR = 400  # what a file spends on a tensor beside its numbers, at most
+_BYTES_PER_TENSOR = 400  # at most, for the entry of a tensor in a file
 
 
 class Checkpointer:
-    """Checkpoints and weights files of one run; `environment` is what its results depend on beside the config."""
+    """Checkpoints and weights files of one run; `environment` is what its results depend on besides the config."""
 
     def __init__(self, directory: Path, config: Config, networks: Networks, environment: dict[str, Any]):
         self.directory, self.config, self.networks, self.environment = directory, config, networks, environment
-        self.run_id = ""  # of the directory that `load` has seen
+        self.run_id = ""  # set by `load`
 
     def save(self, state: TrainState, log: MetricsLog, divergence: DivergenceCheck) -> None:
         """Write a checkpoint, then the weights files, on the first rank.
@@ -44,7 +44,7 @@ class Checkpointer:
         if distributed.rank() > 0:
             return
         self.require_same_run()
-        log.flush()  # the records that the checkpoint counts on
+        log.flush()  # before the checkpoint, which relies on these records
         save_checkpoint(
             self.directory / CHECKPOINTS,
             {name: part.state_dict() for name, part in self.networks.stateful_objects.items()}
@@ -64,7 +64,7 @@ class Checkpointer:
         require_same_run(self.directory, self.run_id)
 
     def load(self, state: TrainState, allow_changed: Collection[str] = ()) -> bool:
-        """Load the newest whole checkpoint into `state` and the networks; False where there is none.
+        """Load the newest intact checkpoint into `state` and the networks; False where there is none.
 
         Raises CheckpointError; DataError where the data have changed and `allow_changed` does not say so.
         """
@@ -92,17 +92,17 @@ class Checkpointer:
             return before
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CheckpointError(
-                f"{self.directory / CHECKPOINTS}: the newest one records progress that no run can have made; remove it "
+                f"{self.directory / CHECKPOINTS}: the newest one records impossible progress; remove it "
                 "to resume from the one before, choose another --output, or start again with --fresh"
             ) from None
 
     def _load_best(self, state: TrainState, then: Fingerprint | None) -> None:
         now = Fingerprint.from_saved(self.environment["data"].get("val"))
         if (then is not now) if not (then and now) else then.difference(now) is not None:
-            # The best on other images says nothing: the next validation is better than none.
+            # The best value on other validation images is not comparable; choose again from here.
             state.best, state.best_step = math.inf, state.step
             return
-        # A run that was stopped before the validation of this step has validated later, without another checkpoint.
+        # A run that was stopped before this step's validation did it on resuming, after the checkpoint was written.
         value = validated(self.directory / METRICS, state.step)
         if value is not None and value < state.best and state.best_step < state.step:
             state.best, state.best_step = value, state.step
@@ -110,10 +110,10 @@ class Checkpointer:
     def _load_networks(self, saved: dict[str, Any]) -> None:
         try:
             for name, part in self.networks.stateful_objects.items():
-                if isinstance(part, Optimizer):  # what the config and the device say, not what they said then
+                if isinstance(part, Optimizer):  # follow the current config and device, not the saved ones
                     for group in saved[name]["param_groups"]:
                         group |= {key: part.defaults[key] for key in ("betas", "fused")}
-                # An average that is allowed to begin now begins with the generator.
+                # An average that --allow-changed turns on starts from the generator.
                 part.load_state_dict(saved["generator" if name == "ema" and name not in saved else name])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError):
             raise CheckpointError(
@@ -136,28 +136,31 @@ class Checkpointer:
             )
 
     def require_room(self) -> None:
-        """Prove that the directory can hold a checkpoint. Raises CheckpointError."""
+        """Check that the disk has space for a checkpoint. Raises CheckpointError."""
         networks = self.networks
         tensors = [*networks.generator.state_dict().values(), *networks.discriminator.state_dict().values()]
         tensors *= 3  # Adam keeps two numbers a weight
         if networks.ema_generator is not None:
             tensors += networks.ema_generator.state_dict().values()
-        size = sum(tensor.nbytes + _BYTES_A_TENSOR for tensor in tensors)
+        size = sum(tensor.nbytes + _BYTES_PER_TENSOR for tensor in tensors)
         io.require_room(self.directory / CHECKPOINTS, size)
 
     def export(self, name: str, state: TrainState) -> None:
         """Write one weights file: gen.pt and best.pt hold the inference generator, dis.pt the discriminator."""
-        kind = "discriminator" if name == "dis.pt" else "generator"
-        network = self.networks.discriminator if name == "dis.pt" else self.networks.inference_generator
-        self._write(name, kind, network, state.step, state.epoch)
+        if name == "dis.pt":
+            self._write(name, "discriminator", self.networks.discriminator, state.step, state.epoch)
+        else:
+            self._write(name, "generator", self.networks.inference_generator, state.step, state.epoch)
 
-    def _write(self, name: str, kind: str, network: nn.Module, step: int, epoch: int) -> None:
+    def _write(
+        self, name: str, kind: Literal["generator", "discriminator"], network: nn.Module, step: int, epoch: int
+    ) -> None:
         own = self.networks.own_generator if kind == "generator" else self.networks.own_discriminator
         path, formats = self.directory / name, self.networks.formats
         save_weights(path, kind, network, self.config, formats, step, epoch, own=own)
 
     def _repair_exports(self, state: TrainState) -> None:
-        """Write the weights files that a crash after the checkpoint kept from being written, or that are gone."""
+        """Write the weights files that are missing, or older than the checkpoint because of a crash."""
         for name in EXPORTS:
             if saved_step(self.directory / name) != state.step:
                 self.export(name, state)

@@ -28,11 +28,13 @@ class Evaluator:
 
     def validate(self, state: TrainState) -> float:
         """Measure the mean L1 on the validation pairs, record it, and export the generator where it is the best."""
+        if self.data.val is None:
+            raise ValueError("there are no validation pairs")
         value = mean_l1(self.networks.translate, self.data.val)
         if value < state.best:
             state.best, state.best_step = value, state.step
             self.checkpointer.export(BEST, state)
-        # Last, since this record tells the next start that the rest is done.
+        # Written last: on resuming, this record means that the epoch's validation is done.
         self.log.write({"step": state.step, "epoch": state.epoch, "val/l1": value})
         self.log.info(f"epoch {state.epoch}/{self.config.schedule.epochs}  val/l1 {value:.4f}")
         return value
@@ -42,7 +44,7 @@ class Evaluator:
         path = self._grid_path(state)
         pairs = self.data.sampled
         if collapsed := write_sample_grid(path, self.networks.translate, pairs, self.config.run.sample_pairs):
-            self.log.info(f"warning: {collapsed} at step {state.step}: see {path}; a lower optimizer.lr may help")
+            self.log.warning(f"{collapsed} at step {state.step}: see {path}; a lower optimizer.lr may help")
 
     def plot(self) -> None:
         """Draw the loss curves."""
@@ -55,17 +57,16 @@ class Evaluator:
         return validate, self.is_due(state, run.sample_every_epochs)
 
     def is_due(self, state: TrainState, epochs: int) -> bool:
-        """Return whether what happens every so many epochs, and after the last one, is due; 0 is never."""
+        """Return whether a task of every `epochs` epochs is due; it also is after the last one, and never with 0."""
         return epochs > 0 and (state.epoch == self.config.schedule.epochs or state.epoch % epochs == 0)
 
     def pending(self, state: TrainState) -> tuple[bool, bool]:
-        """Return whether a stop kept validation and the sample grid from happening at the checkpoint's epoch end."""
+        """Return whether validation and the sample grid are still to be done because of a stop at an epoch's end."""
         if state.step == 0 or state.position:
             return False, False
         validate, sample = self.due(state)
-        return validate and validated(self.directory / METRICS, state.step) is None, sample and not self._grid_path(
-            state
-        ).exists()
+        validated_before = validate and validated(self.directory / METRICS, state.step) is not None
+        return validate and not validated_before, sample and not self._grid_path(state).exists()
 
     def _grid_path(self, state: TrainState) -> Path:
         return self.directory / "samples" / f"epoch_{state.epoch:04d}.png"

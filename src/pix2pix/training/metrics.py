@@ -1,4 +1,4 @@
-"""Metrics of a run: metrics.jsonl, the progress bar or plain lines, and the loss plot."""
+"""Metrics of a run: metrics.jsonl, the progress bar or log lines, and the loss plot."""
 
 import gc
 import importlib
@@ -8,29 +8,29 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pix2pix.errors import CheckpointError, NonFiniteError
-from pix2pix.runtime import distributed
+from pix2pix.errors import CheckpointError, NonFiniteError, Pix2PixError, is_out_of_memory
+from pix2pix.runtime import distributed, log
 from pix2pix.runtime.io import replace_atomically, writing
-from pix2pix.runtime.log import info
-from pix2pix.runtime.signals import Stopped
 from pix2pix.training.state import TrainState
 
 METRICS = "metrics.jsonl"
 ESTIMATE_AFTER = 20  # steps
+# What plotting libraries with a broken installation or settings raise, and what reading and writing does.
+_FAILURES: tuple[type[Exception], ...] = (ArithmeticError, AttributeError, ImportError, LookupError, OSError)
+_FAILURES += (Pix2PixError, RuntimeError, TypeError, ValueError)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Reads the records of a metrics.jsonl, without a last line that a crash cut short.
+    """Read the records of a metrics.jsonl, without a last line that a crash cut short.
 
-    A record is an object of finite numbers with a whole `step`. Raises CheckpointError for any other line.
+    A record is an object of finite numbers with an integer `step`. Raises CheckpointError for any other line.
     """
     records = []
     try:
@@ -49,7 +49,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _record(line: str) -> dict[str, Any] | None:
-    """The record on a line, or None where the line holds anything else."""
+    """Return the record on a line, or None where the line holds anything else."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):  # deep brackets
@@ -60,12 +60,14 @@ def _record(line: str) -> dict[str, Any] | None:
 
 
 def _is_number(value: object) -> bool:
-    """Whether a value is a finite number that a double can hold; True and False are not."""
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # false for NaN
+    """Return whether a value is a finite number that a double can hold; True and False are not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # false for NaN
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words that fit their size."""
+    """Return seconds as text, in the unit that suits their size."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -73,9 +75,9 @@ def duration(seconds: float) -> str:
 
 
 class MetricsLog:
-    """Writes the means of the metrics between two log lines, and shows where the run is.
+    """Log the mean of each metric every few steps, and show the progress of the run.
 
-    `metrics.jsonl` in `directory` gets a record each `log_every` steps; `images_per_second` is wall time without
+    `metrics.jsonl` in `directory` gets a record each `log_every` steps; `images_per_second` excludes
     validation and saving. Only the first rank writes. Use within `opened`.
     """
 
@@ -87,7 +89,7 @@ class MetricsLog:
         self._writes = distributed.rank() == 0
         self._failed: set[str] = set()  # optional outputs whose failure was reported
         self._interactive = self._writes and sys.stderr.isatty()
-        self._bar: tqdm | None = None
+        self._bar: tqdm[Any] | None = None
 
     @contextmanager
     def opened(self) -> Iterator["MetricsLog"]:
@@ -106,7 +108,7 @@ class MetricsLog:
 
     def _truncate_after(self, step: int) -> None:
         if step > 0 and not self.path.exists():
-            info(f"{self.path} is gone: its records start again at step {step}")
+            log.info(f"{self.path} is gone: its records start again at step {step}")
         kept = [record for record in read_metrics(self.path) if record["step"] <= step]
         text = "".join(json.dumps(record) + "\n" for record in kept)
         replace_atomically(self.path, lambda path: path.write_text(text, encoding="utf-8"))
@@ -145,7 +147,7 @@ class MetricsLog:
             self._bar.set_postfix({**shown, "images/s": f"{rate:.1f}"})
         else:
             losses = "  ".join(f"{name} {value}" for name, value in shown.items())
-            info(f"step {state.step}/{self.total_steps}  {losses}  {rate:.1f} images/s")
+            log.info(f"step {state.step}/{self.total_steps}  {losses}  {rate:.1f} images/s")
         state.running.clear()
         self._images, self._seconds = 0, 0.0
 
@@ -177,9 +179,14 @@ class MetricsLog:
             os.fsync(file.fileno())
 
     def info(self, line: str) -> None:
-        """Print a line without breaking the bar."""
+        """Log a line without breaking the progress bar."""
         with tqdm.external_write_mode() if self._interactive else nullcontext():
-            info(line)
+            log.info(line)
+
+    def warning(self, line: str) -> None:
+        """Log a warning without breaking the progress bar."""
+        with tqdm.external_write_mode() if self._interactive else nullcontext():
+            log.warning(line)
 
     @contextmanager
     def optional(self, what: str) -> Iterator[None]:
@@ -189,13 +196,13 @@ class MetricsLog:
         """
         try:
             yield
-        except (Stopped, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # plotting libraries and their settings can raise anything
+        except _FAILURES as error:
+            if is_out_of_memory(error):
+                raise
             if what not in self._failed:
                 self._failed.add(what)
                 lines = str(error).splitlines() or [type(error).__name__]
-                self.info(f"warning: {what} failed, and training continues without it: {lines[0]}")
+                self.warning(f"{what} failed, and training continues without it: {lines[0]}")
 
 
 def validated(metrics: Path, step: int) -> float | None:
@@ -205,36 +212,36 @@ def validated(metrics: Path, step: int) -> float | None:
 
 
 def plot_losses(metrics: Path, picture: Path) -> None:
-    """Draws the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step.
+    """Plot the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step.
 
-    The picture depends on neither the backend nor the style that a person has chosen for matplotlib, and changes
-    neither. Raises CheckpointError, and whatever an installation of matplotlib that cannot be imported raises.
+    The plot neither depends on the user's matplotlib backend and style nor changes them. Raises CheckpointError, and
+    whatever importing a broken matplotlib raises.
     """
     _import_matplotlib()
     import matplotlib as mpl
 
     records = read_metrics(metrics)
-    defaults = {name: mpl.rcParamsDefault[name] for name in mpl.rcParamsDefault if name != "backend"}
+    defaults: dict[Any, Any] = {name: mpl.rcParamsDefault[name] for name in mpl.rcParamsDefault if name != "backend"}
     with mpl.rc_context(defaults):
         _draw(records, picture)
-    gc.collect()  # a figure is full of circles, which Python by itself takes away long after
+    gc.collect()  # figures hold reference cycles
 
 
 def _import_matplotlib() -> None:
-    """Imports matplotlib, which takes half a second, even where MPLBACKEND names a backend that is not installed.
+    """Import matplotlib, which takes half a second, even where MPLBACKEND names a backend that is not installed.
 
-    Programs that are started from a notebook inherit the notebook's MPLBACKEND, and matplotlib then refuses to be
-    imported.
+    A program that is started from a notebook inherits the notebook's MPLBACKEND, and matplotlib then refuses to be
+    imported. A valid backend is set as the import would have set it.
     """
+    backend = os.environ.pop("MPLBACKEND", None)
     try:
-        importlib.import_module("matplotlib")
-    except ValueError:
-        backend = os.environ.pop("MPLBACKEND", None)
-        if backend is None:
-            raise
-        try:
-            importlib.import_module("matplotlib")
-        finally:
+        imported = "matplotlib" in sys.modules
+        mpl = importlib.import_module("matplotlib")
+        if backend and not imported:
+            with suppress(ValueError):
+                mpl.rcParams["backend"] = backend
+    finally:
+        if backend is not None:
             os.environ["MPLBACKEND"] = backend
 
 
@@ -243,7 +250,7 @@ def _draw(records: list[dict[str, Any]], picture: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)
     upper.set_title("Loss Progress")
     for axes, names in ((upper, ("g/loss", "d/loss")), (lower, ("g/l1", "val/l1"))):
@@ -257,4 +264,4 @@ def _draw(records: list[dict[str, Any]], picture: Path) -> None:
             axes.legend()
     lower.set_xlabel("step")
     figure.set_dpi(110)
-    replace_atomically(picture, lambda path: canvas.print_png(path))
+    replace_atomically(picture, lambda path: figure.savefig(path, format="png"))

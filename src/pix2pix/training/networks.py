@@ -16,6 +16,7 @@ from pix2pix.models.build import build_discriminator, build_generator, convert_s
 from pix2pix.runtime import distributed
 from pix2pix.runtime.device import autocast
 from pix2pix.runtime.rng import INIT, seed_torch
+from pix2pix.training.own_parts import try_network
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,11 @@ class Networks:
         self.config, self.device, self.formats = config, device, formats
         self.own_generator, self.own_discriminator = generator is not None, discriminator is not None
         seed_torch(config.run.seed, INIT)
-        self.generator = (generator or build_generator(config, *formats.channels)).to(device)
-        self.discriminator = (discriminator or build_discriminator(config, *formats.channels)).to(device)
+        if generator is None:
+            generator = build_generator(config, *formats.channels)
+        if discriminator is None:
+            discriminator = build_discriminator(config, *formats.channels)
+        self.generator, self.discriminator = generator.to(device), discriminator.to(device)
         if self.own_generator or self.own_discriminator:
             self._require_fit()
         self.generator, self.discriminator = convert_sync_batchnorm(config, self.generator, self.discriminator)
@@ -59,29 +63,25 @@ class Networks:
         return Adam(network.parameters(), lr=settings.lr, betas=settings.betas, fused=fused)
 
     def _require_fit(self) -> None:
-        """Raise ConfigError where a network of one's own does not map the data's channels and size."""
-        in_channels, out_channels = self.formats.channels
-        crop = self.config.data.crop
-        x, y = (torch.zeros(1, channels, *crop, device=self.device) for channels in (in_channels, out_channels))
-        for name, network, images in (
-            ("generator", self.generator, (x,)),
-            ("discriminator", self.discriminator, (x, y)),
-        ):
-            shapes = " and ".join(str(list(image.shape)) for image in images)
-            try:
-                with torch.random.fork_rng(), inference(network):
-                    out = network(*images)
-            except (RuntimeError, TypeError, ValueError) as error:
-                reason = str(error).splitlines()[0]
-                raise ConfigError(f"the {name} {type(network).__name__} does not take {shapes}: {reason}") from None
-            if name == "generator" and out.shape != y.shape:
-                raise ConfigError(
-                    f"the generator {type(network).__name__} turns {shapes} into {list(out.shape)}; the targets are "
-                    f"{list(y.shape)}"
-                )
+        """Raise ConfigError where a given network does not take or return the data's channels and size."""
+        x, y = (
+            torch.zeros(1, channels, *self.config.data.crop, device=self.device) for channels in self.formats.channels
+        )
+        fake = try_network(self.generator, "generator", x)
+        if fake.shape != y.shape:
+            raise ConfigError(
+                f"the generator {type(self.generator).__name__} turns {list(x.shape)} into {list(fake.shape)}, and the "
+                f"targets are {list(y.shape)}"
+            )
+        logits = try_network(self.discriminator, "discriminator", x, y)
+        if not logits.numel():
+            raise ConfigError(
+                f"the discriminator {type(self.discriminator).__name__} returns no logits for images of "
+                f"{list(y.shape)}; give it fewer layers, or raise data.image_size"
+            )
 
     @property
-    def own_names(self) -> tuple[str, str]:
+    def names(self) -> tuple[str, str]:
         """The generator's and the discriminator's name: the config's, or the class of one that was given."""
         model = self.config.model
         return (
@@ -107,8 +107,9 @@ class Networks:
 
     def update_ema(self) -> None:
         """Move the averaged generator towards the generator."""
-        if self.ema_generator is not None:
-            update_ema(self.ema_generator, self.generator, self.config.run.ema)
+        decay = self.config.run.ema
+        if self.ema_generator is not None and decay is not None:
+            update_ema(self.ema_generator, self.generator, decay)
 
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate of both optimizers."""
@@ -123,4 +124,5 @@ class Networks:
     def translate(self, x: Tensor) -> Tensor:
         """[B, C, H, W] in [-1, 1] to the generator's images, in the one inference mode."""
         with inference(self.inference_generator) as generator, self.autocast():
-            return generator(x.to(self.device)).float()
+            fake: Tensor = generator(x.to(self.device))
+            return fake.float()

@@ -58,7 +58,7 @@ def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str,
     model, schedule, batch_size = config.model, config.schedule, config.data.batch_size
     each = steps_per_epoch(config, pairs)
     counts = [parameter_count(network) for network in (networks.generator, networks.discriminator)]
-    generator, discriminator = networks.own_names
+    generator, discriminator = networks.names
     levels = f", {len(networks.generator.down)} levels" if isinstance(networks.generator, UNet) else ""
     decisions = (
         ""

@@ -4,17 +4,17 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from pix2pix.config import Config, learning_rate
 from pix2pix.data.augment.apply import prepare
 from pix2pix.data.formats.image_format import PairFormat
+from pix2pix.data.own_pairs import MapDataset
 from pix2pix.data.training_data import open_training_data
 from pix2pix.errors import ConfigError, DataError
+from pix2pix.models import frozen, inference
 from pix2pix.objective import ConditionalGAN, Discriminator, Objective, ObjectivePair
 from pix2pix.runtime import distributed
 from pix2pix.runtime.device import deterministic, pick_device
@@ -24,6 +24,7 @@ from pix2pix.runtime.log import info
 from pix2pix.runtime.rng import STEP, seed_torch
 from pix2pix.runtime.signals import Stopped, stop_when
 from pix2pix.training.networks import Networks, Player
+from pix2pix.training.own_parts import require_objective
 from pix2pix.training.run import open_run
 from pix2pix.training.state import TrainState
 
@@ -33,7 +34,7 @@ OnEpoch = Callable[[TrainState, dict[str, float]], None]
 
 @dataclass
 class MicroBatch:
-    """The pairs that go through the networks at once; `weight` scales their losses to the global batch mean."""
+    """A micro-batch; `weight` scales its losses so that they sum to the global batch mean."""
 
     x: Tensor
     y: Tensor
@@ -46,16 +47,19 @@ class Trainer:
     """Trains a generator against a discriminator as a config says.
 
     `Trainer(config).fit()` does a whole run in the directory `config.run.output`, and resumes where it stopped before.
-    `train_step(x, y)` is one update, for a loop of your own. Neither data nor directory is touched before `fit`.
+    `train_step(x, y)` is one update, for a loop of your own. `Trainer(config)` itself reads and writes no files.
 
-    What is given by keyword replaces what the config would build: `generator` and `discriminator`, modules from
-    [B, C, H, W] in [-1, 1] to such images, and from (condition, image) to logits; `train_data` and `val_data`,
-    map-style data sets whose items are dicts of `input` and `target`, [C, H, W]; `objective`, as `pix2pix.objective`
-    describes; `formats`, what inputs and targets are. `on_step(state, metrics)` is called after each update with its
-    scalars, `on_epoch(state, metrics)` after each epoch with what validation found.
+    Each keyword replaces what the config would build:
+    `generator`: a module from inputs [B, C, H, W] in [-1, 1] to images of the targets' shape and range.
+    `discriminator`: a module from (condition, image) to logits.
+    `train_data`, `val_data`: map-style data sets whose items are dicts of `input` and `target`, [C, H, W].
+    `objective`: what the networks minimise, as `pix2pix.objective` describes.
+    `formats`: what inputs and targets are; by default the data tell, and before `fit` they are RGB.
+    `on_step(state, metrics)` is called after each update with its scalars, and `on_epoch(state, metrics)` after each
+    epoch with its validation L1 as `val/l1`, where one was due.
 
-    Attributes: `state` (`TrainState`), `networks` (`Networks`, made on first use since their channels follow from the
-    data), and for short `generator`, `discriminator` and `ema_generator`.
+    Attributes: `state` (`TrainState`); `networks` (`Networks`), built on first use since their channels follow from the
+    data; and, for short, its `generator`, `discriminator` and `ema_generator`.
 
     Raises ConfigError where the config cannot be carried out on this machine.
     """
@@ -67,17 +71,17 @@ class Trainer:
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
         objective: ObjectivePair | None = None,
-        train_data: Dataset[dict[str, Any]] | None = None,
-        val_data: Dataset[dict[str, Any]] | None = None,
+        train_data: MapDataset | None = None,
+        val_data: MapDataset | None = None,
         formats: PairFormat | None = None,
         on_step: OnStep | None = None,
         on_epoch: OnEpoch | None = None,
     ):
         self.config, self.formats, self.device = config, formats, pick_device(config.run.device)
-        self.objective = objective or ConditionalGAN(**config.loss.model_dump())
+        self.objective = ConditionalGAN(**config.loss.model_dump()) if objective is None else objective
         self.state, self.guard = TrainState(), FiniteGuard(self.device)
-        self._own_networks = {"generator": generator, "discriminator": discriminator}
-        self._own_data = {"train_data": train_data, "val_data": val_data}
+        self._own_networks = (generator, discriminator)
+        self._own_data = (train_data, val_data)
         self._on_step, self._on_epoch = on_step, on_epoch
 
     # One update
@@ -87,38 +91,39 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """Update both networks on inputs `x` and targets `y`, [B, C, H, W] in [-1, 1] (the paper's section 3.3).
 
-        Of several ranks each brings `local_batch_size` of the `global_batch_size` pairs; a rank whose share is 0 brings
-        a pair that does not count. Return the losses as scalars of the whole batch: `d/real`, `d/fake`, `g/gan`, `g/l1`
-        (unweighted) and the objectives `d/loss` and `g/loss`. Both updates judge the same fake; the second one meets
-        the network that the first has updated. From the first non-finite loss or gradient on, no update changes
-        anything: `guard.first()` names it.
+        With several ranks, each passes its `local_batch_size` of the `global_batch_size` pairs; a rank without any
+        passes one pair and `local_batch_size` 0. Return the losses, scalars of the global batch: `d/real`, `d/fake`,
+        `g/gan`, `g/l1` (unweighted) and the objectives `d/loss` and `g/loss`. Both updates use the same fake; the
+        second uses the network that the first has updated. After a non-finite loss or gradient, this and every later
+        update changes nothing: `guard.first()` names it.
         """
         local = len(x) if local_batch_size is None else local_batch_size
         world = distributed.world_size()
         total = local * world if global_batch_size is None else global_batch_size
         batch = self._micro_batches(x, y, local * world / total)
-        updates = [self._update_discriminator, self._update_generator]
-        if self.config.schedule.update_order == "generator-first":
-            updates.reverse()
-        metrics = updates[0](batch) | updates[1](batch)
+        if self.config.schedule.update_order == "discriminator-first":  # the paper's
+            metrics = self._update_discriminator(batch) | self._update_generator(batch)
+        else:  # the tutorial's
+            metrics = self._update_generator(batch) | self._update_discriminator(batch)
         self.networks.update_ema()
         self.state.step += 1
         self.state.samples_seen += total
         return metrics
 
     def _update_discriminator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
-        d = self.networks.d
-        self.discriminator.requires_grad_(True)
+        """Step on equation 1; no gradient reaches the generator."""
+        d = self._logits(self.networks.d.ddp)
         return self._optimizer_step(
-            d, batch, lambda b: self.objective.discriminator(self._judge(d.ddp), b.x, b.y, self._fake(b).detach())
+            self.networks.d, batch, lambda b: self.objective.discriminator(d, b.x, b.y, self._fake(b).detach())
         )
 
     def _update_generator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
-        judge = self._judge(self.discriminator)
-        self.discriminator.requires_grad_(False)  # gradients pass through it and are not kept
-        return self._optimizer_step(
-            self.networks.g, batch, lambda b: self.objective.generator(judge, b.x, b.y, self._fake(b, learning=True))
-        )
+        """Step on equation 4; gradients pass through the discriminator and are not accumulated there."""
+        d = self._logits(self.discriminator)
+        with frozen(self.discriminator):
+            return self._optimizer_step(
+                self.networks.g, batch, lambda b: self.objective.generator(d, b.x, b.y, self._fake(b, learning=True))
+            )
 
     def _optimizer_step(
         self, player: Player, batch: list[MicroBatch], objective: Callable[[MicroBatch], Objective]
@@ -128,13 +133,8 @@ class Trainer:
         player.optimizer.zero_grad(set_to_none=True)
         for part in distributed.no_sync_but_last(player.ddp, batch):
             found = objective(part)
-            if not isinstance(found, Objective):
-                raise ConfigError(
-                    f"the objective {type(self.objective).__name__} returned a {type(found).__name__}; return a "
-                    "pix2pix.objective.Objective(loss, terms)"
-                )
             weighted = {name: term * part.weight for name, term in found.named(player.name).items()}
-            weighted[f"{player.name}/loss"].backward()
+            torch.autograd.backward(weighted[f"{player.name}/loss"])
             sums = {name: term.detach() + sums.get(name, 0) for name, term in weighted.items()}
             if len(batch) > 1 and part.fake is not None:
                 part.fake = part.fake.detach()  # frees the graph that made it
@@ -149,26 +149,31 @@ class Trainer:
         return [MicroBatch(*pair, weight * len(pair[0]) / len(x), number) for number, pair in enumerate(pairs, first)]
 
     def _fake(self, batch: MicroBatch, learning: bool = False) -> Tensor:
-        """Generate the micro-batch's images once; of several micro-batches again, from the same seed, to learn."""
+        """Return the generator's images for a micro-batch, made once.
+
+        With several micro-batches, those of the discriminator's update keep no graph, and `learning` generates the same
+        images again, from the same seed.
+        """
         if batch.fake is None or (learning and not batch.fake.requires_grad):
             graph = learning or self.config.optimizer.accumulation_steps == 1
-            # Dropout follows from the step and the micro-batch alone.
+            # Dropout depends on the step and the micro-batch only.
             numbers = (batch.number,) if batch.number else ()
             seed_torch(self.config.run.seed, STEP, self.state.step, *numbers)
             network = self.networks.g.ddp if graph else self.generator
             with self.networks.autocast(), torch.set_grad_enabled(graph):
-                batch.fake = network(batch.x).to(batch.x.dtype)
+                fake: Tensor = network(batch.x)
+            batch.fake = fake.to(batch.x.dtype)
         return batch.fake
 
-    def _judge(self, network: nn.Module) -> Discriminator:
-        """Return the discriminator as a function whose logits have the image's number type."""
+    def _logits(self, discriminator: nn.Module) -> Discriminator:
+        """Return the discriminator as a function whose logits have the image's dtype."""
 
-        def judge(condition: Tensor, image: Tensor) -> Tensor:
+        def logits(condition: Tensor, image: Tensor) -> Tensor:
             with self.networks.autocast():
-                logits = network(condition, image)
-            return logits.to(image.dtype)
+                out: Tensor = discriminator(condition, image)
+            return out.to(image.dtype)
 
-        return judge
+        return logits
 
     # A whole run
 
@@ -182,16 +187,17 @@ class Trainer:
         """Train to the end of the schedule; True when done, False when a stop was asked for and all is saved.
 
         `resume` fails unless a checkpoint exists, `fresh` moves an earlier run aside, and `allow_changed` names the
-        keys in which an earlier run's config may differ. `stop` is asked between steps, in validation and in sampling,
-        beside the signals that the command line listens to. Raises DataError, CheckpointError or ConfigError, before
-        the first step where it can; NonFiniteError.
+        config keys that may differ from an earlier run's. `stop` is called between steps and during validation and
+        sampling; training stops once it returns True, as after a signal to the command line. Raises DataError,
+        CheckpointError or ConfigError, before the first step where possible; NonFiniteError.
         """
         state, config = self.state, self.config
         with ExitStack() as stack, deterministic(config.run.deterministic), stop_when(stop):
             run = None
             try:
-                data = open_training_data(config.data, self.formats, **self._own_data)
+                data = open_training_data(config.data, self.formats, *self._own_data)
                 self._use_formats(data.formats)
+                self._require_objective()
                 opening = open_run(config, self.networks, data, state, self.guard, resume, fresh, allow_changed)
                 if (run := stack.enter_context(opening)) is None:
                     return True
@@ -225,36 +231,49 @@ class Trainer:
 
     @cached_property
     def networks(self) -> Networks:
-        """The networks and their optimizers, made when they are first asked for."""
-        return Networks(self.config, self.formats or PairFormat(), self.device, **self._own_networks)
+        """The networks and their optimizers, built on first use."""
+        return Networks(self.config, self.formats or PairFormat(), self.device, *self._own_networks)
+
+    def _require_objective(self) -> None:
+        """Raise ConfigError unless a given objective returns an Objective for both networks."""
+        if isinstance(self.objective, ConditionalGAN):
+            return
+        d, (in_channels, out_channels) = self._logits(self.discriminator), self.networks.formats.channels
+        x, y = (torch.zeros(1, c, *self.config.data.crop, device=self.device) for c in (in_channels, out_channels))
+        fake = torch.zeros_like(y)
+        with inference(self.generator), inference(self.discriminator), torch.enable_grad():
+            found = self.objective.discriminator(d, x, y, fake)
+            require_objective(found, self.objective, "discriminator")
+            found = self.objective.generator(d, x, y, fake.requires_grad_())
+            require_objective(found, self.objective, "generator")
 
     def _use_formats(self, formats: PairFormat) -> None:
-        """Take the data's formats. Raises ConfigError where the networks were made for others."""
+        """Take the data's formats. Raises ConfigError where the networks were built for others."""
         if "networks" in vars(self) and self.networks.formats.channels != formats.channels:
             made, needed = self.networks.formats.channels, formats.channels
             raise ConfigError(
-                f"the networks were made for {made[0]} and {made[1]} channels and the data have {needed[0]} and "
-                f"{needed[1]}; give Trainer(config, formats=...)"
+                f"the networks were built for inputs of {made[0]} and targets of {made[1]} channels, and the data have "
+                f"{needed[0]} and {needed[1]}; give Trainer(config, formats=...)"
             )
-        self.formats = formats
+        self.formats = self.networks.formats = formats
 
     @property
     def generator(self) -> nn.Module:
-        """The generator; one of your own is given as `Trainer(config, generator=...)`."""
+        """The generator; to train another one, give `Trainer(config, generator=...)`."""
         return self.networks.generator
 
     @property
     def discriminator(self) -> nn.Module:
-        """The discriminator; one of your own is given as `Trainer(config, discriminator=...)`."""
+        """The discriminator; to train another one, give `Trainer(config, discriminator=...)`."""
         return self.networks.discriminator
 
     @property
     def ema_generator(self) -> nn.Module | None:
-        """The averaged generator, or None."""
+        """The averaged copy of the generator, or None unless `run.ema` is set."""
         return self.networks.ema_generator
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in ("generator", "discriminator", "ema_generator"):
-            keyword = name.removeprefix("ema_")
-            raise ConfigError(f"trainer.{name} cannot be assigned; give Trainer(config, {keyword}=...) instead")
+            remedy = "run.ema in the config" if name == "ema_generator" else f"Trainer(config, {name}=...)"
+            raise ConfigError(f"trainer.{name} cannot be assigned; give {remedy} instead")
         super().__setattr__(name, value)

@@ -1,0 +1,41 @@
+"""Check the networks and the objective that a user gives, before they are trained."""
+
+from torch import Tensor, nn
+
+from pix2pix.errors import ConfigError
+from pix2pix.models import inference
+from pix2pix.objective import Objective, ObjectivePair
+
+
+def try_network(network: nn.Module, role: str, *images: Tensor) -> Tensor:
+    """Return a network's output in inference mode. Raises ConfigError where it does not take the images."""
+    shapes = " and ".join(str(list(image.shape)) for image in images)
+    name = f"the {role} {type(network).__name__}"
+    try:
+        with inference(network):
+            out = network(*images)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{name} does not take {shapes}: {reason}") from None
+    if not isinstance(out, Tensor):
+        raise ConfigError(f"{name} returns a {type(out).__name__}; return a tensor")
+    return out
+
+
+def require_objective(found: object, objective: ObjectivePair, role: str) -> Objective:
+    """Return what an objective returned for a role, "generator" or "discriminator".
+
+    Raises ConfigError unless it is an Objective of scalars whose loss can be backpropagated.
+    """
+    method = f"{type(objective).__name__}.{role}"
+    if not isinstance(found, Objective):
+        raise ConfigError(
+            f"{method} returned a {type(found).__name__}; return a pix2pix.objective.Objective(loss, terms)"
+        )
+    for name, value in {"loss": found.loss, **found.terms}.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            shown = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise ConfigError(f"{method} returned {shown} as {name!r}; return a scalar tensor, such as a mean")
+    if not found.loss.requires_grad:
+        raise ConfigError(f"{method} returned a loss that does not depend on the {role}; do not detach it")
+    return found
