@@ -48,9 +48,13 @@ class DataError(Pix2PixError):
         super().__init__(reason, code=code)
         self.path, self.reason, self.remedy = path, reason, remedy
 
+    @property
+    def detail(self) -> str:
+        """The line without the path."""
+        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
+
     def __str__(self) -> str:
-        place = "" if self.path is None else f"{self.path}: "
-        return show_text(f"{place}{self.reason}" + (f"; {self.remedy}" if self.remedy else ""))
+        return show_text(self.detail if self.path is None else f"{self.path}: {self.detail}")
 
 
 class CheckpointError(Pix2PixError):

@@ -264,7 +264,7 @@ def test_a_broken_file_does_not_decide_what_the_pictures_are(tmp_path):
     found = {one["code"]: one["items"] for one in report["findings"] if one["severity"] == "error"}
     assert code == 3 and found.keys() == {"unreadable", "format"}
     assert [Path(item["files"][0]).name for item in found["format"]] == ["00.npy", "04.npy"]
-    assert all("not finite at row 3, column 5" in item["detail"] for item in found["format"])
+    assert all("non-finite number at row 3, column 5" in item["detail"] for item in found["format"])
     assert report["splits"]["train"]["input"].startswith("image, 3 channels, float")
 
 

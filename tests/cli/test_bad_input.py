@@ -102,7 +102,7 @@ def test_a_pair_of_two_sizes_is_found_before_the_first_step():
     for name, side in (("a/1", 32), ("a/2", 32), ("b/1", 32), ("b/2", 40)):
         picture(f"data/train/{name}.png", side, 32)
     result = pix2pix(*training("--data", "data"))
-    refused(result, 3, "data/train/a/2.png is 32x32", "data/train/b/2.png is 32x40", "resize one, or remove")
+    refused(result, 3, "data/train/a/2.png: is 32x32", "data/train/b/2.png is 32x40", "resize one, or remove")
     assert "step 1" not in result.out
 
 

@@ -98,7 +98,10 @@ class FilesPair(_Pair):
                 if len(turned) == 1 and (width, height) == sizes[-1]:  # resizing would distort
                     remedy = f"{turned[0]} is turned by its EXIF orientation: remove that tag, or turn the partner"
                 raise DataError(
-                    f"{file} is {width}x{height} but {self.files[-1]} is {sizes[-1][1]}x{sizes[-1][0]}; {remedy}"
+                    f"is {width}x{height} but {self.files[-1]} is {sizes[-1][1]}x{sizes[-1][0]}",
+                    path=file,
+                    remedy=remedy,
+                    code="unequal-size",
                 )
 
 
@@ -132,7 +135,12 @@ Pair = SideBySidePair | FilesPair | SyntheticPair
 
 def _require_halves(path: Path, width: int) -> None:
     if width % 2 or width < 2:
-        raise DataError(f"{path}: is {width} pixels wide, which has no two halves; it should hold A and B side by side")
+        raise DataError(
+            f"is {width} pixels wide, which has no two halves",
+            path=path,
+            remedy="it should hold A and B side by side",
+            code="no-halves",
+        )
 
 
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:

@@ -17,7 +17,7 @@ def _refusal(name: object, found: str, key: str | None, here: str, there: str) -
 
     `key`: the section of the config that may be changed, None where a generator is fixed.
     """
-    return DataError(f"{name}: {found}, and {here if key else f'the generator was trained on {there}'}")
+    return DataError(f"{found}, and {here if key else f'the generator was trained on {there}'}", path=str(name))
 
 
 def _image(fmt: ImageFormat, picture: DecodedImage, name: object, key: str | None) -> np.ndarray:
@@ -48,7 +48,9 @@ def require_finite(pixels: np.ndarray, name: object) -> None:
     """Raises DataError, naming the first place in [H, W, C] that is NaN or infinite."""
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         row, column = np.argwhere(~np.isfinite(pixels).all(-1))[0]
-        raise DataError(f"{name}: holds a number that is not finite at row {row}, column {column}; mend or remove it")
+        raise DataError(
+            f"holds a non-finite number at row {row}, column {column}", path=str(name), remedy="fix or remove it"
+        )
 
 
 def _fitted(pixels: np.ndarray, alpha: bool, count: int, wants_alpha: bool, opaque: float) -> np.ndarray | str:
@@ -101,7 +103,9 @@ def _to_snap(fmt: ImageFormat, picture: DecodedImage, name: object) -> np.ndarra
     colours = picture.colours()
     if picture.alpha:
         if not colours[..., -1].all():
-            raise DataError(f"{name}: has transparent pixels, and no class has those; flatten it onto a colour")
+            raise DataError(
+                "has transparent pixels, and no class has those", path=str(name), remedy="flatten it onto a colour"
+            )
         colours = colours[..., :-1]
     if colours.shape[2] == 3:
         return colours
@@ -160,7 +164,9 @@ def ids_of(picture: DecodedImage) -> np.ndarray | str:
 def nearest_colour(pixels: np.ndarray, palette: tuple[tuple[int, int, int], ...], name: object) -> np.ndarray:
     """[H, W, 1], the place in `palette` of the colour nearest to each of 8-bit RGB pixels. Raises DataError."""
     if pixels.dtype != np.uint8:
-        raise DataError(f"{name}: has {pixels.dtype.name} colours, and the palette's are 8-bit; convert it")
+        raise DataError(
+            f"has {pixels.dtype.name} colours, and the palette's are 8-bit", path=str(name), remedy="convert it"
+        )
     colours = np.array(palette, np.float32)
     # |p - c|^2 but for |p|^2, which is the same for every c; exact in float32.
     distances = (colours**2).sum(1) - 2 * (pixels.astype(np.float32) @ colours.T)

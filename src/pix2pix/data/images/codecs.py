@@ -30,7 +30,9 @@ def has_extra() -> bool:
 
 def need_extra(path: str | Path, what: str, doing: str = "reading") -> None:
     if not has_extra():
-        raise DataError(f"{path}: is {what}; {doing} it without loss needs: pip install 'pix2pix[formats]'")
+        raise DataError(
+            f"is {what}", path=path, remedy=f"{doing} it without loss needs: pip install 'pix2pix[formats]'"
+        )
 
 
 def turn(pixels: np.ndarray, orientation: object) -> np.ndarray:
@@ -52,18 +54,21 @@ def native(pixels: np.ndarray) -> np.ndarray:
 def raster(array: np.ndarray, name: str | Path) -> np.ndarray:
     """An array [H, W] or [H, W, C] of numbers as a view [H, W, C]. DataError, calling it `name`, where not."""
     if array.dtype.kind not in "buif":
-        raise DataError(f"{name}: holds {array.dtype} values; only real numbers make a picture: save those")
+        raise DataError(f"holds {array.dtype} values", path=name, remedy="only real numbers make an image: save those")
     if array.ndim not in (2, 3):
-        raise DataError(f"{name}: has the shape {list(array.shape)}; save [height, width] or [height, width, channels]")
+        raise DataError(
+            f"has the shape {list(array.shape)}", path=name, remedy="save [height, width] or [height, width, channels]"
+        )
     if 0 in array.shape:
-        raise DataError(f"{name}: has no pixels; remove it or replace it")
+        raise DataError("has no pixels", path=name, remedy="remove it or replace it")
     if array.ndim == 2:
         return array[..., None]
     height, width, channels = array.shape
     if channels > 4 and height < min(width, channels):
         raise DataError(
-            f"{name}: has the shape {list(array.shape)}, which looks like [channels, height, width]; save "
-            "array.transpose(1, 2, 0) instead"
+            f"has the shape {list(array.shape)}, which looks like [channels, height, width]",
+            path=name,
+            remedy="save array.transpose(1, 2, 0) instead",
         )
     return array
 
@@ -123,10 +128,14 @@ def _header(pages: list["TiffPage"], frames: int, path: Path) -> ImageInfo:
     cmyk = page.photometric == _SEPARATED and page.samplesperpixel == 4
     packed = page.bitspersample < 8 and page.samplesperpixel > 1
     if packed or page.dtype is None or page.dtype.kind not in "buif" or page.imagedepth > 1 or 0 in page.shaped:
-        raise DataError(f"{path}: is a TIFF of pixels that are not read; save it as [height, width, channels] in .npy")
+        raise DataError(
+            "is a TIFF of pixels that are not read", path=path, remedy="save it as [height, width, channels] in .npy"
+        )
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) and not cmyk:
         name = getattr(page.photometric, "name", page.photometric)
-        raise DataError(f"{path}: is a TIFF of {page.bitspersample}-bit {name} colours, not read; convert it to RGB")
+        raise DataError(
+            f"is a TIFF of {page.bitspersample}-bit {name} colours, not read", path=path, remedy="convert it to RGB"
+        )
     channels = 3 if cmyk else len(pages) if len(pages) > 1 else page.samplesperpixel
     check_size(page.imagelength, page.imagewidth, channels)
     return ImageInfo(

@@ -66,11 +66,13 @@ def decode_image(image: Image.Image | np.ndarray, name: str | Path = "image") ->
     if isinstance(image, np.ndarray):
         return DecodedImage(deep.native(deep.raster(image, name)))
     if not isinstance(image, Image.Image):
-        raise DataError(f"{name}: is a {type(image).__name__}; give a PIL image or an array [H, W] or [H, W, C]")
+        raise DataError(
+            f"is a {type(image).__name__}", path=name, remedy="give a PIL image or an array [H, W] or [H, W, C]"
+        )
     if not image.width or not image.height:
-        raise DataError(f"{name}: has no pixels")
+        raise DataError("has no pixels", path=name)
     if image.mode not in _MODES:
-        raise DataError(f"{name}: is of Pillow's mode {image.mode}, which is not read; convert it to RGB")
+        raise DataError(f"is of Pillow's mode {image.mode}, which is not read", path=name, remedy="convert it to RGB")
     orientation, dtype = orientation_of(image), channels_of(image)[1]
     if image.mode == "LAB":
         image = _lab_to_rgb(image)

@@ -38,6 +38,7 @@ EXTENSIONS = frozenset(_SUFFIXES.split())
 LOSSLESS = (".png", ".tif", ".tiff", ".npy", ".bmp")
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX")  # MPO is JPEG; others may run programs
 _MAY_TURN = frozenset({"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"})  # where PNG has its orientation
+_REPLACE = "remove it or replace it"
 
 
 def is_image(path: Path) -> bool:
@@ -78,14 +79,14 @@ def _explained(path: Path) -> Iterator[None]:
         with _quiet:
             yield
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check its name") from None
+        raise DataError("no such file", path=path, remedy="check its name") from None
     except UnidentifiedImageError:
         raise DataError(
-            f"{path}: is not an image that can be read (PNG, JPEG, WebP, BMP, GIF or TIFF); remove it or replace it"
+            "is not an image that can be read (PNG, JPEG, WebP, BMP, GIF or TIFF)", path=path, remedy=_REPLACE
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(
-            f"{path}: claims so many pixels that it could be a decompression bomb; shrink or remove it"
+            "claims so many pixels that it could be a decompression bomb", path=path, remedy="shrink or remove it"
         ) from None
     except (
         *(OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, ArithmeticError),
@@ -93,7 +94,7 @@ def _explained(path: Path) -> Iterator[None]:
     ) as error:
         # The decoders of Pillow, numpy, tifffile and imagecodecs (whose errors are RuntimeErrors) on damaged files.
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path}: cannot be read as an image ({reason}); remove it or replace it") from None
+        raise DataError(f"cannot be read as an image ({reason})", path=path, remedy=_REPLACE) from None
 
 
 @contextmanager
@@ -237,7 +238,7 @@ def write_image(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None
     writer = _writer(path.suffix, channels, dtype)
     if not writer or (palette is not None and (path.suffix.lower(), channels, dtype) != (".png", 1, "uint8")):
         what = f"{channels}-channel {dtype} pixels" + (" with a palette" if palette is not None else "")
-        raise DataError(f"{path}: a {path.suffix} file cannot hold {what}; write .png, .tif or .npy")
+        raise DataError(f"a {path.suffix} file cannot hold {what}", path=path, remedy="write .png, .tif or .npy")
     if writer in ("png", "tiff"):
         deep.need_extra(path, f"to hold {channels}-channel {dtype} pixels", "writing")
     path.parent.mkdir(parents=True, exist_ok=True)
