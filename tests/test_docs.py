@@ -16,7 +16,7 @@ import yaml
 from commands import SETTINGS, overrides, pairs, picture, pix2pix
 
 import pix2pix as package
-from pix2pix.cli.arguments import parser
+from pix2pix.cli.main import build_parser
 from pix2pix.config import load_config, shipped_configs
 
 ROOT = Path(__file__).parents[1]
@@ -156,7 +156,7 @@ def test_the_blocks_of_a_page_run(page, reader, monkeypatch):
 def test_commands_parse(block):
     for command in block.commands:
         for words in invocations(command):
-            arguments = parser().parse_args(words)
+            arguments = build_parser().parse_args(words)
             if arguments.verb == "train" and not arguments.config.endswith(".yaml"):
                 load_config(arguments.config, arguments.set)
         for script in re.findall(r"(?:scripts|tests|docs)/\S+\.py", command):

@@ -9,7 +9,7 @@ from malformed_configs import WRONG_TYPES, misspelt, sections
 from pydantic import ValidationError
 
 from pix2pix.config import ResNetConfig, load_config
-from pix2pix.config.hints import FOREIGN_KEYS, edit_distance, unknown_key
+from pix2pix.config.hints import FOREIGN_KEYS, unknown_key
 from pix2pix.errors import ConfigError
 
 
@@ -66,12 +66,12 @@ schedule: {epochs: 20, decay_epochs: 30}
         "c.yaml:13: unknown key 'depht' in model.generator (unet); did you mean 'depth'?",
         "c.yaml:14: unknown key 'blocks' in model.generator (unet); it belongs in model.generator (resnet)",
         "c.yaml:15: model.generator.dropout_up is [9, 0], "
-        "but must be auto or a list, each a whole number of at least 1",
+        "but must be auto or a list, each a whole number of at least 1 or text such as from 4",
         "c.yaml:16: model.discriminator is 5, but must be a mapping of keys",
         "c.yaml:17: optimizer.lr is '2e-4', but must be a number above 0",
         "c.yaml:17: optimizer.betas is [0.5, 1], but must be a list of 2, each a number of at least 0 and below 1",
         "c.yaml:18: schedule.decay_epochs (30) is more than schedule.epochs (20); "
-        "it is the number of last epochs over which the rate decays",
+        "it is the number of last epochs over which the rate falls",
         "--set loss.lambda_l=50: unknown key 'lambda_l' in loss; did you mean 'lambda_l1'?",
         "--set run.log_every_steps=0: run.log_every_steps is 0, but must be a whole number of at least 1",
     ]
@@ -119,13 +119,6 @@ def test_every_field_has_a_description():
     assert len(fields) > 70 and [(section, key) for section, key, field in fields if not field.description] == []
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "distance"), [("abc", "abc", 0), ("abc", "acb", 1), ("", "ab", 2), ("kitten", "sitting", 3)]
-)
-def test_edit_distance(a, b, distance):
-    assert edit_distance(a, b) == edit_distance(b, a) == distance
-
-
 def test_other_programs_names_are_recognised_and_point_to_keys_that_exist(write):
     names = re.findall(
         r"\w+",
@@ -133,9 +126,10 @@ def test_other_programs_names_are_recognised_and_point_to_keys_that_exist(write)
         batchSize lr_policy gan_mode no_flip dataroot checkpoints_dir name gpu_ids beta1 pool_size which_model_netG
         no_dropout n_layers_D num_threads serial_batches max_dataset_size continue_train""",
     )
-    found = errors(write("\n".join(f"{name}: 1" for name in names)), ["data.root=x"])
-    for name, message in zip(names, found, strict=True):
-        assert message.endswith(f"unknown key {name!r}; {FOREIGN_KEYS[name.lower()]}")
+    for some in (names[:15], names[15:]):  # of more than 20 only the number is reported
+        found = errors(write("\n".join(f"{name}: 1" for name in some)), ["data.root=x"])
+        for name, message in zip(some, found, strict=True):
+            assert message.endswith(f"unknown key {name!r}; {FOREIGN_KEYS[name.lower()]}")
     ours = {f"{section}.{key}" for section, _, model in sections() for key in model.model_fields}
     for hint in FOREIGN_KEYS.values():
         assert set(re.findall(r"\b(?:data|model|loss|optimizer|schedule|run)\.[a-z0-9_.]*[a-z0-9_]", hint)) <= ours

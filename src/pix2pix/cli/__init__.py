@@ -1,1 +1,1 @@
-"""The command line: one file a verb, dispatched by `main`."""
+"""The command line: one module for each verb, with its parser beside its command, and `main`, which calls them."""

@@ -9,6 +9,7 @@ from pix2pix.config.load import (
     dump_config,
     load_config,
     locate_config,
+    read_config,
     shipped_configs,
 )
 from pix2pix.config.schema import (
@@ -25,6 +26,7 @@ from pix2pix.config.schema import (
     RunConfig,
     ScheduleConfig,
     UNetConfig,
+    dropout_levels,
     learning_rate,
     patch_map_size,
     unet_depth,
@@ -52,11 +54,13 @@ __all__ = [
     "config_from_dict",
     "config_keys",
     "config_schema",
+    "dropout_levels",
     "dump_config",
     "learning_rate",
     "load_config",
     "locate_config",
     "patch_map_size",
+    "read_config",
     "shipped_configs",
     "unet_depth",
 ]

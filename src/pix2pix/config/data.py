@@ -1,4 +1,4 @@
-"""The `data` section: where the pairs are, how they become batches, and what chance does to them."""
+"""The `data` section: where the pairs are, how they are augmented, and how they become batches."""
 
 from typing import Annotated, Literal
 
@@ -6,16 +6,17 @@ from pydantic import Field
 
 from pix2pix.config.base import Count, Interval, Section, Size, height_and_width
 
-Drawn = Annotated[int, Field(ge=1, le=1_000_000)]  # the splits' drawings start so far apart
+SyntheticCount = Annotated[int, Field(ge=1, le=1_000_000)]  # the splits number their drawings so far apart
 Name = Annotated[str, Field(min_length=1)]
+_JITTER = 286 / 256  # Isola et al. 2017, section 6.2
 
 
 class SyntheticData(Section):
     """How many pairs `layout: synthetic` draws."""
 
-    train: Drawn = Field(400, description="Drawn pairs in the train split.")
-    val: Drawn = Field(50, description="Drawn pairs in the val split.")
-    test: Drawn = Field(50, description="Drawn pairs in the test split.")
+    train: SyntheticCount = Field(400, description="Drawn pairs in the train split.")
+    val: SyntheticCount = Field(50, description="Drawn pairs in the val split.")
+    test: SyntheticCount = Field(50, description="Drawn pairs in the test split.")
     seed: Interval = Field(0, description="Seed of the drawings; the same seed draws the same pairs.")
 
 
@@ -24,13 +25,15 @@ Strength = Annotated[float, Field(ge=0, le=1)]
 
 
 class AugmentConfig(Section):
-    """What else chance does to a training pair, beside the crop and `flip`: one draw for both pictures."""
+    """Augmentations beside the random crop and `flip`; both images of a pair get the same ones."""
 
     flip_vertical: bool = Field(False, description="Mirror half of the training pairs top to bottom.")
     quarter_turns: bool = Field(False, description="Turn pairs by 0, 90, 180 or 270 degrees; square image_size only.")
-    rotation: Annotated[float, Field(ge=0, le=45)] = Field(0.0, description="Rotate by up to so many degrees each way.")
+    rotation: Annotated[float, Field(ge=0, le=45)] = Field(
+        0.0, description="Rotate by up to this many degrees each way."
+    )
     scale: Annotated[tuple[Zoom, Zoom], Field(strict=False)] = Field(
-        (1.0, 1.0), description="Enlarge by a factor between these two; below 1 shrinks."
+        (1.0, 1.0), description="Scale by a factor between these two; below 1 shrinks."
     )
     brightness: Strength = Field(0.0, description="Multiply brightness by 1 - this to 1 + this.")
     contrast: Strength = Field(0.0, description="Multiply the distance to the mean grey by 1 - this to 1 + this.")
@@ -38,11 +41,11 @@ class AugmentConfig(Section):
     hue: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.0, description="Turn the hue by up to this part of the colour circle each way."
     )
-    colour_on: Literal["both", "input", "target"] = Field("both", description="Which pictures change colour.")
+    colour_on: Literal["both", "input", "target"] = Field("both", description="Which images change colour.")
 
     @property
     def warps(self) -> bool:
-        """Whether pictures are rotated or scaled, and so resampled."""
+        """Whether images are rotated or scaled, and therefore resampled."""
         return self.rotation > 0 or self.scale != (1, 1)
 
     @property
@@ -55,17 +58,17 @@ Kind = Literal["image", "labels", "mask"]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Colour = Annotated[tuple[Channel, Channel, Channel], Field(strict=False)]
 MOST_INPUTS = 64
-# A form that training finds is read back from its weights file within these bounds, too.
+# A format that training infers is read back from its weights file within these bounds, too.
 Channels = Annotated[int, Field(ge=1, le=1024)]
 Classes = Annotated[int, Field(ge=2, le=65536)]
 Palette = Annotated[tuple[Colour, ...], Field(strict=False, min_length=2, max_length=4096)]
-FARTHEST = 1e37  # the values of an image: a 32-bit float holds their differences, too
+FARTHEST = 1e37  # values of an image: their differences fit into a 32-bit float, too
 Value = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 Range = Annotated[tuple[Value, Value], Field(strict=False)]
 
 
 class ImageFormatConfig(Section):
-    """What the files of one side are; what is `auto` or null is found from a sample of them."""
+    """What the input or the target files hold; what is `auto` or null is inferred from a sample of them."""
 
     kind: Kind | Annotated[tuple[Kind, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] = Field(
         "image",
@@ -79,7 +82,7 @@ class ImageFormatConfig(Section):
         "auto", description="The values of an image that become -1 and 1; auto is 0 to 255 of 8 bits."
     )
     classes: Classes | None = Field(
-        None, description="How many ids labels have, from 0 on; null counts the palette, or those that are seen."
+        None, description="How many ids labels have, from 0 on; null counts the palette, or the ids in the files."
     )
     palette: Palette | None = Field(
         None,
@@ -88,7 +91,7 @@ class ImageFormatConfig(Section):
     )
 
     def kinds(self, count: int = 1) -> tuple[str, ...]:
-        """The kind of each of so many folders."""
+        """Return the kind of each of `count` folders."""
         return (self.kind,) * count if isinstance(self.kind, str) else self.kind
 
 
@@ -97,7 +100,7 @@ class DataConfig(Section):
 
     root: Name | None = Field(None, description="Folder of the data set, or its manifest (.csv or .jsonl).")
     layout: Literal["auto", "side-by-side", "two-folders", "manifest", "synthetic"] = Field(
-        "auto", description="How pairs lie on disk: one image holding A|B, two folders, listed, or drawn on the fly."
+        "auto", description="How pairs are stored: one image holding A|B, two folders, a list, or drawn on the fly."
     )
     direction: Literal["a2b", "b2a"] | None = Field(
         None, description="Which side is the input; null is a2b, or as folders called input and target say."
@@ -108,7 +111,8 @@ class DataConfig(Section):
     )
     target: Name | None = Field(None, description="Folder of the targets, in root where that is given.")
     manifest: Name | None = Field(
-        None, description="A .csv or .jsonl file, in root where that is given: input, target and perhaps split a pair."
+        None,
+        description="A .csv or .jsonl file, in root where that is given, with input, target and perhaps split.",
     )
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Share of the pairs to validate on, picked by their names, where no split is on disk."
@@ -119,28 +123,29 @@ class DataConfig(Section):
         False, description="Leave out pairs whose files are broken or do not fit, and say which; else they are refused."
     )
     image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
-    load_size: Size | Literal["native"] | None = Field(
+    load_size: Size | Literal["native", "jitter"] | None = Field(
         None,
-        description="Size images are resized to before the random crop; null is image_size: no random crop; native "
-        "crops each from its own size, reflected where it is smaller.",
+        description="Size images are resized to before the random crop; null is image_size: no random crop; jitter "
+        "is the paper's 286/256 of image_size (256: 286); native crops each from its own size, reflected where it is "
+        "smaller.",
     )
     interpolation: Literal["bicubic", "bilinear"] = Field("bicubic", description="How images are resized.")
     flip: bool = Field(False, description="Mirror half of the training pairs left to right.")
     augment: AugmentConfig = Field(
-        default_factory=AugmentConfig, description="What else chance does to training pairs."
+        default_factory=AugmentConfig, description="Further random changes of training pairs."
     )
-    batch_size: Count = Field(1, description="Pairs an optimizer update.")
+    batch_size: Count = Field(1, description="Pairs in an optimizer update.")
     workers: Literal["auto"] | Annotated[int, Field(ge=0, le=256)] = Field(
         "auto", description="Processes that read data; 0 reads in the main one."
     )
-    cache: Literal["auto", "memory", "disk", "off"] = Field("auto", description="Where resized pairs are kept.")
+    cache: Literal["auto", "memory", "disk", "off"] = Field("auto", description="Where resized pairs are cached.")
     synthetic: SyntheticData = Field(
         default_factory=SyntheticData, description="Counts and seed of the drawn pairs; used by layout synthetic only."
     )
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The folders of the inputs, where they are named."""
+        """The folders of the inputs, or none where they are not named."""
         return (self.input,) if isinstance(self.input, str) else self.input or ()
 
     @property
@@ -150,7 +155,9 @@ class DataConfig(Section):
 
     @property
     def load(self) -> tuple[int, int] | None:
-        """(height, width) that images are resized to before the crop; None where they keep their own."""
+        """(height, width) that images are resized to before the crop; None where each keeps its own size."""
         if self.load_size == "native":
             return None
+        if self.load_size == "jitter":
+            return round(self.crop[0] * _JITTER), round(self.crop[1] * _JITTER)
         return self.crop if self.load_size is None else height_and_width(self.load_size)

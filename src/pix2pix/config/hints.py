@@ -1,16 +1,17 @@
-"""Words for a wrong key or value: what was probably meant, where it belongs, what is allowed."""
+"""Compose messages about a wrong key or value: what was probably meant, where it belongs, what is allowed."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, NamedTuple
 
 from pix2pix.config.base import Section
 from pix2pix.config.schema import Config, nested_sections
 
-# Names in other pix2pix programs (the authors' Lua, junyanz's PyTorch, the TensorFlow port) and what they are here.
-# Keys are lower case; only ever used for a message.
+_SIMILAR = 0.65  # difflib's ratio: 99 % of the misspellings within two edits are recognised, and few other words
+# Names in other pix2pix programs (the authors' Lua, junyanz's PyTorch, the TensorFlow port) and their counterparts
+# here. Keys are lower case; they are used for messages only.
 FOREIGN_KEYS = {
     "adversarial_loss": "here it is loss.adversarial",
     "batch": "here it is data.batch_size",
@@ -25,9 +26,9 @@ FOREIGN_KEYS = {
     "cropsize": "here it is data.image_size",
     "data_root": "here it is data.root",
     "dataroot": "here it is data.root",
-    "dataset_mode": "how pairs lie on disk is data.layout",
+    "dataset_mode": "how pairs are stored is data.layout",
     "display_freq": "see run.log_every_steps and run.sample_every_epochs",
-    "epoch_count": "a resumed run goes on where it stopped; see schedule.epochs",
+    "epoch_count": "a run resumes where it stopped; see schedule.epochs",
     "fine_size": "here it is data.image_size",
     "finesize": "here it is data.image_size",
     "gan_mode": "here it is loss.adversarial (vanilla is bce, lsgan is mse)",
@@ -38,7 +39,7 @@ FOREIGN_KEYS = {
     "init_gain": "here it is model.init.gain",
     "init_type": "here it is model.init.weights",
     "input_dir": "here it is data.root",
-    "input_nc": "channels are found from the files; see data.input_format",
+    "input_nc": "channels are inferred from the files; see data.input_format",
     "l1_weight": "here it is loss.lambda_l1",
     "lambda": "here it is loss.lambda_l1",
     "lambda_a": "here it is loss.lambda_l1",
@@ -66,7 +67,7 @@ FOREIGN_KEYS = {
     "num_workers": "here it is data.workers",
     "nthreads": "here it is data.workers",
     "output_dir": "here it is run.output",
-    "output_nc": "channels are found from the files; see data.target_format",
+    "output_nc": "channels are inferred from the files; see data.target_format",
     "pool_size": "pix2pix judges the newest fake (a pool of 0); leave it out",
     "preprocess": "see data.load_size, data.image_size, data.flip and data.augment",
     "print_freq": "here it is run.log_every_steps",
@@ -98,40 +99,21 @@ FOREIGN_VALUES = {
 
 
 class Advice(NamedTuple):
-    """A message, and the dotted key that was probably meant."""
+    """A message, and the dotted key that was probably meant, if any."""
 
     message: str
     meant: str | None = None
 
 
-def edit_distance(a: str, b: str) -> int:
-    """Edits from a to b: letters added, left out or changed, and neighbours swapped."""
-    rows = [list(range(len(b) + 1))]
-    for i, letter in enumerate(a, start=1):
-        row = [i]
-        for j, other in enumerate(b, start=1):
-            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != other)))
-            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
-                row[j] = min(row[j], rows[-2][j - 2] + 1)
-        rows.append(row)
-    return rows[-1][-1]
-
-
 def nearest(word: str, choices: Iterable[str], *, always: bool = False) -> str | None:
-    """The choice that `word` probably misspells: within 2 edits (1 for short ones), or `always` the nearest."""
-    word = _plain(word)[:100]
-
-    def distance(choice: str) -> tuple[int, float]:
-        return edit_distance(word, _plain(choice)), -SequenceMatcher(None, word, _plain(choice)).ratio()
-
-    best = min(choices, key=distance, default=None)
-    if best is None or always:
-        return best
-    return best if distance(best)[0] <= (2 if len(best) >= 5 else 1) else None
+    """Return the choice that `word` probably misspells, or None; with `always` the most similar one in any case."""
+    spelled = {_plain(choice): choice for choice in choices}
+    found = get_close_matches(_plain(word)[:100], spelled, n=1, cutoff=0 if always else _SIMILAR)
+    return spelled[found[0]] if found else None
 
 
 def unknown_key(key: Any, section: str, model: type[Section], name: str = "") -> Advice:
-    """What to say about a key that `section` (dotted, '' at the top; holding network `name`) does not have."""
+    """Explain a key that `section` does not have: dotted, '' at the top level; `name` is the network in it."""
     key = _clip(str(key))
     place = f" in {section}" if section else ""
     place += f" ({name})" if name else ""
@@ -152,7 +134,7 @@ def unknown_key(key: Any, section: str, model: type[Section], name: str = "") ->
 
 
 def wrong_value(dotted: str, value: Any, allowed: str, choices: Sequence[str] = ()) -> str:
-    """What to say about a value that its key does not take."""
+    """Explain a value that its key does not accept; `choices` are the words among what is `allowed`."""
     message = f"{dotted} is {show(value)}, but must be {allowed}"
     if isinstance(value, str) and (hint := FOREIGN_VALUES.get(_plain(value)) or nearest(value, choices)) in choices:
         message += f"; did you mean {hint!r}?"
@@ -160,13 +142,13 @@ def wrong_value(dotted: str, value: Any, allowed: str, choices: Sequence[str] = 
 
 
 def wrong_field(dotted: str, value: Any, model: type[Section], key: str) -> str:
-    """`wrong_value` for a field of the schema, which says what is allowed."""
+    """Explain a value that a field of the schema does not accept."""
     described = model.model_json_schema()["properties"][key]
     return wrong_value(dotted, value, _allowed(described), _choices(described))
 
 
 def show(value: Any) -> str:
-    """A value as YAML would have it, cut where it is long."""
+    """Format a value as YAML, shortened where it is long."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     if isinstance(value, float) and not math.isfinite(value):
@@ -179,7 +161,7 @@ def show(value: Any) -> str:
 
 
 def _allowed(schema: dict[str, Any]) -> str:
-    """A part of a JSON schema in words."""
+    """Put a part of a JSON schema into words."""
     if "anyOf" in schema:
         return " or ".join(_allowed(part) for part in schema["anyOf"])
     if "const" in schema:
@@ -215,7 +197,7 @@ def _choices(schema: dict[str, Any]) -> list[str]:
 
 @cache
 def _homes() -> dict[str, tuple[str, ...]]:
-    """Every key of the schema and the dotted sections that have it."""
+    """Map every key of the schema to the dotted sections that have it."""
     homes: dict[str, tuple[str, ...]] = {}
     for section, key in _walk(Config, ""):
         if section not in homes.get(key, ()):
@@ -224,7 +206,7 @@ def _homes() -> dict[str, tuple[str, ...]]:
 
 
 def _walk(model: type[Section], section: str) -> Iterator[tuple[str, str]]:
-    """(section, key) of the whole schema; the section names its network where the key is that network's alone."""
+    """Yield (section, key) of the schema; the section names its network where no other network has the key."""
     for key in model.model_fields:
         yield section, key
         nested = nested_sections(model, key)

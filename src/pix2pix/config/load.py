@@ -1,7 +1,8 @@
 """From a file, a shipped config's name or a dictionary to a checked Config, and back to YAML."""
 
+import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,17 +95,27 @@ def locate_config(source: str | Path) -> tuple[Path, str]:
     raise ConfigError(f"{text!r}: no file{folder} and no shipped config of that name; {hint}{remedy}")
 
 
-def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read and check a config; `overrides` are the KEY=VALUE of --set. Fills in run.output.
+def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """Read and check a config: a file, the name of a shipped config, or a dictionary of sections.
 
+    `overrides` are strings `KEY=VALUE`, as --set takes them. All three are held to the same rules; errors in a
+    dictionary name it "config". Where run.output is null, it becomes runs/<name of the file>.
     Raises ConfigError with one line for each error, sorted by line.
+
+    Example: `load_config({"data": {"root": "photos"}, "loss": {"lambda_l1": 50}})`.
     """
-    path, _ = locate_config(source)
+    if isinstance(source, Mapping):
+        return config_from_dict(dict(source), "config", overrides)
+    return read_config(locate_config(source)[0], overrides)
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and check a config file, as `load_config` does."""
     findings = _Findings(str(path))
     try:
         document = strict_yaml.parse(read_regular(path, strict_yaml.LONGEST))
     except StrictYamlError as error:
-        remedy = "; `pix2pix configs show facades` prints one to start from" if error.message == "is empty" else ""
+        remedy = "; `pix2pix configs show facades` prints one to start from" if error.code == "empty" else ""
         raise ConfigError(f"{path}:{error.line}: {error.message}{remedy}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
@@ -120,13 +131,15 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     return config.model_copy(update={"run": config.run.model_copy(update={"output": f"runs/{path.stem}"})})
 
 
-def config_from_dict(data: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> Config:
-    """Check a config that was stored as a dictionary, as weight files do; `source` opens every error.
+def config_from_dict(data: object, source: str, overrides: Sequence[str] = ()) -> Config:
+    """Check a config that is a dictionary, such as that of a weights file; each error begins with `source`.
 
-    `overrides` are the KEY=VALUE of --set, and are put into `data`.
+    `overrides` are strings `KEY=VALUE`; `data` is not changed. Raises ConfigError.
     """
     findings = _Findings(source)
-    _apply_overrides(data, overrides, findings)
+    if isinstance(data, dict) and overrides:
+        data = copy.deepcopy(data)
+        _apply_overrides(data, overrides, findings)
     return _check(data, findings)
 
 
@@ -152,7 +165,7 @@ def config_schema() -> dict[str, Any]:
     return Config.model_json_schema()
 
 
-def _check(data: Any, findings: _Findings) -> Config:
+def _check(data: object, findings: _Findings) -> Config:
     """The config in `data`; raises all errors at once.
 
     Wrong values are left out and their defaults stand in, so that what goes across keys is still checked elsewhere.

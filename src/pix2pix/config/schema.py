@@ -1,4 +1,4 @@
-"""The schema of a config: frozen, strict models, and what follows from a valid one; `data` has a file of its own."""
+"""The schema of a config: frozen, strict models, and what is derived from a valid one. `data` is in data.py."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,10 @@ from pix2pix.errors import ConfigError
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Slope = Annotated[float, Field(ge=0, lt=1)]
-Levels = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
+Levels = (
+    Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
+    | Annotated[str, Field(pattern=r"^from [1-9][0-9]?$", examples=["from 4"])]
+)
 Norm = Literal["batch", "instance", "instance_affine", "none"]
 Bias = Literal["auto"] | bool
 Upsample = Literal["transpose", "nearest", "bilinear"]
@@ -25,10 +28,12 @@ def _not_a_float(value: Any) -> Any:
 
 
 class UNetConfig(Section):
-    """The U-Net; levels count from 1 at the image side, the deepest is the innermost."""
+    """The U-Net; levels count from 1 at the image side, and `depth` is the innermost."""
 
     name: Literal["unet"] = Field("unet", description="Which generator this is.")
-    base_channels: Count = Field(64, description="Channels of level 1; doubled a level up to eight times as many.")
+    base_channels: Count = Field(
+        64, description="Channels of level 1; doubled at each level, at most eight times as many."
+    )
     depth: Annotated[int, Field(ge=2, le=13)] | None = Field(
         None, description="Levels; null is as many as halve both sides of image_size evenly (256: 8), at least 5."
     )
@@ -39,9 +44,9 @@ class UNetConfig(Section):
     down_slope: Slope = Field(0.2, description="Negative slope of the leaky ReLU going down; 0 is a ReLU.")
     up_slope: Slope = Field(0.0, description="Negative slope of the leaky ReLU going up; 0 is a ReLU.")
     dropout: Slope = Field(0.5, description="Dropout probability at the levels of dropout_down and dropout_up.")
-    dropout_down: Levels = Field((), description="Levels with dropout on the way down.")
+    dropout_down: Levels = Field((), description="Levels with dropout on the way down; from 4 is 4 to depth.")
     dropout_up: Literal["auto"] | Levels = Field(
-        "auto", description="Levels with dropout on the way up; auto is 5 to depth - 1."
+        "auto", description="Levels with dropout on the way up; from 4 is 4 to depth, auto is 5 to depth - 1."
     )
     upsample: Upsample = Field("transpose", description="Transposed convolution, or resize and convolve.")
     bias: Bias = Field("auto", description="Bias of normalised convolutions; auto is only with norm instance.")
@@ -63,7 +68,9 @@ class PatchGANConfig(Section):
     """The discriminator that judges overlapping patches."""
 
     name: Literal["patchgan"] = Field("patchgan", description="Which discriminator this is.")
-    base_channels: Count = Field(64, description="Channels of the first block; doubled a block, at most eight times.")
+    base_channels: Count = Field(
+        64, description="Channels of the first block; doubled at each block, at most eight times as many."
+    )
     kernel_size: Annotated[Literal[3, 4], BeforeValidator(_not_a_float)] = Field(
         4, description="Side of the convolution kernels."
     )
@@ -83,7 +90,7 @@ class PixelConfig(Section):
 
 
 class InitConfig(Section):
-    """How weights begin."""
+    """How weights are initialised."""
 
     weights: Literal["normal", "xavier", "kaiming", "orthogonal"] = Field(
         "normal", description="Distribution of convolution weights."
@@ -93,15 +100,15 @@ class InitConfig(Section):
     biases: Literal["zero", "default"] = Field("zero", description="Biases: zeros, or as PyTorch makes them.")
 
 
-# The networks a config can name; the first of each is meant when `name` is left out.
+# The networks that a config can name; the first of each is the default where `name` is left out.
 NETWORKS: dict[str, dict[str, type[Section]]] = {
     "generator": {"unet": UNetConfig, "resnet": ResNetConfig},
     "discriminator": {"patchgan": PatchGANConfig, "pixel": PixelConfig},
 }
 
 
-def _name_or(default: str):
-    """A discriminator for a union whose `name` may be left out."""
+def _name_or(default: str) -> Discriminator:
+    """Return a discriminator for a union whose `name` may be left out."""
     return Discriminator(lambda v: v.get("name", default) if isinstance(v, dict) else getattr(v, "name", None))
 
 
@@ -120,7 +127,7 @@ class ModelConfig(Section):
     discriminator: DiscriminatorConfig = Field(
         default_factory=PatchGANConfig, description="The discriminator: patchgan or pixel."
     )
-    init: InitConfig = Field(default_factory=InitConfig, description="How weights begin.")
+    init: InitConfig = Field(default_factory=InitConfig, description="How weights are initialised.")
 
 
 class LossConfig(Section):
@@ -132,7 +139,7 @@ class LossConfig(Section):
     lambda_gan: Annotated[float, Field(ge=0)] = Field(1.0, description="Weight of the generator's adversarial loss.")
     lambda_l1: Annotated[float, Field(ge=0)] = Field(100.0, description="Weight of the L1 distance to the target.")
     generator_condition: Literal["input", "target"] = Field(
-        "input", description="What the discriminator sees beside the fake in the generator's update."
+        "input", description="What the discriminator is conditioned on in the generator's update."
     )
 
 
@@ -141,48 +148,48 @@ class OptimizerConfig(Section):
 
     lr: Annotated[float, Field(gt=0)] = Field(2e-4, description="Learning rate.")
     accumulation_steps: Count = Field(
-        1, description="Parts in which a batch goes through the networks: less memory for the same update."
+        1, description="Micro-batches that a batch is split into: less memory for the same update."
     )
     betas: Annotated[tuple[Beta, Beta], Field(strict=False)] = Field((0.5, 0.999), description="Adam's two betas.")
 
 
 class ScheduleConfig(Section):
-    """How long, and in which order."""
+    """How long to train, and in which order to update."""
 
     epochs: Count = Field(200, description="Passes over the training pairs.")
-    decay_epochs: Interval = Field(0, description="The last so many epochs, over which the rate falls linearly to 0.")
+    decay_epochs: Interval = Field(0, description="The number of last epochs over which the rate falls linearly to 0.")
     update_order: Literal["discriminator-first", "generator-first"] = Field(
         "discriminator-first", description="Which network is updated first on each batch."
     )
 
 
 class RunConfig(Section):
-    """Where a run is written, on what it runs, and how often it reports."""
+    """Where a run is written, on which device it runs, and how often it reports."""
 
     output: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Folder of the run; null is runs/<name of the config>."
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Seed of weights, order, crops and dropout.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Number type of the heavy arithmetic.")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Number format of the networks.")
     device: (
         Literal["auto", "cpu", "cuda", "mps"] | Annotated[str, Field(pattern=r"^cuda:[0-9]+$", examples=["cuda:1"])]
     ) = Field("auto", description="Where to train.")
-    deterministic: bool = Field(False, description="Bitwise repeatable on the same machine, and slower.")
+    deterministic: bool = Field(False, description="Bitwise reproducible on the same machine, and slower.")
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Decay of an averaged copy of the generator; null keeps none."
     )
     log_every_steps: Count = Field(50, description="Steps between lines of the log.")
-    sample_every_epochs: Interval = Field(1, description="Epochs between sample grids; 0 never.")
-    validate_every_epochs: Interval = Field(1, description="Epochs between validations; 0 never.")
+    sample_every_epochs: Interval = Field(1, description="Epochs between sample grids; 0 is never.")
+    validate_every_epochs: Interval = Field(1, description="Epochs between validations; 0 is never.")
     checkpoint_every_epochs: Count = Field(1, description="Epochs between checkpoints.")
     keep_checkpoints: Annotated[int, Field(ge=2)] = Field(
-        3, description="Checkpoints kept, the best one beside them; older ones are deleted."
+        3, description="Newest checkpoints to keep, beside the best one; older ones are deleted."
     )
     sample_pairs: Count = Field(8, description="Pairs in a sample grid.")
 
 
 class Config(Section):
-    """A whole config. Ranges and choices hold once it exists; `checks` looks across keys."""
+    """A whole config. Each value is valid by itself; `validate.find_conflicts` looks across keys."""
 
     data: DataConfig = Field(default_factory=DataConfig, description="Where the pairs are.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="The two networks.")
@@ -193,7 +200,7 @@ class Config(Section):
 
 
 def nearest_sizes(crop: tuple[int, int], step: int) -> str:
-    """The sizes below and above `crop` of which `step` divides both sides."""
+    """Name the sizes below and above `crop` whose sides are multiples of `step`."""
     below = tuple(max(side // step, 1) * step for side in crop)
     above = tuple(-(-side // step) * step for side in crop)
     both = [f"[{height}, {width}]" if crop[0] != crop[1] else str(height) for height, width in (below, above)]
@@ -201,7 +208,7 @@ def nearest_sizes(crop: tuple[int, int], step: int) -> str:
 
 
 def unet_depth(generator: UNetConfig, crop: tuple[int, int]) -> int:
-    """Levels of the U-Net on crops of (height, width): as given, else as many as halve both sides evenly.
+    """Return the levels of the U-Net on crops of (height, width): as given, else as many as halve both sides evenly.
 
     Raises ConfigError where the sides cannot be halved that often, naming the nearest sizes that can.
     """
@@ -219,8 +226,16 @@ def unet_depth(generator: UNetConfig, crop: tuple[int, int]) -> int:
     )
 
 
+def dropout_levels(levels: tuple[int, ...] | str, depth: int) -> tuple[int, ...] | str:
+    """Return the levels of `dropout_down` or `dropout_up` in a U-Net of `depth` levels; `auto` is the network's own."""
+    if isinstance(levels, str) and levels != "auto":
+        first = int(levels.removeprefix("from "))
+        return tuple(range(first, max(first, depth) + 1))  # never empty, so that a level that is too high is refused
+    return levels
+
+
 def patch_map_size(discriminator: PatchGANConfig | PixelConfig, crop: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of the discriminator's logits; below 1 where the crop is too small for it."""
+    """Return (height, width) of the discriminator's logits; below 1 where the crop is too small for it."""
     if isinstance(discriminator, PixelConfig):
         return crop
     shrink = discriminator.kernel_size - 3  # padding is 1: a 3x3 kernel keeps a side, a 4x4 one takes a pixel
@@ -233,16 +248,15 @@ def patch_map_size(discriminator: PatchGANConfig | PixelConfig, crop: tuple[int,
 
 
 def learning_rate(config: Config, epoch: int) -> float:
-    """The rate of an epoch, counted from 1: constant, then linear to zero over the last `decay_epochs`."""
+    """Return the rate of an epoch, from 1: constant, then linear to zero over the last `decay_epochs`."""
     schedule = config.schedule
     decayed = max(0, epoch - (schedule.epochs - schedule.decay_epochs))
     return config.optimizer.lr * (1 - decayed / (schedule.decay_epochs + 1))
 
 
 def nested_sections(model: type[Section], key: str) -> dict[str, type[Section]]:
-    """The sections that `key` of `model` can hold, by name ('' where there is one only); empty for a plain value."""
+    """Return the sections that `key` of `model` can hold, by name ('' where it is one); none for a plain value."""
     if model is ModelConfig and key in NETWORKS:
         return NETWORKS[key]
     annotation = model.model_fields[key].annotation
-    # Not issubclass: Python 3.10 takes list[int] for a type and then refuses it there.
-    return {"": annotation} if Section in getattr(annotation, "__mro__", ()) else {}
+    return {"": annotation} if isinstance(annotation, type) and issubclass(annotation, Section) else {}

@@ -29,11 +29,11 @@ _CORE_SCHEMA = [
 
 
 class StrictYamlError(Exception):
-    """What is wrong with a text and where."""
+    """A text is refused: `message` says why, `line` counts from 1. `code` is "empty" for an empty text."""
 
-    def __init__(self, line: int, message: str):
+    def __init__(self, line: int, message: str, code: str = ""):
         super().__init__(message)
-        self.line, self.message = line, message
+        self.line, self.message, self.code = line, message, code
 
 
 class Document(NamedTuple):
@@ -95,7 +95,7 @@ def parse(raw: bytes) -> Document:
         loader = _StrictLoader(text)  # reads ahead, and so can already fail
         node = loader.get_single_node()
         if node is None:
-            raise StrictYamlError(1, "is empty")
+            raise StrictYamlError(1, "is empty", code="empty")
         lines: dict[Path, int] = {}
         return Document(_value(node, (), lines), lines)
     except yaml.reader.ReaderError as error:

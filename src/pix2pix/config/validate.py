@@ -1,4 +1,4 @@
-"""Checks across keys that are each valid by themselves."""
+"""Find conflicts between keys whose values are each valid."""
 
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from pix2pix.config.schema import (
     PatchGANConfig,
     PixelConfig,
     ResNetConfig,
+    dropout_levels,
     nearest_sizes,
     patch_map_size,
     unet_depth,
@@ -17,23 +18,23 @@ from pix2pix.errors import ConfigError
 
 
 class Conflict(NamedTuple):
-    """Keys that are each valid and do not go together."""
+    """Values that are each valid and contradict each other."""
 
-    keys: tuple[str, ...]  # dotted, the one to blame first
+    keys: tuple[str, ...]  # dotted; the first is the most likely cause
     message: str
 
 
-def _discriminator_fits(discriminator: PatchGANConfig | PixelConfig, crop: tuple[int, int]) -> bool:
+def _discriminator_fits(discriminator: PatchGANConfig, crop: tuple[int, int]) -> bool:
     height, width = patch_map_size(discriminator, crop)
     if min(height, width) < 1:
         return False
-    # With 3x3 kernels the last normalised map is as small as the logits, and a norm cannot be taken over one pixel.
-    one_pixel = height * width == 1 and isinstance(discriminator, PatchGANConfig) and discriminator.kernel_size == 3
+    # With 3x3 kernels the last normalised map is as small as the logits, and one pixel cannot be normalised.
+    one_pixel = height * width == 1 and discriminator.kernel_size == 3
     return not one_pixel or discriminator.norm == "none"
 
 
 def find_conflicts(config: Config) -> list[Conflict]:
-    """What is wrong across keys that are each valid."""
+    """Return every conflict between keys of a config."""
     return (
         _data_and_schedule_conflicts(config)
         + source_conflicts(config.data)
@@ -47,14 +48,14 @@ def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
     data, schedule, found = config.data, config.schedule, []
     if data.batch_size % config.optimizer.accumulation_steps:
         message = (
-            f"data.batch_size {data.batch_size} cannot be had in {config.optimizer.accumulation_steps} equal parts "
-            "(optimizer.accumulation_steps); make the one a multiple of the other"
+            f"data.batch_size {data.batch_size} cannot be split into {config.optimizer.accumulation_steps} equal parts "
+            "(optimizer.accumulation_steps); make it a multiple of that"
         )
         found.append(Conflict(("optimizer.accumulation_steps", "data.batch_size"), message))
     if schedule.decay_epochs > schedule.epochs:
         message = (
             f"schedule.decay_epochs ({schedule.decay_epochs}) is more than schedule.epochs ({schedule.epochs}); "
-            "it is the number of last epochs over which the rate decays"
+            "it is the number of last epochs over which the rate falls"
         )
         found.append(Conflict(("schedule.decay_epochs", "schedule.epochs"), message))
     if data.load and (data.load[0] < data.crop[0] or data.load[1] < data.crop[1]):
@@ -65,8 +66,8 @@ def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
         found.append(Conflict(("data.load_size", "data.image_size"), message))
     if data.augment.quarter_turns and data.crop[0] != data.crop[1]:
         message = (
-            f"data.augment.quarter_turns turns height into width, so that data.image_size {show_size(data.crop)} would "
-            "not stay what it is; make image_size square, or use flip_vertical and rotation"
+            f"data.augment.quarter_turns swaps height and width, which data.image_size {show_size(data.crop)} does "
+            "not allow; make image_size square, or use flip_vertical and rotation"
         )
         found.append(Conflict(("data.augment.quarter_turns", "data.image_size"), message))
     low, high = data.augment.scale
@@ -77,7 +78,7 @@ def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
 
 
 def source_conflicts(data: DataConfig) -> list[Conflict]:
-    """What is wrong across the keys that say where the pairs are."""
+    """Return the conflicts between the keys that say where the pairs are."""
     named, found = data.input is not None and data.target is not None, []
     sources = [data.root, data.manifest, data.input, data.target]
     if data.layout != "synthetic" and not any(source is not None for source in sources):
@@ -103,7 +104,7 @@ def source_conflicts(data: DataConfig) -> list[Conflict]:
 
 
 def _format_conflicts(data: DataConfig) -> list[Conflict]:
-    """What is wrong across the keys that say what pictures are."""
+    """Return the conflicts between the keys that say what images hold."""
     found, folders = [], len(data.inputs) or 1
     for side, count in (("input", folders), ("target", 1)):
         wish, key = getattr(data, f"{side}_format"), f"data.{side}_format"
@@ -126,7 +127,7 @@ def _format_conflicts(data: DataConfig) -> list[Conflict]:
             )
             found.append(Conflict((f"{key}.classes", f"{key}.palette"), message))
         if wish.palette and len(set(wish.palette)) < len(wish.palette):
-            message = f"{key}.palette has one colour twice, which cannot be two classes; change one"
+            message = f"{key}.palette has one colour twice, so two classes could not be told apart; change one"
             found.append(Conflict((f"{key}.palette",), message))
     return found
 
@@ -145,9 +146,8 @@ def _generator_conflicts(config: Config) -> list[Conflict]:
         return [Conflict(size_keys, str(error))]
     found = []
     for key in ("dropout_down", "dropout_up"):
-        levels = getattr(generator, key)
-        outside = [level for level in levels if level > depth] if levels != "auto" else []
-        if outside:
+        levels = dropout_levels(getattr(generator, key), depth)
+        if outside := [level for level in levels if isinstance(level, int) and level > depth]:
             message = (
                 f"model.generator.{key} names level {', '.join(map(str, outside[:20]))}, but this U-Net has levels "
                 f"1 to {depth}; leave out what is above {depth}, or raise depth and image_size"
@@ -158,7 +158,7 @@ def _generator_conflicts(config: Config) -> list[Conflict]:
 
 def _discriminator_conflicts(config: Config) -> list[Conflict]:
     discriminator, crop = config.model.discriminator, config.data.crop
-    if _discriminator_fits(discriminator, crop):
+    if isinstance(discriminator, PixelConfig) or _discriminator_fits(discriminator, crop):
         return []
     smallest = next(side for side in range(16, 8193) if _discriminator_fits(discriminator, (side, side)))
     message = (

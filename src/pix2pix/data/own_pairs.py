@@ -13,6 +13,7 @@ from pix2pix.data.augment.geometry import center_crop
 from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.data.formats.image_format import ImageFormat, PairFormat
 from pix2pix.errors import DataError
+from pix2pix.runtime.log import bar_disabled
 from pix2pix.runtime.signals import stoppable
 
 _FINGERPRINT_ITEMS = 16
@@ -127,7 +128,9 @@ class OwnPairs:
         first = self.items[0]
         self.size = tuple(self._image(0, first, "input").shape[1:])
         indices = range(1 if known else len(self))
-        for index in tqdm(stoppable(indices), self.name, len(indices), disable=None if progress else True, leave=False):
+        for index in tqdm(
+            stoppable(indices), self.name, len(indices), disable=bar_disabled() if progress else True, leave=False
+        ):
             _ = self[index]
         return self
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from pix2pix.datasets.catalogue import Dataset
 from pix2pix.errors import ConfigError, DataError
+from pix2pix.runtime.log import bar_disabled
 
 ARCHIVE_ERRORS = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError)
 _CHUNK = 1 << 16
@@ -42,7 +43,12 @@ def unpack(archive: Path, target: str | Path, name: str, dataset: Dataset) -> No
     with (
         archive.open("rb") as file,
         tqdm(
-            total=archive.stat().st_size, desc="unpacking", unit="B", unit_scale=True, leave=False, disable=None
+            total=archive.stat().st_size,
+            desc="unpacking",
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=bar_disabled(),
         ) as bar,
         gzip.open(file) as stream,
     ):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from pix2pix.datasets.catalogue import Dataset
 from pix2pix.errors import DataError
-from pix2pix.runtime.log import info
+from pix2pix.runtime.log import bar_disabled, info
 from pix2pix.runtime.opening import create_new, open_own
 
 ATTEMPTS = 5
@@ -109,7 +109,7 @@ def _fetch_once(url: str, part: Part, name: str, dataset: Dataset) -> None:
             part.begin(url, _validator(response))
         total = None if response.length is None else size + response.length
         cap = dataset.most_bytes
-        bar = tqdm(total=total, initial=size, desc=name, unit="B", unit_scale=True, disable=None)
+        bar = tqdm(total=total, initial=size, desc=name, unit="B", unit_scale=True, disable=bar_disabled())
         with bar, open_own(part.path, "ab") as file:
             for chunk in _chunks(response, size, total):
                 size += len(chunk)

@@ -18,6 +18,7 @@ from pix2pix.data.images.files import is_image, read_image, write_image
 from pix2pix.errors import ConfigError, DataError, is_out_of_memory
 from pix2pix.inference.translator import Translator
 from pix2pix.runtime.io import prepare_folder, replace_atomically
+from pix2pix.runtime.log import bar_disabled
 from pix2pix.runtime.ownership import claim_outputs, is_run, made_files
 from pix2pix.runtime.signals import stoppable
 from pix2pix.visualization import comparison_grid, titles
@@ -207,4 +208,4 @@ def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) ->
 
 
 def _progress(items: Sequence[_Item]) -> Iterator[_Item]:
-    return stoppable(tqdm(items, desc="translating", unit="image", disable=None, leave=False))
+    return stoppable(tqdm(items, desc="translating", unit="image", disable=bar_disabled(), leave=False))

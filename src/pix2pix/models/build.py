@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from pix2pix.config import Config, UNetConfig, unet_depth
+from pix2pix.config import Config, UNetConfig, dropout_levels, unet_depth
 from pix2pix.errors import ConfigError
 from pix2pix.models import DISCRIMINATORS, GENERATORS, init_weights, set_per_image_norm
 from pix2pix.runtime import distributed
@@ -18,7 +18,9 @@ def build_generator(config: Config, in_channels: int = 3, out_channels: int = 3)
     section = config.model.generator
     options = section.model_dump(exclude={"name"})
     if isinstance(section, UNetConfig):
-        options["depth"] = unet_depth(section, config.data.crop)
+        depth = options["depth"] = unet_depth(section, config.data.crop)
+        options["dropout_down"] = dropout_levels(section.dropout_down, depth)
+        options["dropout_up"] = dropout_levels(section.dropout_up, depth)
     network = GENERATORS[section.name](in_channels, out_channels, **options)
     set_per_image_norm(network, micro_batch_size(config) == 1)
     return init_weights(network, **config.model.init.model_dump())

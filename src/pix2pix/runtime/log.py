@@ -21,26 +21,46 @@ def is_first_rank() -> bool:
     return "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
-def info(line: str | Sequence[str]) -> None:
-    """Log a line, or several, on the first rank. What could come from a foreign name is escaped."""
+def debug(line: str | Sequence[str]) -> None:
+    """Log details, a line or several, on the first rank. Invisible characters are escaped in all logs."""
     if is_first_rank():
-        logger.info(_shown(line))
+        logger.debug(_escaped(line))
+
+
+def info(line: str | Sequence[str]) -> None:
+    """Log what happens, on the first rank."""
+    if is_first_rank():
+        logger.info(_escaped(line))
 
 
 def warning(line: str | Sequence[str]) -> None:
     """Log a warning, on every rank: each may have its own."""
-    logger.warning(_shown(line))
+    logger.warning(_escaped(line))
 
 
-def _shown(line: str | Sequence[str]) -> str:
+def error(line: str | Sequence[str]) -> None:
+    """Log an error, on every rank. On the console each line opens with `error: `, but those that are indented."""
+    logger.error(_escaped(line))
+
+
+def _escaped(line: str | Sequence[str]) -> str:
     return "\n".join(map(show_text, [line] if isinstance(line, str) else line))
 
 
+def bar_disabled() -> bool | None:
+    """Return the `disable` of a tqdm bar: True where `info` is not shown, else None, which asks for a terminal."""
+    return None if logger.isEnabledFor(logging.INFO) else True
+
+
 class _Console(logging.Handler):
-    """Information goes to stdout, warnings and errors to stderr, as these are when a line is logged."""
+    """Write information to stdout, and everything else to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        write_line(record.msg, sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
+        text = record.getMessage()
+        if record.levelno >= logging.ERROR:
+            text = "\n".join(line if line[:1] == " " else f"error: {line}" for line in text.split("\n"))
+        # The streams are looked up for each record: a caller may have replaced them.
+        write_line(text, sys.stdout if record.levelno == logging.INFO else sys.stderr)
 
 
 _console = _Console()
@@ -48,7 +68,7 @@ _console = _Console()
 
 @contextmanager
 def to_console(level: int = logging.INFO) -> Iterator[None]:
-    """Within it, what is logged from `level` on is shown on the console."""
+    """Show on the console, while the context lasts, what is logged at `level` or above."""
     before = logger.level
     nested = _console in logger.handlers
     logger.setLevel(level)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from pix2pix.runtime.log import bar_disabled
 from pix2pix.runtime.signals import raise_if_stopped
 
 _Item = TypeVar("_Item")
@@ -32,7 +33,9 @@ def for_each(
         work(item)
 
     pool = ThreadPoolExecutor(cores())
-    with tqdm(total=len(items), desc=title, unit="pair", leave=False, disable=None if progress else True) as bar:
+    with tqdm(
+        total=len(items), desc=title, unit="pair", leave=False, disable=bar_disabled() if progress else True
+    ) as bar:
         try:
             for start in range(0, len(items), _AT_ONCE):
                 for _ in pool.map(stoppable, items[start : start + _AT_ONCE]):

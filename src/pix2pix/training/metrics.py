@@ -88,7 +88,7 @@ class MetricsLog:
         self._resumed_at = time.perf_counter()
         self._writes = distributed.rank() == 0
         self._failed: set[str] = set()  # optional outputs whose failure was reported
-        self._interactive = self._writes and sys.stderr.isatty()
+        self._interactive = self._writes and not log.bar_disabled() and sys.stderr.isatty()
         self._bar: tqdm[Any] | None = None
 
     @contextmanager

@@ -1,0 +1,78 @@
+"""Options that several verbs share. Imports only what `--help` needs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from typing import TYPE_CHECKING, NoReturn
+
+from pix2pix.text import show_text
+
+if TYPE_CHECKING:
+    from pix2pix.config import Config
+
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+class Parser(argparse.ArgumentParser):
+    """Parse a command; what was typed, which may be file names from anywhere, is escaped in errors."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(show_text(message))
+
+
+def name(text: str) -> str:
+    """Accept the name of a file or a folder. Raises ArgumentTypeError."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError("the name is empty or has a null character; give another name")
+    return text
+
+
+def device(text: str) -> str:
+    """Accept the name of a device. Raises ArgumentTypeError."""
+    import re
+
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|mps", text):
+        raise argparse.ArgumentTypeError(f"unknown device {text!r}; give auto, cpu, cuda, cuda:N or mps")
+    return text
+
+
+def add_verbosity(parser: argparse.ArgumentParser, default: int | str = argparse.SUPPRESS) -> None:
+    """Add --quiet and --verbose, which set `level`, the least level of `logging` that is shown.
+
+    Parsers of verbs have no default, so that they do not reset what was given before the verb.
+    """
+    levels = parser.add_mutually_exclusive_group()
+    for flag, level, words in (
+        ("--quiet", logging.WARNING, "show warnings and errors only, and no progress bars"),
+        ("--verbose", logging.DEBUG, "show details too"),
+    ):
+        levels.add_argument(flag, dest="level", action="store_const", const=level, default=default, help=words)
+
+
+def add_config(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add --config, --set and --data, which `config_from` reads."""
+    words = "a YAML file, or the name of a shipped config"
+    parser.add_argument("--config", required=required, type=name, metavar="FILE|NAME", help=words)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. data.flip=true")
+    parser.add_argument("--data", type=name, metavar="ROOT", help="the folder or the manifest of pairs (data.root)")
+
+
+def config_from(args: argparse.Namespace, **flags: str | None) -> Config:
+    """Read the config that --config, --set and --data name; `flags` are further values by key, None for no value.
+
+    Raises ConfigError.
+    """
+    from pix2pix.config import locate_config, read_config
+    from pix2pix.runtime.log import info
+
+    path, source = locate_config(args.config)
+    if not getattr(args, "json", False):  # whose output is one object
+        info(f"config {path} ({source})")
+    flags["data.root"] = args.data
+    overrides = args.set + [f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None]
+    config = read_config(path, overrides)
+    if args.data is not None and config.data.layout == "synthetic":  # a layout without a folder
+        config = read_config(path, [*overrides, "data.layout=auto"])
+    return config

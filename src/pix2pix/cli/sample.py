@@ -1,0 +1,105 @@
+"""`pix2pix sample`: translate images with trained weights."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pix2pix.cli.options import device, name
+from pix2pix.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from pix2pix.cli.options import Verbs
+    from pix2pix.config import Config
+
+
+def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
+    """Add the verb and its options."""
+    parser = verbs.add_parser(
+        "sample",
+        help="translate images with trained weights",
+        description="Translate images. Without --input: the val or test pairs of the data that the weights were "
+        "trained on.",
+    )
+    parser.add_argument("--weights", required=True, type=name, metavar="FILE", help="a run's gen.pt or best.pt")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--input", type=name, metavar="FILE|DIR|GLOB", help="images to translate")
+    source.add_argument(
+        "--data",
+        type=name,
+        metavar="ROOT",
+        help="a folder or a manifest of pairs; also writes a comparison with the targets",
+    )
+    parser.add_argument("--split", choices=("train", "val", "test"), help="which pairs (val, else test)")
+    parser.add_argument("--output", type=name, metavar="DIR", help="where to write (translated, beside the weights)")
+    parser.add_argument("--resize", action="store_true", help="resize to the training size instead of padding")
+    parser.add_argument("--device", type=device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Translate; return the exit code, that of the first image that failed where others were translated."""
+    from pix2pix.runtime.log import info
+    from pix2pix.runtime.signals import Stopped, stop_on_signals
+
+    with stop_on_signals() as stop:
+        try:
+            return _translate(args)
+        except Stopped:
+            info("stopped; every image that was written is complete")
+            return stop.exit_code
+
+
+def _translate(args: argparse.Namespace) -> int:
+    from pix2pix.inference.files import translate_files, translate_split
+    from pix2pix.inference.translator import load_generator
+    from pix2pix.runtime.log import error, info
+
+    if args.input is not None and args.split is not None:
+        raise ConfigError("--split names pairs of a data set; leave it out, or give --data instead of --input")
+    translator = load_generator(args.weights, args.device, args.resize)
+    output = Path(args.output or Path(args.weights).parent / "translated")
+    if args.input is None:
+        config, split = _find_pairs(args, translator.config)
+        count, grid, failed = translate_split(translator, config, split, output)
+        info(f"{count} translations in {output / split}, compared with their targets in {grid}")
+    else:
+        count, failed = translate_files(translator, args.input, output)
+        info(f"{count} translations in {output}")
+    for failure in failed:
+        error(str(failure))
+    return failed[0].exit_code if failed else 0
+
+
+def _find_pairs(args: argparse.Namespace, config: Config) -> tuple[Config, str]:
+    """Return the data and the split to sample from: as given, else what the weights were trained on.
+
+    Raises DataError.
+    """
+    from pix2pix.config import config_from_dict
+    from pix2pix.data.dataset import validation_split
+    from pix2pix.data.discovery.layouts import source_label
+    from pix2pix.data.pairs import at_another_place, available_splits
+    from pix2pix.runtime.log import info
+
+    if args.data is not None:
+        data = at_another_place(config.data, args.data)
+        config = config_from_dict(config.model_dump() | {"data": data.model_dump()}, "--data")
+    label = source_label(config.data)
+    try:
+        split = args.split or validation_split(available_splits(config.data))
+    except DataError:
+        if args.data is not None or os.path.exists(config.data.root or ""):
+            raise
+        raise DataError(
+            f"{label}: the data that {args.weights} was trained on was not found; give images with --input or pairs "
+            "with --data and --split"
+        ) from None
+    if split is None:
+        raise DataError(f"{label}: has no val and no test split; name one with --split, or give --input")
+    if args.data is None:
+        source = "drawn facades" if config.data.layout == "synthetic" else label
+        info(f"translating the {split} pairs of the data that the weights were trained on: {source}")
+    return config, split

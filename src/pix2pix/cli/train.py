@@ -1,0 +1,55 @@
+"""`pix2pix train`: train a run, or resume it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from pix2pix.cli.options import add_config, config_from, device, name
+
+if TYPE_CHECKING:
+    from pix2pix.cli.options import Verbs
+
+
+def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
+    """Add the verb and its options."""
+    parser = verbs.add_parser(
+        "train",
+        help="train a run, or resume it",
+        description="Train as a config says. The same command again resumes where the run stopped.",
+    )
+    add_config(parser, required=True)
+    parser.add_argument("--output", type=name, metavar="DIR", help="the run folder (run.output)")
+    parser.add_argument("--device", type=device, metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="fail unless a checkpoint exists")
+    start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start again")
+    parser.add_argument(
+        "--allow-changed",
+        action="append",
+        default=[],
+        type=name,
+        metavar="KEY",
+        help="resume although this key or section differs from the earlier run's; `data` also allows other pairs",
+    )
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; return the exit code."""
+    from pix2pix.runtime.signals import stop_on_signals
+
+    with stop_on_signals() as stop:  # before torch is imported, which takes seconds
+        from pix2pix.runtime.distributed import process_group
+
+        with process_group():
+            finished = _fit(args)
+        return 0 if finished else stop.exit_code
+
+
+def _fit(args: argparse.Namespace) -> bool:
+    # A function of its own: the trainer, which refers to the process group, must be gone before the group is.
+    config = config_from(args, **{"run.output": args.output, "run.device": args.device})
+    from pix2pix.training.trainer import Trainer
+
+    return Trainer(config).fit(args.resume, args.fresh, args.allow_changed)
