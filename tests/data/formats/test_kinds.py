@@ -260,7 +260,7 @@ def test_stacked_inputs_from_their_folders_to_the_file(tmp_path):
     save(tmp_path / "other/depth/a.png", np.zeros((8, 8), np.uint16))
     refused(
         pix2pix("sample", "--weights", weights, "--input", tmp_path / "other", "--output", tmp_path / "out"),
-        3, f"{tmp_path / 'other/depth/a.png'}: is 8x8 but {tmp_path / 'other/edges/a.png'} is 9x8; stacked inputs need",
+        3, f"{tmp_path / 'other/depth/a.png'} is 8x8 but {tmp_path / 'other/edges/a.png'} is 9x8; stacked inputs need",
     )  # fmt: skip
     (tmp_path / "val/depth/b.png").unlink()
     refused(
@@ -343,7 +343,7 @@ def test_numbers_that_are_not_finite_and_types_that_are_no_images(tmp_path):
     bad = good.copy()
     bad[3, 4] = np.nan
     _pair(tmp_path, bad, good, suffix=".npy")
-    with pytest.raises(DataError, match=r"a\.npy: holds a non-finite number at row 3, column 4; fix"):
+    with pytest.raises(DataError, match=r"a\.npy: holds a non-finite number at row 3, column 4"):
         infer_formats(DataConfig(root=str(tmp_path)))
     _pair(tmp_path, good.astype(np.int32), good, suffix=".npy")
     with pytest.raises(DataError, match=r"a\.npy: has int32 pixels, and an image is of uint8, uint16 or float32"):
@@ -365,7 +365,7 @@ def test_animated_files_are_said(tmp_path):
         save(tmp_path / f"train/{side}/a.webp", frames[0], save_all=True, append_images=frames[1:], lossless=True)
     formats = infer_formats(DataConfig(root=str(tmp_path)))
     assert formats.notes == tuple(
-        f"1 of 1 {side}s looked at are animated: their first frame" for side in ("input", "target")
+        f"1 of 1 sampled {side}s are animated: only their first frame is used" for side in ("input", "target")
     )
 
 

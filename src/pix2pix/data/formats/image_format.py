@@ -1,49 +1,65 @@
-"""What the pictures of a pair are: images, labels or masks, of which channels, number type and range."""
+"""Describe what the images of a pair are: images, labels or masks, and their channels, number type and range."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import AfterValidator, ConfigDict, Field, Strict, StrictBool
 
 from pix2pix.config.base import Section
 from pix2pix.config.data import FARTHEST, MOST_INPUTS, Channels, Classes, Kind, Palette, Range
-from pix2pix.data.images.files import LOSSLESS, can_hold, holds
+from pix2pix.data.images.files import can_hold, holds
 
-WHOLE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
+DType = Literal["uint8", "uint16", "float32"]
+Suffix = Literal[".png", ".tif", ".tiff", ".npy", ".bmp"]
+FULL_RANGE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What one picture of a pair is, from its file to the networks and back.
+    """The format of one image of a pair: how its values in a file relate to those that the networks see.
 
-    `kind`: `image` (values in `range` become -1 to 1), `labels` (ids 0 to `classes` - 1 become one-hot channels of -1
-    and 1) or `mask` (0 and 1 become -1 and 1). `channels` and `dtype` are those that are kept: uint8, uint16 or
-    float32; labels and masks have one. `palette`: the colour of each class; with `snap`, colours in files are taken for
-    the nearest of them. `suffix`: what a translation into this form is written as. `alpha`: the last of 2 or 4 channels
-    is transparency, which weighs the colours where they are mixed.
+    Attributes:
+        kind: `image`: values in `range` become -1 to 1. `labels`: ids 0 to `classes` - 1 become one-hot channels of -1
+            and 1. `mask`: 0 and 1 become -1 and 1.
+        channels: channels of the stored pixels; labels and masks have one.
+        dtype: number type of the stored pixels.
+        range: the values of an image that become -1 and 1.
+        classes: number of classes of labels.
+        palette: RGB colour of each class of labels.
+        snap: whether each colour in a file is read as the class of the nearest palette colour.
+        suffix: suffix of the files to which translations are written.
+        alpha: whether the last of 2 or 4 channels is transparency, which weighs the colours when pixels are mixed.
 
-    The types are enforced where forms are read from a file: see `PairFormat.from_dict`.
+    Values read from a weights file are validated by `PairFormat.from_dict`; the constructor validates nothing.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # strict would refuse a dict
+
     kind: Kind = "image"
-    channels: Channels = 3
-    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    channels: Annotated[Channels, Strict()] = 3
+    dtype: DType = "uint8"
     range: Range = (0.0, 255.0)
-    classes: Classes | None = None
+    classes: Annotated[Classes, Strict()] | None = None
     palette: Palette | None = None
-    snap: bool = False
-    suffix: Literal[LOSSLESS] = ".png"
-    alpha: bool = False
+    snap: StrictBool = False
+    suffix: Suffix = ".png"
+    alpha: StrictBool = False
 
     @property
     def tensor_channels(self) -> int:
-        """Channels that the networks see."""
-        return self.classes if self.kind == "labels" else self.channels
+        """Number of channels that the networks see."""
+        return self.class_count if self.kind == "labels" else self.channels
 
     @property
-    def interpolation(self) -> str | None:
-        """How it must be resized and rotated, where not as a config says: ids and masks are never mixed."""
+    def class_count(self) -> int:
+        """Number of classes; only labels have one."""
+        assert self.classes is not None, f"{self} has no classes"
+        return self.classes
+
+    @property
+    def interpolation(self) -> Literal["nearest"] | None:
+        """The interpolation that this format requires; None where the config chooses, since images may be mixed."""
         return None if self.kind == "image" else "nearest"
 
     def __str__(self) -> str:
@@ -53,34 +69,31 @@ class ImageFormat:
         if self.kind == "mask":
             return "mask"
         depth = {"uint8": "8-bit", "uint16": "16-bit", "float32": "float"}[self.dtype]
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        if self.alpha:
+            channels += " (grey and alpha)" if self.channels == 2 else " (RGB and alpha)"
         low, high = self.range
-        alpha = f" ({'grey' if self.channels == 2 else 'RGB'} and alpha)" if self.alpha else ""
-        return f"image, {self.channels} channel{'s' * (self.channels != 1)}{alpha}, {depth}, {low:g} to {high:g}"
+        return f"image, {channels}, {depth}, {low:g} to {high:g}"
 
 
 def value_limits(dtype: str) -> tuple[float, float]:
-    """The lowest and the highest value that the range of an image may name."""
-    return WHOLE.get(dtype, (-FARTHEST, FARTHEST))
+    """Return the lowest and the highest value that the range of an image of this number type may include."""
+    return FULL_RANGE.get(dtype, (-FARTHEST, FARTHEST))
 
 
 def _consistent(fmt: ImageFormat) -> ImageFormat:
-    """The form itself. Raises ValueError where its fields do not fit together."""
-    low, high = fmt.range
+    """Return the format. Raises ValueError where its fields contradict each other."""
     if fmt.kind == "image":
-        lowest, highest = value_limits(fmt.dtype)
-        if fmt.classes is not None or fmt.palette is not None:
-            raise ValueError("an image has neither classes nor a palette")
-        if not lowest <= low < high <= highest or high - low < 1 / FARTHEST:
-            raise ValueError(f"{low:g} to {high:g} is no range of {fmt.dtype} pixels")
+        _require_consistent_image(fmt)
     elif fmt.channels != 1 or fmt.range != (0, 1) or (fmt.kind == "mask" and fmt.dtype != "uint8"):
         raise ValueError("labels and masks have one channel of whole numbers")
     if fmt.kind == "mask" and (fmt.classes is not None or fmt.palette is not None):
         raise ValueError("a mask has neither classes nor a palette")
     if fmt.kind == "labels":
-        if fmt.classes is None or fmt.dtype != ("uint8" if fmt.classes <= 256 else "uint16"):
-            raise ValueError(f"labels of {fmt.classes} classes are not of {fmt.dtype}")
+        if fmt.classes is None or fmt.dtype != label_dtype(fmt.classes):
+            raise ValueError(f"labels of {fmt.classes} classes cannot be {fmt.dtype}")
         if fmt.palette is not None and len(fmt.palette) != fmt.classes:
-            raise ValueError(f"a palette of {len(fmt.palette)} colours is not of {fmt.classes} classes")
+            raise ValueError(f"a palette of {len(fmt.palette)} colours does not fit {fmt.classes} classes")
     if fmt.snap and fmt.palette is None:
         raise ValueError("there is no palette to snap to")
     if fmt.alpha and (fmt.kind != "image" or fmt.channels not in (2, 4)):
@@ -90,17 +103,35 @@ def _consistent(fmt: ImageFormat) -> ImageFormat:
     return fmt
 
 
-_FormFields = create_model(
-    "_FormFields", __base__=Section, **{f.name: (f.type, f.default) for f in fields(ImageFormat)}
-)
-_ReadForm = Annotated[_FormFields, AfterValidator(lambda read: _consistent(ImageFormat(**dict(read))))]
+def _require_consistent_image(fmt: ImageFormat) -> None:
+    low, high = fmt.range
+    lowest, highest = value_limits(fmt.dtype)
+    if fmt.classes is not None or fmt.palette is not None:
+        raise ValueError("an image has neither classes nor a palette")
+    if not lowest <= low < high <= highest or high - low < 1 / FARTHEST:
+        raise ValueError(f"{low:g} to {high:g} is no range of {fmt.dtype} pixels")
+
+
+def label_dtype(classes: int) -> Literal["uint8", "uint16"]:
+    """Return the smallest number type that holds the ids of this many classes."""
+    return "uint8" if classes <= 256 else "uint16"
+
+
+_Format = Annotated[ImageFormat, AfterValidator(_consistent)]
+
+
+class _PairFields(Section):
+    """The fields of `PairFormat` in a weights file."""
+
+    input: Annotated[tuple[_Format, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)]
+    target: _Format
 
 
 @dataclass(frozen=True)
 class PairFormat:
-    """What the inputs of a pair are, which are stacked on channels, and what its target is.
+    """The formats of the images of a pair: its inputs, which are stacked on channels, and its target.
 
-    `notes`: what else was seen in the files that the forms were found from.
+    `notes` are observations about the files from which the formats were inferred, one sentence each.
     """
 
     input: tuple[ImageFormat, ...] = (ImageFormat(),)
@@ -109,42 +140,39 @@ class PairFormat:
 
     @cached_property
     def parts(self) -> dict[str, ImageFormat]:
-        """The form of every picture of a pair by its key in a batch: `input`, perhaps `input_2` and so on, `target`."""
+        """The format of each image by its key in a batch: `input`, `input_2` and so on, `target`."""
         names = ["input", *(f"input_{n}" for n in range(2, len(self.input) + 1)), "target"]
         return dict(zip(names, (*self.input, self.target), strict=True))
 
     @property
     def channels(self) -> tuple[int, int]:
-        """Channels that the networks see, of input and target."""
+        """Number of channels that the networks see, of input and target."""
         return sum(fmt.tensor_channels for fmt in self.input), self.target.tensor_channels
 
-    def to_dict(self) -> dict:
-        """As plain values, for a weights file."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the formats as plain values, without the notes, for a weights file."""
         return {"input": [asdict(fmt) for fmt in self.input], "target": asdict(self.target)}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "PairFormat":
-        """The inverse of `to_dict`, of values that anybody may have written.
+    def from_dict(cls, values: object) -> "PairFormat":
+        """Return the formats that `to_dict` gave as `values`, which may come from an untrusted file.
 
-        Raises pydantic.ValidationError where a field is missing, unknown, of another type or out of its bounds.
+        Raises pydantic.ValidationError where a field is missing, unknown, of another type, out of its bounds or in
+        contradiction to another.
         """
-        read = _Read.model_validate(values)
+        read = _PairFields.model_validate(values)
         return cls(read.input, read.target)
-
-
-class _Read(Section):
-    input: Annotated[tuple[_ReadForm, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)]
-    target: _ReadForm
 
 
 RGB = PairFormat()
 
 
 def image_formats(in_channels: int = 3, out_channels: int = 3) -> PairFormat:
-    """8-bit images of so many channels."""
+    """Return the format of pairs of 8-bit images with these numbers of channels."""
     return PairFormat((ImageFormat(channels=in_channels),), ImageFormat(channels=out_channels))
 
 
-def output_suffix(suffix: str, channels: int, dtype: str) -> str:
-    """A suffix whose files hold such pixels without loss: `suffix` itself, or the first of png, tif and npy."""
-    return next(some for some in (suffix, ".png", ".tif", ".npy") if holds(some, channels, dtype))
+def output_suffix(suffix: str, channels: int, dtype: str) -> Suffix:
+    """Return a suffix whose files hold such pixels without loss: `suffix` itself, or the first of png, tif and npy."""
+    same: list[Suffix] = [own for own in get_args(Suffix) if own == suffix]
+    return next(some for some in (*same, ".png", ".tif", ".npy") if holds(some, channels, dtype))

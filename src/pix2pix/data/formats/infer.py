@@ -1,24 +1,38 @@
-"""Looks at some pairs of a data set to find what its pictures are, where its config leaves that open."""
+"""Infer the formats of a data set from a sample of its pairs, where its config leaves them open."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar, get_args
 
 import numpy as np
 
 from pix2pix.config import DataConfig, ImageFormatConfig
+from pix2pix.config.data import Kind
 from pix2pix.data.discovery.folders import SPLITS
-from pix2pix.data.formats.convert import ids_of, require_finite
-from pix2pix.data.formats.image_format import ImageFormat, PairFormat, output_suffix, value_limits
+from pix2pix.data.formats.image_format import (
+    FULL_RANGE,
+    DType,
+    ImageFormat,
+    PairFormat,
+    Suffix,
+    label_dtype,
+    output_suffix,
+    value_limits,
+)
+from pix2pix.data.formats.labels import ids_of
+from pix2pix.data.formats.mismatch import Mismatch, require_finite
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.info import ImageInfo
 from pix2pix.data.pairs import Pair, available_splits, find_pairs
 from pix2pix.errors import DataError
 
+T = TypeVar("T")
 _SAMPLE = 32  # pairs
 _SHOWN = 8  # ids
 _LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
-_DEPTHS = (10, 12, 14, 16)  # bits that sensors give
+_SENSOR_BITS = (10, 12, 14, 16)
 
 
 def infer_formats(data: DataConfig) -> PairFormat:
@@ -35,17 +49,19 @@ def infer_formats(data: DataConfig) -> PairFormat:
 
 
 def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
-    """`infer_formats`, from these pairs. Raises DataError."""
+    """Return the formats of the inputs and targets of a config from a sample of these pairs. Raises DataError."""
     places = np.linspace(0, len(pairs) - 1, min(_SAMPLE, len(pairs))).round().astype(int)
     pairs = [pairs[place] for place in places]
     if data.skip_broken:
         pairs = [pair for pair in pairs if _can_be_read(pair)] or pairs
-    headers = list(zip(*(pair.infos() for pair in pairs), strict=True))  # [inputs and target][pair]
-    wishes = [(data.input_format, kind, "input") for kind in data.input_format.kinds(len(headers) - 1)]
-    wishes.append((data.target_format, *data.target_format.kinds(), "target"))
+    infos = list(zip(*(pair.infos() for pair in pairs), strict=True))  # [inputs and target][pair]
+    kinds = data.input_format.kinds(len(infos) - 1)
     sides = [
-        _Inference(*wish, place, pairs, seen) for place, (wish, seen) in enumerate(zip(wishes, headers, strict=True))
+        _Inference(data.input_format, kind, "input", index, pairs, found)
+        for index, (kind, found) in enumerate(zip(kinds, infos[:-1], strict=True))
     ]
+    (kind,) = data.target_format.kinds()
+    sides.append(_Inference(data.target_format, kind, "target", len(infos) - 1, pairs, infos[-1]))
     *inputs, target = [side.fmt() for side in sides]
     return PairFormat(tuple(inputs), target, _notes(sides))
 
@@ -62,117 +78,133 @@ def _notes(sides: Sequence["_Inference"]) -> tuple[str, ...]:
     notes = []
     for side in sides:
         notes += side.notes
-        if animated := sum(header.frames > 1 for header in side.headers):
-            notes.append(f"{animated} of {len(side.headers)} {side.name}s looked at are animated: their first frame")
+        if animated := sum(info.frames > 1 for info in side.infos):
+            count = f"{animated} of {len(side.infos)} sampled {side.name}s"
+            notes.append(f"{count} are animated: only their first frame is used")
     return tuple(dict.fromkeys(notes))
 
 
 class _Inference:
-    """One picture of each pair of a sample: the `place`-th, an input or the target."""
+    """Infers the format of one image of each pair of a sample: the `index`-th, an input or the target.
+
+    `wish` is what the config says of this side, `kind` what it says of this image. `notes` collects observations.
+    """
 
     def __init__(
         self,
         wish: ImageFormatConfig,
-        kind: str,
+        kind: Kind,
         name: str,
-        place: int,
+        index: int,
         pairs: Sequence[Pair],
-        headers: Sequence[ImageInfo],
+        infos: Sequence[ImageInfo],
     ):
-        self.wish, self.kind, self.name, self.place, self.pairs, self.headers = wish, kind, name, place, pairs, headers
+        self.wish, self.kind, self.name, self.index, self.pairs, self.infos = wish, kind, name, index, pairs, infos
         self.key = f"data.{name}_format"
-        self.files = [pair.names[place] for pair in pairs]
-        self.notes: list[str] = []  # what `form` saw
+        self.files = [pair.names[index] for pair in pairs]
+        self.notes: list[str] = []
 
     def fmt(self) -> ImageFormat:
-        """Raises DataError."""
+        """Return the format. Raises DataError."""
         return {"image": self._image, "labels": self._labels, "mask": self._mask}[self.kind]()
 
-    def _pictures(self) -> list[DecodedImage]:
-        return [pair.images()[self.place] for pair in self.pairs]
+    def _images(self) -> list[DecodedImage]:
+        return [pair.images()[self.index] for pair in self.pairs]
 
-    def _suffix(self, channels: int, dtype: str) -> str:
-        """Of files that are written: as most of those that are read, where such files hold it all."""
-        return output_suffix(_most([Path(file).suffix.lower() for file in self.files]), channels, dtype)
+    def _suffix(self, channels: int, dtype: DType) -> Suffix:
+        """Return the suffix of translations: that of most files, where such files hold them without loss."""
+        return output_suffix(_most_common([Path(file).suffix.lower() for file in self.files]), channels, dtype)
 
     def _image(self) -> ImageFormat:
-        dtype = _most([header.dtype for header in self.headers])
-        if dtype not in ("uint8", "uint16", "float32"):
-            file = self.files[[header.dtype for header in self.headers].index(dtype)]
+        common = _most_common([info.dtype for info in self.infos])
+        dtype = next((known for known in get_args(DType) if known == common), None)
+        if dtype is None:
             raise DataError(
-                f"{file}: has {dtype} pixels, and an image is of uint8, uint16 or float32; convert it, or set "
-                f"{self.key}.kind to labels or mask where that is what it holds"
+                f"has {common} pixels, and an image is of uint8, uint16 or float32",
+                path=self.files[[info.dtype for info in self.infos].index(common)],
+                remedy=f"convert it, or set {self.key}.kind to labels or mask where that is what it holds",
             )
         channels = self.wish.channels if self.wish.channels != "auto" else self._channels()
-        span = tuple(map(float, self.wish.range)) if self.wish.range != "auto" else self._range(dtype)
-        low, high = value_limits(dtype)
-        if span[0] < low or span[1] > high:
+        low, high = self.wish.range if self.wish.range != "auto" else self._range(dtype)
+        lowest, highest = value_limits(dtype)
+        if low < lowest or high > highest:
             raise DataError(
-                f"{self.files[0]}: has {dtype} pixels, whose range lies within {low:g} to {high:g}, and "
-                f"{self.key}.range is {span[0]:g} to {span[1]:g}; set it to what the files hold"
+                f"has {dtype} pixels, whose range lies within {lowest:g} to {highest:g}, and {self.key}.range is "
+                f"{low:g} to {high:g}",
+                path=self.files[0],
+                remedy=f"set {self.key}.range to what the files hold",
             )
-        if self._only_0_and_1():
-            what = f"{self.name}s looked at hold only 0 and 1, which as images are black"
-            self.notes.append(f"{what}; set {self.key}.kind=mask")
-        alpha = channels in (2, 4) and not self._plain_extra()
-        return ImageFormat("image", channels, dtype, span, suffix=self._suffix(channels, dtype), alpha=alpha)
+        if self._has_only_0_and_1():
+            self.notes.append(
+                f"the sampled {self.name}s hold only 0 and 1, which as images are black; set {self.key}.kind=mask"
+            )
+        suffix = self._suffix(channels, dtype)
+        alpha = channels in (2, 4) and not self._has_extra_channels()
+        return ImageFormat("image", channels, dtype, (float(low), float(high)), suffix=suffix, alpha=alpha)
 
-    def _only_0_and_1(self) -> bool:
-        """Stops at the first that holds more; colour and JPEG are not even decoded."""
-        if any((header.channels, header.dtype, header.paletted) != (1, "uint8", False) for header in self.headers):
+    def _has_only_0_and_1(self) -> bool:
+        """Tell whether all images are grey and hold only 0 and 1; colour and JPEG files need not be decoded."""
+        if any((info.channels, info.dtype, info.paletted) != (1, "uint8", False) for info in self.infos):
             return False
         if any(Path(file).suffix.lower() in _LOSSY for file in self.files):
             return False
         try:
-            return all(pair.images()[self.place].pixels.max() <= 1 for pair in self.pairs)
-        except DataError:  # for those that read all to tell
+            return all(pair.images()[self.index].pixels.max() <= 1 for pair in self.pairs)
+        except DataError:  # reported where every pair is read
             return False
 
     def _channels(self) -> int:
-        """As many as hold what most files have: colour where there is any, transparency likewise."""
-        seen = Counter(header.channels for header in self.headers)
-        if self._plain_extra():
-            return _most(list(seen.elements()))
+        """Return a number of channels that fits all: with colour where any file has colour, transparency likewise."""
+        seen = Counter(info.channels for info in self.infos)
+        if self._has_extra_channels():
+            return _most_common(list(seen.elements()))
         return (3 if seen[3] or seen[4] else 1) + (1 if seen[2] or seen[4] else 0)
 
-    def _plain_extra(self) -> bool:
-        """Whether some have channels that are neither colours nor transparency."""
-        return any(header.channels - header.alpha not in (1, 3) for header in self.headers)
+    def _has_extra_channels(self) -> bool:
+        """Tell whether some files have channels that are neither colours nor transparency."""
+        return any(info.channels - info.alpha not in (1, 3) for info in self.infos)
 
-    def _range(self, dtype: str) -> tuple[float, float]:
+    def _range(self, dtype: DType) -> tuple[float, float]:
         if dtype == "uint8":
-            return 0.0, 255.0
-        pictures = zip(self.files, self._pictures(), strict=True)
-        named = {file: picture.pixels for file, picture in pictures if picture.pixels.dtype == dtype}
-        for file, pixels in named.items():
-            require_finite(pixels, file)
-        arrays = named.values()
-        low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
+            return FULL_RANGE[dtype]
+        arrays = []
+        for file, image in zip(self.files, self._images(), strict=True):
+            if image.pixels.dtype == dtype:
+                try:
+                    require_finite(image.pixels)
+                except Mismatch as mismatch:
+                    raise mismatch.error(file, fixed=False) from None
+                arrays.append(image.pixels)
+        low, high = float(min(array.min() for array in arrays)), float(max(array.max() for array in arrays))
         if dtype == "uint16":
-            return 0.0, float(next(2**bits - 1 for bits in _DEPTHS if high < 2**bits))
+            return 0.0, float(next(2**bits - 1 for bits in _SENSOR_BITS if high < 2**bits))
         if low >= -1 and high <= 1:
             return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
-        return _outward(float(low), float(high))
+        return _rounded_outward(low, high)
 
     def _labels(self) -> ImageFormat:
-        palette, snap = self.wish.palette, self.wish.palette is not None
-        classes = len(palette) if snap else self.wish.classes
-        if classes is None or not snap:
-            pictures = self._pictures()
-            classes = classes or self._seen(pictures)
-            palette = palette or _own_palette(pictures, classes)
-        dtype = "uint8" if classes <= 256 else "uint16"
+        palette, classes = self.wish.palette, self.wish.classes
+        snap = palette is not None
+        if palette is not None:
+            classes = len(palette)
+        else:
+            images = self._images()
+            classes = classes or self._count_classes(images)
+            palette = _common_palette(images, classes)
+        dtype = label_dtype(classes)
         return ImageFormat("labels", 1, dtype, (0.0, 1.0), classes, palette, snap, self._suffix(1, dtype))
 
-    def _seen(self, pictures: Sequence[DecodedImage]) -> int:
-        """One more than the largest id; what is no id is left for reading to refuse."""
-        found = [np.unique(ids) for ids in map(ids_of, pictures) if isinstance(ids, np.ndarray)]
-        seen = sorted({int(id) for ids in found for id in ids})
-        classes = min(max([2, *(id + 1 for id in seen[-1:])]), 65536)
+    def _count_classes(self, images: Sequence[DecodedImage]) -> int:
+        """Return one more than the largest id; files without valid ids are refused when they are read."""
+        seen: set[int] = set()
+        for image in images:
+            with contextlib.suppress(Mismatch):
+                seen.update(np.unique(ids_of(image)).tolist())
+        classes = min(max([2, *(id + 1 for id in seen)]), 65536)
         if 0 < len(seen) < classes:
-            some = ", ".join(map(str, seen[:_SHOWN])) + (", ..." if len(seen) > _SHOWN else "")
+            shown = ", ".join(map(str, sorted(seen)[:_SHOWN])) + (", ..." if len(seen) > _SHOWN else "")
             mask = f", or {self.key}.kind=mask" if len(seen) == 2 else ""
-            what = f"{self.name} labels: {classes} classes, {len(seen)} seen: {some}"
+            what = f"{self.name} labels: {classes} classes, {len(seen)} seen: {shown}"
             self.notes.append(f"{what}; set {self.key}.classes{mask}")
         return classes
 
@@ -180,27 +212,27 @@ class _Inference:
         return ImageFormat("mask", 1, "uint8", (0.0, 1.0), suffix=self._suffix(1, "uint8"))
 
 
-def _most(values: Sequence) -> object:
-    """The commonest; of several, the one that comes first."""
+def _most_common(values: Sequence[T]) -> T:
+    """Return the commonest value; of several, the one that comes first."""
     return Counter(values).most_common(1)[0][0]
 
 
-def _own_palette(pictures: Sequence[DecodedImage], classes: int) -> tuple[tuple[int, int, int], ...] | None:
-    """Of each class the colour in the first picture that uses it, or else in the longest palette."""
-    palettes = [picture.palette[:, :3] for picture in pictures if picture.palette is not None]
+def _common_palette(images: Sequence[DecodedImage], classes: int) -> tuple[tuple[int, int, int], ...] | None:
+    """Return the colour of each class in the first image that uses it, or else in the longest palette."""
+    palettes = [image.palette[:, :3] for image in images if image.palette is not None]
     colours = max(palettes, key=len, default=np.zeros((0, 3), np.uint8))[:classes].copy()
     if len(colours) < classes:
         return None
-    for picture in reversed(pictures):
-        if picture.palette is not None:
-            used = np.unique(picture.pixels)
+    for image in reversed(images):
+        if image.palette is not None:
+            used = np.unique(image.pixels)
             used = used[used < classes]
-            colours[used] = picture.palette[used, :3]
-    return tuple(tuple(colour) for colour in colours.tolist())
+            colours[used] = image.palette[used, :3]
+    return tuple((red, green, blue) for red, green, blue in colours.tolist())
 
 
-def _outward(low: float, high: float) -> tuple[float, float]:
-    """A range with room for what a sample has not shown, its ends rounded outward to two digits."""
+def _rounded_outward(low: float, high: float) -> tuple[float, float]:
+    """Widen a range, since a sample does not show every value, and round its ends outward to two digits."""
     room = (high - low) / 20 or max(abs(high), 1) / 2
     low, high = (0.0 if low >= 0 else low - room), (0.0 if high <= 0 else high + room)
 

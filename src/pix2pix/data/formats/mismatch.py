@@ -1,0 +1,34 @@
+"""Why an image does not fit the format that it should have, and what to do about it."""
+
+import numpy as np
+
+from pix2pix.errors import DataError
+
+
+class Mismatch(ValueError):
+    """An image does not have the format that is expected.
+
+    `found` is what it has, such as "has 4 channels". In a data set, `wanted` says what is expected and `remedy` what to
+    change. For a trained generator, whose format is fixed, these are `trained_on` and `conversion`.
+    """
+
+    def __init__(self, found: str, wanted: str, remedy: str, *, trained_on: str = "", conversion: str = ""):
+        super().__init__(found)
+        self.found, self.wanted, self.remedy = found, wanted, remedy
+        self.trained_on, self.conversion = trained_on, conversion or remedy
+
+    def error(self, name: object, fixed: bool) -> DataError:
+        """Return the DataError about the file `name`; `fixed`: a trained generator fixes the format."""
+        if fixed and self.trained_on:
+            wanted, remedy = f"the generator was trained on {self.trained_on}", self.conversion
+        else:
+            wanted, remedy = self.wanted, self.remedy
+        reason = f"{self.found}, and {wanted}" if wanted else self.found
+        return DataError(reason, path=str(name), remedy=remedy)
+
+
+def require_finite(pixels: np.ndarray) -> None:
+    """Raise Mismatch, naming the first place in [H, W, C] that is NaN or infinite."""
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        row, column = np.argwhere(~np.isfinite(pixels).all(-1))[0]
+        raise Mismatch(f"holds a non-finite number at row {row}, column {column}", "", "fix or remove it")
