@@ -144,7 +144,7 @@ def test_a_broken_picture_of_another_rank_is_not_blamed_on_this_ones(tmp_path, m
     trainer.state.recent_indices[3] = torch.tensor([0, 1])
     pairs = open_split(trainer.config.data, "train", (36, 36))
     check = DivergenceCheck(tmp_path, trainer.guard, trainer.networks, pairs)
-    with pytest.raises(NonFiniteError, match="d/real .* step 3, in what another rank read; "):
+    with pytest.raises(NonFiniteError, match=r"d/real .* step 3, in what another rank read; "):
         check.require_finite(trainer.state)
 
 

@@ -179,7 +179,7 @@ def test_the_best_generator_is_written_again_where_it_is_gone_or_another(tmp_pat
         Trainer(config).fit()
         again = load_generator_file(file)
         assert (
-            (again.state.step, again.state.epoch)
+            (again.step, again.epoch)
             == (best.step, best.epoch)
             == (trainer.state.best_step, trainer.state.best_step // 3)
         )
@@ -228,7 +228,7 @@ def test_pairs_that_cannot_be_validated_cost_no_epoch(tmp_path):
 
 
 def test_other_surroundings_are_said(tmp_path, log):
-    trainer = stopped(make_config(tmp_path / "run"), 2)
+    stopped(make_config(tmp_path / "run"), 2)
     newest = max((tmp_path / "run" / "checkpoints").iterdir())
     manifest = json.loads((newest / "manifest.json").read_text())
     assert manifest["surroundings"]["torch"] == torch.__version__
