@@ -5,7 +5,6 @@ files, networks measured and report written. The ratio of their times is of the 
 """
 
 import argparse
-import os
 import statistics
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from PIL import Image
 
 from pix2pix.check import check
 from pix2pix.config import Config, DataConfig
-from pix2pix.data.pairs import find_pairs
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.runtime.parallel import cores, for_each
 
 
@@ -37,8 +36,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     data = DataConfig(root=args.data)
-    splits = [split for split in ("train", "val", "test") if os.path.isdir(f"{args.data}/{split}")] or ["train"]
-    files = [file for split in splits for pair in find_pairs(data, split, data.crop)[1] for file in pair.files]
+    index = DatasetIndex.scan(data)
+    files = [file for split in index.splits for pair in index.pairs(split, data.crop) for file in pair.files]
     rounds = []
     for number in range(args.rounds + 1):
         alone = seconds(lambda: for_each(decode, files, "decoding"))

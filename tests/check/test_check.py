@@ -17,9 +17,9 @@ from pix2pix.check.stats import look_at
 from pix2pix.config import config_from_dict, load_config
 from pix2pix.data.augment.apply import prepare, to_pixels
 from pix2pix.data.dataset import open_split
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.formats.image_format import RGB
 from pix2pix.data.loader import open_loader
-from pix2pix.data.pairs import find_pairs
 
 
 def _checked(root, *more) -> tuple[int, dict]:
@@ -418,10 +418,12 @@ def test_severities_are_those_that_are_documented(tmp_path):
 # The parts
 
 
-def test_find_pairs_alone_still_refuses_what_check_goes_on_after(tmp_path):
+def test_scanning_alone_refuses_what_check_reports(tmp_path):
     _broken(tmp_path)
     with pytest.raises(Exception, match="1 without a partner"):
-        find_pairs(load_config("facades", [f"data.root={tmp_path}", "data.direction=null"]).data, "train", (32, 32))
+        DatasetIndex.scan(load_config("facades", [f"data.root={tmp_path}", "data.direction=null"]).data).pairs(
+            "train", (32, 32)
+        )
 
 
 def _greys(*pictures: np.ndarray) -> np.ndarray:

@@ -24,10 +24,10 @@ from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment.apply import prepare, to_float, to_pixels
 from pix2pix.data.augment.params import sample_augment_params
-from pix2pix.data.dataset import open_eval_split, open_split, validation_split
+from pix2pix.data.dataset import open_eval_split, open_split
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.formats.image_format import ImageFormat
 from pix2pix.data.loader import PairLoader, worker_count
-from pix2pix.data.pairs import find_pairs
 from pix2pix.errors import DataError
 from pix2pix.runtime.parallel import cores
 from pix2pix.runtime.signals import Stopped
@@ -232,10 +232,10 @@ def test_worker_count(dataset):
 
 
 def test_cached_or_not_the_pixels_are_the_same(tmp_path):
-    pairs = find_pairs(DataConfig(root=str(_folder(tmp_path))), "train", (8, 8))[1]
+    pairs = DatasetIndex.scan(DataConfig(root=str(_folder(tmp_path)))).pairs("train", (8, 8))
     for size in ((20, 16), (13, 9), (30, 31)):
         sets = {cache: PairedDataset(pairs, size, cache=cache).prepare() for cache in ("memory", "auto", "off")}
-        assert [data.cached for data in sets.values()] == [True, True, False]
+        assert [(data.cache_state.where == "memory") for data in sets.values()] == [True, True, False]
         assert len(sets["off"]) == 6
         for i in range(6):
             for key, seed in (("input", i), ("target", 100 + i)):
@@ -248,7 +248,7 @@ def test_cached_or_not_the_pixels_are_the_same(tmp_path):
     want = Image.fromarray(noise(20, 16, 0)).resize((9, 13), Image.Resampling.BILINEAR)
     assert np.array_equal(bilinear.permute(1, 2, 0), want)
     data = open_split(DataConfig(root=str(tmp_path), interpolation="bilinear", cache="off"), "train", (13, 9))
-    assert torch.equal(data[0]["input"], bilinear) and not data.cached and data.layout == "side-by-side"
+    assert torch.equal(data[0]["input"], bilinear) and data.cache_state.where == "off" and data.layout == "side-by-side"
 
 
 @pytest.mark.parametrize("cache", ["auto", "memory", "off"])
@@ -257,16 +257,16 @@ def test_pairs_of_their_own_size_are_cached_like_others(tmp_path, cache, monkeyp
     save_halves(root / "train/2.png", noise(5, 7), noise(5, 7, 1))
     config = DataConfig(root=str(root), direction="b2a", cache=cache)
     data = open_split(config, "train", None).prepare()
-    assert data.cached == (cache != "off") and data.bytes == 6 * (20 * 16 * 2 + 5 * 7)
+    assert (data.cache_state.where == "memory") == (cache != "off") and data.nbytes == 6 * (20 * 16 * 2 + 5 * 7)
     assert [tuple(data[i]["input"].shape) for i in range(3)] == [(3, 20, 16), (3, 20, 16), (3, 5, 7)]
     assert np.array_equal(data[2]["input"].permute(1, 2, 0), noise(5, 7, 1))
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=4 * data.bytes - 4))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=4 * data.nbytes - 4))
     assert open_split(config, "train", None).cached == (cache == "memory")
 
 
 @pytest.mark.parametrize("cache", ["memory", "off"])
 def test_prepare_names_the_broken_file_in_the_middle(tmp_path, cache):
-    pairs = find_pairs(DataConfig(root=str(_folder(tmp_path, 30))), "train", (8, 8))[1]
+    pairs = DatasetIndex.scan(DataConfig(root=str(_folder(tmp_path, 30)))).pairs("train", (8, 8))
     broken = tmp_path / "train/17.png"
     before = list(warnings.filters)
     PairedDataset(pairs, (8, 8), cache=cache).prepare()
@@ -284,15 +284,15 @@ def test_prepare_names_the_broken_file_in_the_middle(tmp_path, cache):
 
 
 def test_what_the_cache_takes_and_when_it_is_refused(tmp_path, monkeypatch):
-    pairs = find_pairs(DataConfig(root=str(_folder(tmp_path))), "train", (8, 8))[1]
+    pairs = DatasetIndex.scan(DataConfig(root=str(_folder(tmp_path)))).pairs("train", (8, 8))
     size = 6 * 2 * 3 * 10 * 12
-    assert PairedDataset(pairs, (10, 12)).bytes == size
+    assert PairedDataset(pairs, (10, 12)).nbytes == size
 
     def cached(cache: str, free: int) -> bool:
         monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=free))
         data = PairedDataset(pairs, (10, 12), cache=cache).prepare()
         assert data[5]["input"].shape == (3, 10, 12)
-        return data.cached
+        return data.cache_state.where == "memory"
 
     assert cached("auto", 4 * size) and not cached("auto", 4 * size - 4)
     assert cached("memory", 0) and not cached("off", 1 << 40)
@@ -324,7 +324,7 @@ def test_a_stop_is_heard_while_broken_pairs_are_looked_for(tmp_path, monkeypatch
     data = DataConfig(root=str(root), skip_broken=True, cache="off", image_size=16, load_size=16)
     open_it = partial(open_split, size=(16, 16)) if how == "split" else open_eval_split
     whole = open_it(data, "train")
-    names = [pair.name for pair in find_pairs(data, "train", (16, 16))[1]]
+    names = [pair.name for pair in DatasetIndex.scan(data).pairs("train", (16, 16))]
     assert [pair.name for pair in whole.pairs] == [name for name in names if name not in ("11", "7")]
     assert [str(error).split(":")[0] for error in whole.skipped] == [str(root / f"train/{n}.png") for n in ("11", "7")]
     pair = type(whole.pairs[0])
@@ -333,14 +333,6 @@ def test_a_stop_is_heard_while_broken_pairs_are_looked_for(tmp_path, monkeypatch
     with pytest.raises(Stopped):
         open_it(data, "train", formats=whole.formats, stop=lambda: len(read) >= 3)
     assert 3 <= len(read) < 3 + cores()
-
-
-def test_validation_split():
-    assert [validation_split(s) for s in (["train", "val", "test"], ["train", "test"], ["train"])] == [
-        "val",
-        "test",
-        None,
-    ]
 
 
 KEPT = """

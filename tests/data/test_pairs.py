@@ -9,7 +9,8 @@ from making import SHARED, noise, save, save_halves
 
 from pix2pix.config import DataConfig
 from pix2pix.config.data import SyntheticData
-from pix2pix.data.pairs import FilesPair, SideBySidePair, SyntheticPair, available_splits, find_pairs
+from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.pairs import FilesPair, SideBySidePair, SyntheticPair
 from pix2pix.datasets.synthetic.draw import draw_pair
 from pix2pix.errors import DataError
 
@@ -18,7 +19,7 @@ A, B = noise(*SIZE, seed=1), noise(*SIZE, seed=2)
 
 
 def _find(root: Path, split: str = "train", **settings):
-    return find_pairs(DataConfig(root=str(root), **settings), split, SIZE)
+    return DatasetIndex.scan(DataConfig(root=str(root), **settings)).pairs(split, SIZE)
 
 
 def _refused(root: Path, *texts: str, **settings) -> None:
@@ -205,7 +206,7 @@ def test_empty_and_missing_splits(tmp_path):
     _refused(tmp_path, str(tmp_path / "train"), "no pairs")
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'val'}: no such folder; {tmp_path} has train, test")):
         _find(tmp_path, "val")
-    assert available_splits(DataConfig(root=str(tmp_path))) == ["train", "test"]
+    assert DatasetIndex.scan(DataConfig(root=str(tmp_path))).splits == ["train", "test"]
     (tmp_path / "none").mkdir()
     _refused(tmp_path / "none", str(tmp_path / "none/train"), "has no split (train, val, test)")
 
@@ -215,14 +216,14 @@ def test_a_missing_root_says_how_to_get_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_halves(tmp_path / "train/1.png", A, B)  # a root that is not given is not the working folder
     with pytest.raises(DataError, match="pix2pix download facades"):
-        find_pairs(DataConfig(), "train", SIZE)
+        DatasetIndex.scan(DataConfig()).pairs("train", SIZE)
 
 
 def test_drawn_pairs():
     counts = {"train": 5, "val": 3, "test": 4}
     data = DataConfig(layout="synthetic", direction="b2a", synthetic=SyntheticData(**counts, seed=7))
-    assert available_splits(data) == ["train", "val", "test"]
-    found = {split: find_pairs(data, split, (16, 24)) for split in counts}
+    assert DatasetIndex.scan(data).splits == ["train", "val", "test"]
+    found = {split: DatasetIndex.scan(data).pairs(split, (16, 24)) for split in counts}
     assert {layout for layout, _ in found.values()} == {"synthetic"}
     pairs = [pair for _, pairs in found.values() for pair in pairs]
     assert {split: len(pairs) for split, (_, pairs) in found.items()} == counts
@@ -235,7 +236,7 @@ def test_drawn_pairs():
 
 def test_splits_of_drawn_pairs_never_meet():
     data = DataConfig(layout="synthetic")
-    train, val, test = (find_pairs(data, split, SIZE)[1][0].index for split in ("train", "val", "test"))
+    train, val, test = (DatasetIndex.scan(data).pairs(split, SIZE)[0].index for split in ("train", "val", "test"))
     assert min(val - train, test - val) >= 1_000_000
 
 
@@ -252,5 +253,5 @@ def test_real_facades_are_photographs_beside_flat_maps():
 
 
 def test_a_root_that_cannot_be_looked_into_is_named():
-    with pytest.raises(DataError, match=r"^x{300}.*: (cannot be looked into|no such folder)"):
-        available_splits(DataConfig(root="x" * 300))
+    with pytest.raises(DataError, match=r"^x{300}.*: (cannot be listed|no such folder)"):
+        DatasetIndex.scan(DataConfig(root="x" * 300))

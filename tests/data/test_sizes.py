@@ -80,8 +80,8 @@ def test_a_crop_holds_the_whole_picture_where_that_is_smaller(load, seed, index)
 @pytest.mark.parametrize("cache", ["memory", "disk", "off"])
 def test_native_crops_are_cut_from_the_pictures_as_they_are(root, cache):
     data = open_split(DataConfig(root=str(root), cache=cache), "train", None).prepare()
-    assert data.load_size is None and data.cached == (cache == "memory")
-    assert data.bytes == 6 * sum(height * width for height, width in SIZES)
+    assert data.load_size is None and (data.cache_state.where == "memory") == (cache == "memory")
+    assert data.nbytes == 6 * sum(height * width for height, width in SIZES)
     seen = set()
     for epoch in range(6):
         for batch in PairLoader(data, (32, 32), 2, seed=3).epoch(epoch):
@@ -98,7 +98,7 @@ def test_native_crops_are_cut_from_the_pictures_as_they_are(root, cache):
 def test_native_pictures_are_judged_by_their_middle(root):
     native = DataConfig(root=str(root), image_size=32, load_size="native")
     data = open_eval_split(native, "val").prepare()
-    assert data.cached and data.bytes == 5 * 6 * 32 * 32
+    assert data.cache_state.where == "memory" and data.nbytes == 5 * 6 * 32 * 32
     for i, shape in enumerate(SIZES):
         assert np.array_equal(data[i]["input"].permute(1, 2, 0), center_crop(noise(*shape, 10 + i), (32, 32)))
     resized = open_eval_split(native.model_copy(update={"load_size": 40}), "val")

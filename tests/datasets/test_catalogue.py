@@ -7,7 +7,7 @@ import pytest
 from commands import pix2pix
 
 from pix2pix.config import DataConfig, load_config, shipped_configs
-from pix2pix.data.pairs import available_splits
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.datasets.catalogue import DATASETS, download_command, names, split_counts
 from pix2pix.errors import DataError
 
@@ -73,5 +73,5 @@ def test_a_shipped_config_says_which_command_fetches_its_data(name):
 )
 def test_a_missing_root_names_the_command_that_fills_it(root, command):
     with pytest.raises(DataError) as caught:
-        available_splits(DataConfig(root=root))
+        DatasetIndex.scan(DataConfig(root=root))
     assert str(caught.value).endswith(f", or {command}")

@@ -9,8 +9,8 @@ from making import noise, save, smooth
 from PIL import Image
 
 from pix2pix.config import load_config
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.images.files import read_image
-from pix2pix.data.pairs import find_pairs
 from pix2pix.datasets.catalogue import CITYSCAPES_COUNTS
 
 COLOURS = np.array([(128, 64, 128), (70, 70, 70), (0, 0, 142), (0, 0, 0)], np.uint8)  # road, building, car, nothing
@@ -66,7 +66,7 @@ def test_photos_and_labels_become_pairs_that_the_shipped_config_reads():
     data = load_config("cityscapes").data
     seed = 0
     for split, names in NAMES.items():
-        layout, pairs = find_pairs(data, split, (256, 256))
+        layout, pairs = DatasetIndex.scan(data).pairs(split, (256, 256))
         assert layout == "two-folders" and [pair.name for pair in pairs] == names
         for pair in pairs:
             input, target = pair.read()

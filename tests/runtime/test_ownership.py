@@ -11,8 +11,8 @@ import torch
 from commands import SETTINGS, TINY, contents, overrides, pairs, picture, pix2pix, program, refused
 
 from pix2pix.config import config_from_dict
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.images.files import write_image
-from pix2pix.data.pairs import find_pairs
 from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.models.unet import UNet
 from pix2pix.runtime.ownership import (
@@ -190,13 +190,13 @@ def test_a_run_in_its_data_set_is_no_part_of_it(monkeypatch):
     command = ("train", *TINY, *overrides(settings), "--output", "train/run")
     assert pix2pix(*command).code == 0 and is_run(Path("train/run"))
     config = config_from_dict({"data": {"root": ".", "image_size": 32}}, "test")
-    names = {pair.name for pair in find_pairs(config.data, "train", (32, 32))[1]}
+    names = {pair.name for pair in DatasetIndex.scan(config.data).pairs("train", (32, 32))}
     assert names <= {"0", "1", "2", "3"} and "this run is finished" in pix2pix(*command).out
     Path("train/run", INDEX).unlink()  # as a run of before has none
-    assert {pair.name for pair in find_pairs(config.data, "train", (32, 32))[1]} == names
+    assert {pair.name for pair in DatasetIndex.scan(config.data).pairs("train", (32, 32))} == names
     assert pix2pix("sample", "--weights", "train/run/gen.pt", "--input", "train", "--output", "train/new").code == 0
     assert contents(Path("train/new")).keys() == {f"{number}.png" for number in range(4)}
-    assert {pair.name for pair in find_pairs(config.data, "train", (32, 32))[1]} == names
+    assert {pair.name for pair in DatasetIndex.scan(config.data).pairs("train", (32, 32))} == names
 
 
 def test_an_unreadable_subfolder_of_the_input_is_named(trained):

@@ -14,12 +14,11 @@ from pix2pix.check.rules import pair_findings
 from pix2pix.check.sheet import write_sheet
 from pix2pix.check.stats import PairStats, look_at
 from pix2pix.config import Config, DataConfig
-from pix2pix.data.dataset import validation_split
-from pix2pix.data.discovery.folders import Unmatched
-from pix2pix.data.discovery.layouts import source_label
+from pix2pix.data.discovery.index import DatasetIndex, source_label
+from pix2pix.data.discovery.sources import Unmatched
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.formats.infer import infer_pair_formats
-from pix2pix.data.pairs import Pair, available_splits, describe_layout, find_pairs
+from pix2pix.data.pairs import Pair
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.ownership import may_write_image
 from pix2pix.runtime.parallel import for_each
@@ -41,9 +40,10 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     if preview is not None and not may_write_image(Path(preview)):
         raise ConfigError(f"{preview}: exists and is not a sheet of pix2pix; give another name with --preview")
     data = config.data
-    splits = available_splits(data, Unmatched())
-    used = ["train", *filter(None, [validation_split(splits)])]
-    layout, pairs, findings = _find(data, splits, used)
+    index = DatasetIndex.scan_leniently(data)
+    splits = index.splits
+    used = [split for split in ("train", "val") if split == "train" or split in splits]
+    layout, pairs, findings = _find(index, used)
     formats, problem = _forms(data, pairs)
     seen = _look_at_all(pairs, formats)
     found = pair_findings(data, seen, used, formats)
@@ -53,34 +53,40 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
         found = [one for one in found if one.code != "format"]
     findings += found
     shown = 0 if preview is None else _preview(Path(preview), config, pairs, seen, formats)
-    where = "drawn facades" if data.layout == "synthetic" else source_label(data)
     table = {split: _split([one for one in seen if one.split == split], formats) for split in pairs}
     needs = find_needs(
         config, _cache_bytes(config, [one for one in seen if one.split in used], formats), *formats.channels
     )
-    return Report(where, layout, table, in_order(findings), needs, str(preview) if shown else None)
+    return Report(source_label(data), layout, table, in_order(findings), needs, str(preview) if shown else None)
 
 
-def _find(
-    data: DataConfig, splits: Sequence[str], used: Sequence[str]
-) -> tuple[str, dict[str, Sequence[Pair]], list[Finding]]:
-    """The layout in words, the pairs of each split, and what is wrong with how they lie."""
-    layout, pairs, errors = data.layout, {}, {}
-    beside = {split: Unmatched() for split in dict.fromkeys(["train", *splits])}
-    for split, others in beside.items():
+def _find(index: DatasetIndex, used: Sequence[str]) -> tuple[str, dict[str, Sequence[Pair]], list[Finding]]:
+    """The layout for the report, the pairs of each split, and findings about the files that are no pairs."""
+    data = index.data
+    layout: str = data.layout
+    pairs: dict[str, Sequence[Pair]] = {}
+    errors: dict[str, list[str]] = {}
+    unmatched: dict[str, Unmatched] = {}
+    for split in dict.fromkeys(["train", *index.splits]):
         try:
-            found, pairs[split] = find_pairs(data, split, data.load or data.crop, others)
+            pairs[split] = index.pairs(split, data.load or data.crop)
             if len(pairs) == 1:
-                layout = found if found == "synthetic" else f"{found}, {describe_layout(data, split, Unmatched())}"
+                found = index.layout(split)
+                layout = found.name if found.name == "synthetic" else f"{found.name}, {found}"
         except DataError as error:
-            if "holds no pairs" not in str(error) or others == Unmatched():  # else what is beside them tells why
+            if error.code != "no-pairs" or index.unmatched(split) == Unmatched():  # else the unmatched images tell why
                 errors.setdefault(str(error), []).append(split)
+        unmatched[split] = index.unmatched(split)
     findings = [layout_finding(text, "error" if {*used} & {*some} else "warning") for text, some in errors.items()]
-    if len(used) == 1:
+    if "val" not in used:
         findings.append(
-            finding("no-validation", "neither a val nor a test split to validate on", "move some pairs to a split val")
+            finding(
+                "no-validation",
+                "no pairs to validate on, so training keeps no best.pt",
+                "set data.val_fraction above 0, or move some pairs to a split val",
+            )
         )
-    return layout, pairs, [*findings, *beside_findings(beside, used)]
+    return layout, pairs, [*findings, *beside_findings(unmatched, used)]
 
 
 def _forms(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[PairFormat, DataError | None]:

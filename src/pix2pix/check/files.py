@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pix2pix.check.findings import Finding, Item, counted, finding
 from pix2pix.check.stats import PairStats
-from pix2pix.data.discovery.folders import Unmatched
+from pix2pix.data.discovery.sources import Unmatched
 
 _Place = TypeVar("_Place", bound=Hashable)
 
@@ -22,7 +22,7 @@ def beside_findings(beside: dict[str, Unmatched], used: Sequence[str]) -> Iterat
     def places(kind: str) -> dict[_Place, set[str]]:
         return _splits((place, split) for split, found in beside.items() for place in getattr(found, kind))
 
-    if unpaired := places("lonely"):
+    if unpaired := places("unpaired"):
         yield finding(
             "unmatched",
             f"{counted(len(unpaired), 'picture')} without a partner of the same name",
@@ -37,7 +37,7 @@ def beside_findings(beside: dict[str, Unmatched], used: Sequence[str]) -> Iterat
             "add the files, or remove the lines; paths are relative to the manifest's folder",
             [Item((str(path),), place) for place, path in missing],
         )
-    if name_clashes := places("doubles"):
+    if name_clashes := places("name_clashes"):
         yield finding(
             "same-name",
             f"{counted(len(name_clashes), 'picture')} with the name of another, so that a partner cannot be told",

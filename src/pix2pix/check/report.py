@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pix2pix.check.findings import SEVERITIES, Finding
 from pix2pix.check.resources import Needs
-from pix2pix.data.cache.budget import show_bytes
+from pix2pix.data.cache.state import show_bytes
 from pix2pix.text import show_text
 
 _WIDTH = 110

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from pix2pix.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from pix2pix.cli.options import Verbs
     from pix2pix.config import Config
+    from pix2pix.data.discovery.index import DatasetIndex
 
 
 def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
@@ -62,8 +62,8 @@ def _translate(args: argparse.Namespace) -> int:
     translator = load_generator(args.weights, args.device, args.resize)
     output = Path(args.output or Path(args.weights).parent / "translated")
     if args.input is None:
-        config, split = _find_pairs(args, translator.config)
-        count, grid, failed = translate_split(translator, config, split, output)
+        config, index, split = _find_pairs(args, translator.config)
+        count, grid, failed = translate_split(translator, config, split, output, index)
         info(f"{count} translations in {output / split}, compared with their targets in {grid}")
     else:
         count, failed = translate_files(translator, args.input, output)
@@ -73,33 +73,32 @@ def _translate(args: argparse.Namespace) -> int:
     return failed[0].exit_code if failed else 0
 
 
-def _find_pairs(args: argparse.Namespace, config: Config) -> tuple[Config, str]:
+def _find_pairs(args: argparse.Namespace, config: Config) -> tuple[Config, DatasetIndex, str]:
     """Return the data and the split to sample from: as given, else what the weights were trained on.
 
     Raises DataError.
     """
     from pix2pix.config import config_from_dict
-    from pix2pix.data.dataset import validation_split
-    from pix2pix.data.discovery.layouts import source_label
-    from pix2pix.data.pairs import at_another_place, available_splits
+    from pix2pix.data.discovery.index import DatasetIndex, source_label
     from pix2pix.runtime.log import info
 
-    if args.data is not None:
-        data = at_another_place(config.data, args.data)
-        config = config_from_dict(config.model_dump() | {"data": data.model_dump()}, "--data")
-    label = source_label(config.data)
     try:
-        split = args.split or validation_split(available_splits(config.data))
-    except DataError:
-        if args.data is not None or os.path.exists(config.data.root or ""):
+        if args.data is None:
+            index = DatasetIndex.scan(config.data)
+        else:
+            index = DatasetIndex.scan_at(config.data, args.data)
+            config = config_from_dict(config.model_dump() | {"data": index.data.model_dump()}, "--data")
+        split = args.split or index.evaluation_split
+    except DataError as error:
+        if args.data is not None or error.code != "missing-root":
             raise
         raise DataError(
-            f"{label}: the data that {args.weights} was trained on was not found; give images with --input or pairs "
-            "with --data and --split"
+            f"{source_label(config.data)}: the data that {args.weights} was trained on was not found; give images with "
+            "--input or pairs with --data and --split"
         ) from None
+    label = source_label(config.data)
     if split is None:
         raise DataError(f"{label}: has no val and no test split; name one with --split, or give --input")
     if args.data is None:
-        source = "drawn facades" if config.data.layout == "synthetic" else label
-        info(f"translating the {split} pairs of the data that the weights were trained on: {source}")
-    return config, split
+        info(f"translating the {split} pairs of the data that the weights were trained on: {label}")
+    return config, index, split

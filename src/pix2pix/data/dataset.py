@@ -1,43 +1,46 @@
-"""The part of the data that never changes from epoch to epoch: decoded, oriented, resized, and kept."""
+"""Pairs as tensors: the part of the data that never changes from epoch to epoch, decoded, resized and cached."""
 
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import PIL
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data.augment.geometry import center_crop
-from pix2pix.data.cache.budget import ArraySpec, CacheBudget, cache_key, open_cache
+from pix2pix.data.cache.budget import CacheBudget, cache_key, open_cache
+from pix2pix.data.cache.memory import ArraySpec
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.fingerprint import Fingerprint, fingerprint
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.formats.infer import infer_pair_formats
 from pix2pix.data.images.decoded import resize
-from pix2pix.data.pairs import Pair, find_pairs
+from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 from pix2pix.runtime.parallel import for_each
 
-# What of a config does not change the pictures that are kept.
-_NOT_KEPT = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
+_T = TypeVar("_T")
+# Keys of a config that do not change what is cached of a pair.
+_NOT_CACHED = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
 
 
-class PairedDataset(Dataset):
-    """Pairs of pictures as tensors, of one size or each of its own.
+class PairedDataset(Dataset[dict[str, Any]]):
+    """Pairs of images as tensors, all of one size or each of its own.
 
-    `dataset[i]` is a dict: `input` and `target`, [C, H, W] as `forms` says, by default uint8 [3, H, W] in 0..255 (of
-    stacked inputs the further ones are `input_2` and so on), `name` and `index`. `load_size`: (H, W), or None for each
-    pair's own size; `central` cuts that size out of the middle instead of resizing. `cache`: `memory`
-    and `disk` keep every decoded pair there, `off` decodes anew each time, `auto`
-    chooses by `room` (see `open_cache`). `cached`: whether pairs are in memory; `cache_summary` says in words
-    where they are. `cache_prefix` names the files of a cache. `skipped`: what is wrong with pairs that were left out.
-    `files(i)` names the files of a pair.
+    `dataset[i]` is a dict: `input` and `target`, [C, H, W] as `formats` says, by default uint8 [3, H, W] in 0..255
+    (further stacked inputs are `input_2` and so on), `name` and `index`.
+
+    `load_size`: (H, W), or None for each pair's own size; with `center` that size is cropped from the middle instead of
+    resized to. `cache`: `memory`, `disk` or `off`, or `auto`, which chooses within `budget`; `cache_state` tells where.
+    `cache_prefix` begins the names of cache files. `skip_broken` drops pairs that cannot be read; `skipped` are their
+    errors. Raises DataError.
 
     Usage: `PairedDataset.from_folder("data/facades", split="train", direction="b2a", load_size=286)`.
     """
@@ -47,19 +50,30 @@ class PairedDataset(Dataset):
         pairs: Sequence[Pair],
         load_size: tuple[int, int] | None,
         interpolation: str = "bicubic",
-        cache: str = "auto",
-        layout: str = "",
-        center: bool = False,
-        cache_prefix: str | None = None,
-        room: CacheBudget | None = None,
+        *,
         formats: PairFormat = RGB,
-        skipped: Sequence[DataError] = (),
+        center: bool = False,
+        layout: str = "",
+        cache: str = "auto",
+        cache_prefix: str | None = None,
+        budget: CacheBudget | None = None,
+        skip_broken: bool = False,
     ):
-        self.pairs, self.load_size, self.interpolation, self.layout = pairs, load_size, interpolation, layout
-        self.formats, self.skipped = formats, skipped
-        self.center = center
+        self.load_size, self.interpolation, self.layout = load_size, interpolation, layout
+        self.formats, self.center = formats, center
+        self.skipped: list[DataError] = []
+        self._candidates = pairs
+        if skip_broken and load_size is None:  # the size of the cache follows from the infos
+            errors: dict[int, DataError] = {}
+            for_each(_recording(lambda place: pairs[place].infos(), errors), range(len(pairs)), progress=False)
+            self._candidates = [pairs[place] for place in self._readable(errors)]
+        self.pairs = self._candidates
+        self._places: Sequence[int] = range(len(self.pairs))  # of each pair in the cache
         specs = [] if cache == "off" else self._specs()
-        self._cache, self.cache_summary = open_cache(cache, specs, self._key, cache_prefix, room)
+        self._cache, self.cache_state = open_cache(cache, specs, self._key, cache_prefix, budget)
+        self._is_prepared = False
+        if skip_broken:
+            self._drop_broken()
 
     @classmethod
     def from_folder(
@@ -74,90 +88,114 @@ class PairedDataset(Dataset):
         target: str | None = None,
         manifest: str | None = None,
         val_fraction: float = 0.1,
+        formats: PairFormat | None = None,
     ) -> "PairedDataset":
-        """The pairs of a folder or of a manifest, whatever their layout; the rest as in the section `data` of a config.
+        """Open the pairs of a folder or of a manifest, whatever their layout.
 
-        Raises DataError; ConfigError where the settings contradict each other.
+        `formats` are found from a sample of the pairs by default; the rest is as in the section `data` of a config.
+        Raises DataError, and ConfigError where the settings contradict each other.
         """
         size = (load_size, load_size) if isinstance(load_size, int) else load_size
         names = {"root": root, "input": input, "target": target, "manifest": manifest}
-        settings = {key: None if name is None else str(name) for key, name in names.items()}
+        settings: dict[str, Any] = {key: None if name is None else str(name) for key, name in names.items()}
         settings |= {"direction": direction, "layout": layout, "val_fraction": val_fraction}
         data = config_from_dict({"data": settings}, "from_folder").data
-        found, pairs = find_pairs(data, split, size or (256, 256))
-        return cls(pairs, size, layout=found, formats=infer_pair_formats(data, pairs))
+        index = DatasetIndex.scan(data)
+        pairs = index.pairs(split, size or (256, 256))
+        return cls(pairs, size, layout=index.layout(split).name, formats=formats or infer_pair_formats(data, pairs))
 
     @property
-    def bytes(self) -> int:
-        """What the cache holds, or would hold; where pairs keep their sizes, by their headers. Raises DataError."""
+    def nbytes(self) -> int:
+        """The size of a cache of all pairs. Raises DataError."""
         return sum(spec.nbytes for pair in self._specs() for spec in pair)
 
-    @property
-    def cached(self) -> bool:
-        """Whether pairs are kept in memory."""
-        return self._cache is not None and self._cache.where == "memory"
-
     def _specs(self) -> list[tuple[ArraySpec, ...]]:
-        """What the arrays of each pair are. Raises DataError."""
+        """Describe the arrays of each pair. Raises DataError."""
         if self.load_size is not None:
-            return [self._specs_of([self.load_size] * len(self.formats.parts))] * len(self.pairs)
+            return [self._specs_of([self.load_size] * len(self.formats.parts))] * len(self._candidates)
         with ThreadPoolExecutor() as pool:
-            headers = pool.map(lambda pair: pair.infos(), self.pairs)
-            return [self._specs_of([header.size for header in some]) for some in headers]
+            infos = pool.map(lambda pair: pair.infos(), self._candidates)
+            return [self._specs_of([info.size for info in some]) for some in infos]
 
     def _specs_of(self, sizes: Sequence[tuple[int, int]]) -> tuple[ArraySpec, ...]:
         formats = self.formats.parts.values()
         return tuple(ArraySpec((fmt.channels, *size), fmt.dtype) for fmt, size in zip(formats, sizes, strict=True))
 
     def _key(self) -> bytes:
-        made = self.load_size, self.interpolation, self.center, self.formats.to_dict()
-        recipe = (*made, PIL.__version__, np.__version__)
-        return cache_key(self.pairs, repr(recipe))
+        recipe = self.load_size, self.interpolation, self.center, self.formats.to_dict()
+        return cache_key(self._candidates, repr((*recipe, PIL.__version__, np.__version__)))
 
     def prepare(self, progress: bool = False, known: bool = False) -> "PairedDataset":
-        """Fills the cache; where there is none, reads every pair once: what is broken is found before training starts.
+        """Fill the cache. Without one, read every pair once, so that a broken file is found before training starts.
 
-        Where they are `known` to be whole, as to a run that goes on, headers are enough without a cache. Raises
-        DataError, naming the file, and Stopped. Returns itself.
+        Where pairs are `known` to be whole, as when a run resumes, reading their infos is enough without a cache. Does
+        nothing where `skip_broken` has read them. Raises DataError, naming the file, and Stopped. Returns the data set.
         """
+        if self._is_prepared:
+            return self
         if self._cache is not None:
             self._cache.prepare(self._read, progress)
         else:
-            look = (lambda index: self.pairs[index].infos()) if known else self._read
-            for_each(look, range(len(self.pairs)), progress=progress)
+            read: Callable[[int], object] = (lambda place: self._candidates[place].infos()) if known else self._read
+            for_each(read, range(len(self._candidates)), progress=progress)
         return self
 
-    def _read(self, index: int) -> list[np.ndarray]:
-        images = self.pairs[index].read(self.formats)
+    def _drop_broken(self) -> None:
+        """Read every pair, into the cache where there is one, and drop those that cannot be read."""
+        errors: dict[int, DataError] = {}
+        read = _recording(self._read, errors)
+        if self._cache is None:
+            for_each(read, self._places)
+        else:
+            self._cache.prepare(read, progress=True)
+            for place in self._cache.empty_places():  # found in an earlier run; read again for the error
+                if place not in errors:
+                    read(place)
+        self._places = self._readable(errors)
+        self.pairs = [self._candidates[place] for place in self._places]
+        self._is_prepared = True
+
+    def _readable(self, errors: dict[int, DataError]) -> list[int]:
+        """Record the errors as skipped; return the places without one. Raises the first error where there are none."""
+        if errors and len(errors) == len(self._candidates):
+            raise errors[min(errors)]
+        self.skipped += [errors[place] for place in sorted(errors)]
+        return [place for place in range(len(self._candidates)) if place not in errors]
+
+    def _read(self, place: int) -> list[np.ndarray]:
+        pair = self._candidates[place]
+        images = pair.read(self.formats)
         if self.load_size is not None:
             formats = self.formats.parts.values()
-            images = [self._fit(image, fmt) for image, fmt in zip(images, formats, strict=True)]
-        # Copies: what is read-only, or a view of both halves, is not kept.
+            images = [self._fit(image, fmt, self.load_size) for image, fmt in zip(images, formats, strict=True)]
+        # Copies: arrays that are read-only, or views of both halves of an image, are not kept.
         arrays = [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [C, H, W]
-        if self._cache is not None and [array.shape for array in arrays] != [s.shape for s in self._cache.specs[index]]:
-            raise DataError(f"{', '.join(self.files(index))}: has changed since it was first looked at; start again")
+        if self._cache is not None and [array.shape for array in arrays] != [s.shape for s in self._cache.specs[place]]:
+            raise DataError(f"{', '.join(_files(pair))}: has changed since the start; start again")
         return arrays
 
-    def _fit(self, image: np.ndarray, fmt: ImageFormat) -> np.ndarray:
+    def _fit(self, image: np.ndarray, fmt: ImageFormat, size: tuple[int, int]) -> np.ndarray:
         if self.center:
-            return center_crop(image, self.load_size)
-        return resize(image, self.load_size, fmt.interpolation or self.interpolation, fmt.alpha)
+            return center_crop(image, size)
+        return resize(image, size, fmt.interpolation or self.interpolation, fmt.alpha)
 
     def fingerprint(self) -> Fingerprint:
-        """Tell whether a later run sees the same pairs. Raises DataError."""
+        """Return the fingerprint of the pairs. Raises DataError."""
         return fingerprint(self.pairs)
 
     def files(self, index: int) -> list[str]:
-        """The files of a pair, or its name where it is drawn."""
-        pair = self.pairs[index]
-        return [str(path) for path in pair.files] or [pair.name]
+        """Return the files of a pair, or its name where it is drawn."""
+        return _files(self.pairs[index])
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor | str | int]:
-        cache = self._cache
-        images = map(torch.from_numpy, self._read(index)) if cache is None else cache.get(index, self._read)
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        place = self._places[index]
+        if self._cache is None:
+            images = [torch.from_numpy(array) for array in self._read(place)]
+        else:
+            images = self._cache.get(place, self._read)
         named = dict(zip(self.formats.parts, images, strict=True))
         return {**named, "name": self.pairs[index].name, "index": index}
 
@@ -166,27 +204,34 @@ def open_split(
     data: DataConfig,
     split: str,
     size: tuple[int, int] | None,
-    room: CacheBudget | None = None,
+    *,
+    index: DatasetIndex | None = None,
     formats: PairFormat | None = None,
+    budget: CacheBudget | None = None,
 ) -> PairedDataset:
-    """A split of the data set that a config names, resized to `size` (H, W), or each pair's own.
+    """Open a split of the data set that a config names, resized to `size` (H, W), or each pair at its own size.
 
-    `room`: what caches may take; to be shared by the splits of a run. `forms`: what the pictures are, where that is
-    known already; else these pairs are asked. Raises DataError, and Stopped, which is asked
-    where every pair is read (`skip_broken`).
+    `index`: its index, where the disk was scanned already. `formats` are found from a sample of the pairs by default.
+    `budget`: what caches may take, shared by the splits of a run. Raises DataError, and Stopped where every pair is
+    read (`skip_broken`).
     """
-    return _open(data, split, size, False, room, formats)
+    return _open(data, split, size, False, index, formats, budget)
 
 
 def open_eval_split(
-    data: DataConfig, split: str, room: CacheBudget | None = None, formats: PairFormat | None = None
+    data: DataConfig,
+    split: str,
+    *,
+    index: DatasetIndex | None = None,
+    formats: PairFormat | None = None,
+    budget: CacheBudget | None = None,
 ) -> PairedDataset:
-    """A split as it is validated on and sampled: whole pictures resized to `image_size`; where training keeps their own
-    size (`load_size: native`), the middle `image_size` of each, since resized ones would be unlike any that it saw.
+    """Open a split for validation and sample grids: whole images, resized to `image_size`.
 
-    `room`, `forms` and `stop` as for `open_split`. Raises DataError and Stopped.
+    Where training keeps the size of images (`load_size: native`), the middle `image_size` of each is used, since the
+    generator has not seen resized ones. Else as `open_split`.
     """
-    return _open(data, split, data.crop, data.load is None, room, formats)
+    return _open(data, split, data.crop, data.load is None, index, formats, budget)
 
 
 def _open(
@@ -194,43 +239,46 @@ def _open(
     split: str,
     size: tuple[int, int] | None,
     center: bool,
-    room: CacheBudget | None,
+    index: DatasetIndex | None,
     formats: PairFormat | None,
+    budget: CacheBudget | None,
 ) -> PairedDataset:
-    layout, pairs = find_pairs(data, split, size or data.crop)
-    formats = formats or infer_pair_formats(data, pairs)
-    pairs, skipped = _drop_corrupt(pairs, formats) if data.skip_broken else (pairs, [])
-    cache_prefix = _family(data, split, size, center)
+    index = index or DatasetIndex.scan(data)
+    pairs = index.pairs(split, size or data.crop)
     return PairedDataset(
-        pairs, size, data.interpolation, data.cache, layout, center, cache_prefix, room, formats, skipped
+        pairs,
+        size,
+        data.interpolation,
+        formats=formats or infer_pair_formats(data, pairs),
+        center=center,
+        layout=index.layout(split).name,
+        cache=data.cache,
+        cache_prefix=_cache_prefix(data, split, size, center),
+        budget=budget,
+        skip_broken=data.skip_broken,
     )
 
 
-def _drop_corrupt(pairs: Sequence[Pair], formats: PairFormat) -> tuple[list[Pair], list[DataError]]:
-    """The pairs that can be read, and what is wrong with the others. Raises DataError where none can, and Stopped."""
-    wrong: dict[int, DataError] = {}
-
-    def look(index: int) -> None:
-        try:
-            pairs[index].read(formats)
-        except DataError as error:
-            wrong[index] = error
-
-    for_each(look, range(len(pairs)), progress=False)
-    skipped = [wrong[index] for index in sorted(wrong)]
-    if len(skipped) == len(pairs):
-        raise skipped[0]
-    return [pair for index, pair in enumerate(pairs) if index not in wrong], skipped
-
-
-def _family(data: DataConfig, split: str, size: tuple[int, int] | None, center: bool) -> str:
-    """What cache files of this split, made in this way, are called; when its files change, the old one is removed."""
+def _cache_prefix(data: DataConfig, split: str, size: tuple[int, int] | None, center: bool) -> str:
+    """Begin the name of cache files of this split, made this way; when its files change, the old one is removed."""
     root = os.path.realpath(data.root or "")
-    settings = (root, split, size, center, data.model_dump(mode="json", exclude={"root", *_NOT_KEPT}))
+    settings = (root, split, size, center, data.model_dump(mode="json", exclude={"root", *_NOT_CACHED}))
     name = re.sub(r"[^\w-]", "_", os.path.basename(root) if data.root else data.layout)[:40]
     return f"{name}-{split}-{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}-"
 
 
-def validation_split(splits: Sequence[str]) -> str | None:
-    """The split to validate on: val, or test where a data set has no val, or none."""
-    return next((split for split in ("val", "test") if split in splits), None)
+def _recording(read: Callable[[int], Sequence[_T]], errors: dict[int, DataError]) -> Callable[[int], Sequence[_T]]:
+    """Return a `read` that records a DataError under its place in `errors`, and returns nothing instead."""
+
+    def tolerant(place: int) -> Sequence[_T]:
+        try:
+            return read(place)
+        except DataError as error:
+            errors[place] = error
+            return []
+
+    return tolerant
+
+
+def _files(pair: Pair) -> list[str]:
+    return [str(path) for path in pair.files] or [pair.name]

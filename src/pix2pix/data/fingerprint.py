@@ -1,16 +1,14 @@
-"""Whether two runs saw the same pairs: by the names and sizes of all files, and by the content of a sample of them."""
+"""Tells whether two runs see the same pairs: by the names and sizes of all files, and the content of a sample."""
 
 import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
-
-if TYPE_CHECKING:
-    from pix2pix.data.pairs import Pair
 
 SAMPLE = 64  # files
 SAMPLE_BYTES = 1 << 20  # of each file
@@ -33,7 +31,7 @@ class Fingerprint:
         return asdict(self)
 
     @classmethod
-    def from_saved(cls, value: dict | str | None) -> "Fingerprint | None":
+    def from_saved(cls, value: dict[str, Any] | str | None) -> "Fingerprint | None":
         """The inverse of `to_dict`; also reads the string of version 0.1. Raises KeyError, TypeError or ValueError."""
         if isinstance(value, str):
             pairs, _, names = value.split()
@@ -46,17 +44,14 @@ class Fingerprint:
         return found
 
     def difference(self, now: "Fingerprint") -> str | None:
-        """By what the pairs of `now` differ from these, in words, or None."""
+        """Describe how the pairs of `now` differ from these; None where they do not."""
         if (self.pairs, self.names) != (now.pairs, now.names):
             return "their names and sizes"
         return "their content" if self.content not in (None, now.content) else None
 
 
-def fingerprint(pairs: Sequence["Pair"]) -> Fingerprint:
-    """The fingerprint of a split. Raises DataError where a file is gone.
-
-    Costs a look at every file's size, and what `content_digest` costs.
-    """
+def fingerprint(pairs: Sequence[Pair]) -> Fingerprint:
+    """Return the fingerprint of a split: the size of every file, and `content_digest`. Raises DataError."""
     digest = hashlib.sha256()
     for pair in pairs:
         files = [(path.name, _size(path)) for path in pair.files]
@@ -64,12 +59,12 @@ def fingerprint(pairs: Sequence["Pair"]) -> Fingerprint:
     return Fingerprint(len(pairs), digest.hexdigest()[:32], content_digest(pairs))
 
 
-def content_digest(pairs: Sequence["Pair"]) -> str:
-    """A digest of the content of up to 64 files, spread evenly over all: the first and last half MiB of each.
+def content_digest(pairs: Sequence[Pair]) -> str:
+    """Return a digest of the content of up to 64 files, spread evenly over all: the first and last half MiB of each.
 
-    So a data set of up to 64 files of up to 1 MiB is covered completely, and in a larger one a change of a few files is
+    A data set of up to 64 files of up to 1 MiB is covered completely, and in a larger one a change of a few files is
     likely to be missed. At most 64 MiB are read: measured on a local disk, 0.26 s where nothing of them is in memory
-    and 0.09 s where all is; 0.03 s and 0.01 s for pictures of 60 KB. Raises DataError where a file cannot be read.
+    and 0.09 s where all is; 0.03 s and 0.01 s for images of 60 KB. Raises DataError where a file cannot be read.
     """
     files = [path for pair in pairs for path in pair.files]
     digest = hashlib.sha256()
@@ -80,7 +75,7 @@ def content_digest(pairs: Sequence["Pair"]) -> str:
 
 
 def _ends(path: Path) -> bytes:
-    """A whole file of up to SAMPLE_BYTES; of a larger one half of that from each end."""
+    """Read a file of up to SAMPLE_BYTES whole, and of a larger one half of that from each end."""
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size <= SAMPLE_BYTES:

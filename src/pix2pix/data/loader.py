@@ -255,7 +255,9 @@ def worker_count(workers: int | str, dataset: PairedDataset) -> int:
     """
     if workers != "auto":
         return workers
-    return 0 if dataset.cached else min(8 if dataset.cache_summary.startswith("off") else 2, torch.get_num_threads())
+    if dataset.cache_state.where == "memory":
+        return 0
+    return min(8 if dataset.cache_state.where == "off" else 2, torch.get_num_threads())
 
 
 def open_loader(data: DataConfig, dataset: PairedDataset, seed: int, pin_memory: bool = False) -> PairLoader:

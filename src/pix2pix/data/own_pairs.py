@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pix2pix.data.augment.geometry import center_crop
+from pix2pix.data.cache.state import CacheState
 from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.data.formats.image_format import ImageFormat, PairFormat
 from pix2pix.errors import DataError
@@ -39,8 +40,7 @@ class OwnPairs:
     validated on. Raises DataError for any other item, naming it as `name[index]`.
     """
 
-    cache_summary = "off: read by the data set itself"
-    cached = False
+    cache_state = CacheState("off", reason="read by the data set itself")
     skipped: Sequence[DataError] = ()
 
     def __init__(

@@ -2,40 +2,58 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from pix2pix.config import DataConfig
 from pix2pix.data.cache.budget import CacheBudget
-from pix2pix.data.dataset import open_eval_split, open_split, validation_split
-from pix2pix.data.discovery.layouts import source_label
+from pix2pix.data.cache.state import CacheState
+from pix2pix.data.dataset import PairedDataset, open_eval_split, open_split
+from pix2pix.data.discovery.index import DatasetIndex, SplitLayout, source_label
 from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.data.own_pairs import MapDataset, OwnPairs
-from pix2pix.data.pairs import available_splits, describe_layout
 from pix2pix.errors import DataError
 from pix2pix.runtime.distributed import stopped_together
 
 
-class PairSource(Protocol):
+class PairSource(MapDataset, Protocol):
     """Pairs as the loader and the evaluator read them; `PairedDataset` is one."""
 
-    formats: PairFormat
-    skipped: Sequence[DataError]
-    cache_summary: str
+    @property
+    def formats(self) -> PairFormat:
+        """What the images are."""
+        ...
 
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    def files(self, index: int) -> list[str]: ...
-    def fingerprint(self) -> Fingerprint: ...
-    def prepare(self, progress: bool = False, known: bool = False) -> "PairSource": ...
+    @property
+    def skipped(self) -> Sequence[DataError]:
+        """The errors of pairs that were dropped."""
+        ...
+
+    @property
+    def cache_state(self) -> CacheState:
+        """Where the pairs are cached."""
+        ...
+
+    def files(self, index: int) -> list[str]:
+        """Return how messages name a pair."""
+        ...
+
+    def fingerprint(self) -> Fingerprint:
+        """Return what tells whether a later run sees the same pairs."""
+        ...
+
+    def prepare(self, progress: bool = False, known: bool = False) -> "PairSource":
+        """Read every pair once."""
+        ...
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """The pairs of a run.
 
-    `source` and `layout` describe where they come from. `val_name` names the split to validate on, "" where there is
-    none. `open_sampled` opens the pairs that sample grids show where there are none to validate on.
+    `val`: the validation pairs, called `val_name`; None and "" where there are none. `source` names the data set and
+    `layout` how its training pairs are stored, None where they are not on disk. `open_sampled` opens the pairs for
+    sample grids where there are no validation pairs.
     """
 
     train: PairSource
@@ -43,28 +61,29 @@ class TrainingData:
     val_name: str
     formats: PairFormat
     source: str
-    layout: str
+    layout: SplitLayout | None
     open_sampled: Callable[[], PairSource]
 
     @property
     def sampled(self) -> PairSource:
-        """The validation pairs, or training pairs where there are no others."""
+        """The pairs for sample grids: the validation pairs, or training pairs where there are none."""
         return self.open_sampled() if self.val is None else self.val
 
     @property
     def fingerprints(self) -> dict[str, Fingerprint]:
-        """By split, what tells whether a later run sees the same pairs."""
+        """The fingerprint of each split. Raises DataError."""
         found = {"train": self.train.fingerprint()}
         return found if self.val is None else found | {"val": self.val.fingerprint()}
 
     def prepare(self, known: bool) -> None:
-        """Read every pair once, into the cache where there is one; headers are enough where they are `known`.
+        """Read every pair once, into the cache where there is one; infos are enough where the pairs are `known`.
 
         Raises DataError and Stopped, on all ranks together.
         """
         with stopped_together():
-            for dataset in filter(None, (self.train, self.val)):
-                dataset.prepare(progress=True, known=known)
+            self.train.prepare(progress=True, known=known)
+            if self.val is not None:
+                self.val.prepare(progress=True, known=known)
 
 
 def open_training_data(
@@ -76,26 +95,41 @@ def open_training_data(
     """Open the training and validation pairs of a config, or those that are given instead.
 
     Without `val_data`, given `train_data` are not validated on: the config's own split would be of another data set.
-    Raises DataError where there are no pairs, or they cannot be trained on; Stopped.
+    The disk is scanned once. Raises DataError where there are no pairs, or they cannot be trained on; Stopped.
     """
     if train_data is not None:
-        train = OwnPairs(train_data, "train_data", formats)
-        val = None if val_data is None else OwnPairs(val_data, "val_data", train.formats, data.crop)
-        sampled = OwnPairs(train_data, "train_data", train.formats, data.crop)
-        name = "val_data" if val else ""
-        return TrainingData(train, val, name, train.formats, type(train_data).__name__, "", lambda: sampled)
-    budget = CacheBudget()  # the splits share it
-    split = validation_split(available_splits(data)) if val_data is None else None
+        return _given_data(data, train_data, val_data, formats)
+    index, budget = DatasetIndex.scan(data), CacheBudget()
+    val: PairSource | None = None
+    val_name = ""
     with stopped_together():
-        train = open_split(data, "train", data.load, budget, formats)
+        train = open_split(data, "train", data.load, index=index, formats=formats, budget=budget)
         formats = train.formats
-        val = open_eval_split(data, split, budget, formats) if split else None
+        if val_data is None and "val" in index.splits:
+            val_name, val = "val", open_eval_split(data, "val", index=index, formats=formats, budget=budget)
     if val_data is not None:
-        split, val = "val_data", OwnPairs(val_data, "val_data", formats, data.crop)
-    drawn = data.layout == "synthetic"
-    source = "drawn facades" if drawn else f"{source_label(data)}, {train.layout}"
-    source += f", {data.direction}" if data.direction else ""
-    layout = "" if drawn else describe_layout(data)
-    return TrainingData(
-        train, val, split or "", formats, source, layout, lambda: open_eval_split(data, "train", formats=formats)
-    )
+        val_name, val = "val_data", OwnPairs(val_data, "val_data", formats, data.crop)
+
+    def open_sampled() -> PairedDataset:
+        center = data.load is None
+        return PairedDataset(
+            train.pairs, data.crop, data.interpolation, formats=train.formats, center=center, cache="off"
+        )
+
+    source = source_label(data)
+    layout = None if data.layout == "synthetic" else index.layout("train")
+    if layout is not None:
+        source += f", {layout.name}"
+    if data.direction is not None:
+        source += f", {data.direction}"
+    return TrainingData(train, val, val_name, formats, source, layout, open_sampled)
+
+
+def _given_data(
+    data: DataConfig, train_data: MapDataset, val_data: MapDataset | None, formats: PairFormat | None
+) -> TrainingData:
+    train = OwnPairs(train_data, "train_data", formats)
+    val = None if val_data is None else OwnPairs(val_data, "val_data", train.formats, data.crop)
+    sampled = OwnPairs(train_data, "train_data", train.formats, data.crop)
+    val_name = "" if val is None else "val_data"
+    return TrainingData(train, val, val_name, train.formats, type(train_data).__name__, None, lambda: sampled)

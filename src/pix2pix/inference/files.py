@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pix2pix.config import Config
 from pix2pix.data.dataset import open_split
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.formats import convert
 from pix2pix.data.images.files import is_image, read_image, write_image
 from pix2pix.errors import ConfigError, DataError, is_out_of_memory
@@ -119,6 +120,8 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
 def translate_files(translator: Translator, source: str, output: Path) -> tuple[int, list[DataError]]:
     """Translate every image of a file, a folder or a glob into the folder `output`.
 
+    `index` is that of the data, where the disk was scanned already.
+
     Returns the number of translations and the errors of the images that failed. Raises DataError where there are no
     images, ConfigError where a file would be replaced that is an input or that pix2pix did not make, CheckpointError
     where `output` cannot be written, Stopped.
@@ -157,7 +160,7 @@ def _limited_memory(name: str | Path) -> Iterator[None]:
 
 
 def translate_split(
-    translator: Translator, config: Config, split: str, output: Path
+    translator: Translator, config: Config, split: str, output: Path, index: DatasetIndex | None = None
 ) -> tuple[int, Path, list[DataError]]:
     """Translate the inputs of a split of the config's data into `output/<split>/`, at their own size.
 
@@ -165,8 +168,9 @@ def translate_split(
     the pairs that failed. Raises DataError where there are no pairs or none can be read; ConfigError where `output`
     holds the pairs, or a file would be replaced that pix2pix did not make; CheckpointError; Stopped.
     """
-    data, formats = config.data.model_copy(update={"cache": "off"}), translator.formats  # each pair is read once
-    dataset = open_split(data, split, None, formats=formats)
+    formats = translator.formats
+    data = config.data.model_copy(update={"cache": "off", "skip_broken": False})  # each pair is read once
+    dataset = open_split(data, split, None, index=index, formats=formats)
     grid, suffix = output / f"{split}_comparison.png", formats.target.suffix
     sources = [file for pair in dataset.pairs for file in pair.files]
     _require_apart(output, sources)
@@ -174,17 +178,18 @@ def translate_split(
     outputs = [output / split / f"{pair.name}{suffix}" for pair in dataset.pairs]
     claim_outputs(output, [*outputs, grid], sources)
     rows: list[list[np.ndarray]] = []
-    count, failed = 0, list(dataset.skipped)
-    for index in _progress(range(len(dataset))):
+    failed: list[DataError] = []
+    count = 0
+    for number in _progress(range(len(dataset))):
         try:
-            with _limited_memory(dataset.pairs[index].names[0]):
-                pair = dataset[index]
+            with _limited_memory(dataset.pairs[number].names[0]):
+                pair = dataset[number]
                 *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in formats.parts)  # [H, W, C]
                 fake = translator.translate(*inputs)
         except DataError as error:  # one broken pair does not end the others
             failed.append(error)
             continue
-        _write(outputs[index], *convert.encode(fake, formats.target, suffix))
+        _write(outputs[number], *convert.encode(fake, formats.target, suffix))
         count += 1
         if len(rows) < _GRID_PAIRS:
             images = zip([*inputs, fake, target], [*formats.input, formats.target, formats.target], strict=True)

@@ -77,14 +77,14 @@ def unreadable(monkeypatch) -> None:
 
 def test_values_are_the_same_wherever_they_are_kept(root, monkeypatch):
     kept = {cache: opened(root, cache).prepare() for cache in ("memory", "disk", "off")}
-    assert [data.cached for data in kept.values()] == [True, False, False]
+    assert [data.cache_state.where for data in kept.values()] == ["memory", "disk", "off"]
     want = pixels(kept["off"])
     assert want[0].shape == (2, 3, *SIZE) and not same(want, pixels(opened(root, "off", size=(19, 24))))
     unreadable(monkeypatch)
     assert same(pixels(kept["memory"]), want) and same(pixels(kept["disk"]), want)
     assert same(pixels(kept["disk"]), want)  # and when they have been read before
     assert same(pixels(opened(root).prepare()), want)  # from the file alone
-    assert len(files()) == 1 and files()[0].stat().st_size < 1.2 * kept["disk"].bytes
+    assert len(files()) == 1 and files()[0].stat().st_size < 1.2 * kept["disk"].nbytes
 
 
 def arrays_of(index: int) -> list[np.ndarray]:
@@ -172,7 +172,7 @@ def test_each_setting_that_changes_pixels_has_a_file_of_its_own(root, monkeypatc
     ways = ((SIZE, "bicubic"), (SIZE, "bilinear"), ((19, 24), "bilinear"))
     assert len({PairedDataset(pairs, *way, "disk")._cache.path for way in ways}) == 3
     monkeypatch.setattr(cache_module, "FORMAT", 2)
-    assert "to be written" in opened(root).kept
+    assert not opened(root).cache_state.reused
     monkeypatch.undo()
 
 
@@ -341,7 +341,7 @@ def test_a_folder_that_cannot_be_written(root, monkeypatch, tmp_path):
         with pytest.raises(CheckpointError, match=words):
             opened(root).prepare()
     monkeypatch.setattr(cache_module, "free_memory", lambda: 0)
-    assert opened(root, "auto").kept.startswith("off: ")
+    assert opened(root, "auto").cache_state.where == "off"
     assert len(pixels(opened(root, "auto").prepare())) == COUNT
 
 
@@ -469,7 +469,7 @@ def test_a_spawned_process_opens_the_file_and_copies_nothing(root, monkeypatch):
     data = opened(root).prepare()
     want = pixels(data)
     sent = pickle.dumps(data)
-    assert len(sent) < data.bytes / 3
+    assert len(sent) < data.nbytes / 3
     unreadable(monkeypatch)
     assert same(pixels(pickle.loads(sent)), want)
     monkeypatch.undo()
@@ -485,7 +485,7 @@ def test_a_spawned_process_shares_memory(root):
     before = data[0]["input"]
     want = pixels(data)
     sent = ForkingPickler.dumps(data)
-    assert len(sent) < data.bytes / 3
+    assert len(sent) < data.nbytes / 3
     received = ForkingPickler.loads(sent)
     assert same(pixels(received), want) and same(pixels(data), want)
     assert np.array_equal(before, want[0][0])  # what was handed out earlier is there still
@@ -508,13 +508,13 @@ def room(monkeypatch):
 
 
 def _kept(root: Path) -> list[str]:
-    config, room = DataConfig(root=str(root)), CacheBudget()
-    splits = [open_split(config, split, SIZE, room) for split in ("train", "val")]
-    return ["memory" if data.cached else "off" if data.kept.startswith("off") else "disk" for data in splits]
+    config, budget = DataConfig(root=str(root)), CacheBudget()
+    splits = [open_split(config, split, SIZE, budget=budget) for split in ("train", "val")]
+    return [data.cache_state.where for data in splits]
 
 
 def test_auto_takes_a_quarter_of_the_free_memory_in_all_then_disk_then_nothing(root, room, monkeypatch):
-    train, val = (opened(root, "off", split).bytes for split in ("train", "val"))
+    train, val = (opened(root, "off", split).nbytes for split in ("train", "val"))
     on_disk = opened(root)._cache.size
     assert (train, val) == (COUNT * 6 * 24 * 19, 2 * 6 * 24 * 19)
     cases = [
@@ -541,7 +541,7 @@ def test_what_is_there_already_needs_no_room(root, room):
     opened(root).prepare()
     room.disk = 0
     assert _kept(root) == ["disk", "off"]
-    assert "there already" in opened(root, "auto").kept
+    assert opened(root, "auto").cache_state.reused
 
 
 def test_the_plan_says_where_pairs_are_kept(root, room):

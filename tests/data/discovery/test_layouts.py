@@ -14,7 +14,7 @@ from PIL import Image
 
 from pix2pix.config import DataConfig, config_from_dict, dump_config, load_config
 from pix2pix.data import PairedDataset
-from pix2pix.data.pairs import at_another_place, available_splits, describe_layout, find_pairs
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.inference.files import translate_split
 from pix2pix.inference.translator import Translator
@@ -81,7 +81,7 @@ def message(**settings) -> str:
     """The one line with which finding the training pairs is refused."""
     data = DataConfig(**{key: str(value) if isinstance(value, Path) else value for key, value in settings.items()})
     with pytest.raises(DataError) as caught:
-        find_pairs(data, "train", SIZE)
+        DatasetIndex.scan(data).pairs("train", SIZE)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -103,7 +103,7 @@ def test_layouts_with_splits(tmp_path, kind, forced, direction):
         data = PairedDataset.from_folder(tmp_path, split, **settings)
         assert data.layout == layout
         check(data, names, direction == "b2a")
-    assert available_splits(DataConfig(root=str(tmp_path), **settings)) == list(SPLITS)
+    assert DatasetIndex.scan(DataConfig(root=str(tmp_path), **settings)).splits == list(SPLITS)
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
@@ -111,7 +111,7 @@ def test_layouts_with_splits(tmp_path, kind, forced, direction):
 def test_val_may_be_called_valid_or_validation(tmp_path, kind, word):
     paths, layout, _ = LAYOUTS[kind]
     make(tmp_path, paths, {"train": ["1"], word: ["7", "deep/9"]})
-    assert available_splits(DataConfig(root=str(tmp_path))) == ["train", "val"]
+    assert DatasetIndex.scan(DataConfig(root=str(tmp_path))).splits == ["train", "val"]
     data = PairedDataset.from_folder(tmp_path, "val")
     assert data.layout == layout
     check(data, ["7", "deep/9"])
@@ -135,7 +135,7 @@ def test_layouts_without_splits(tmp_path, kind, forced, direction):
         data = PairedDataset.from_folder(tmp_path, split, **settings)
         assert data.layout == layout
         check(data, [name for name in names if is_validation_key(name) == wanted], direction == "b2a")
-    assert available_splits(DataConfig(root=str(tmp_path), **settings)) == ["train", "val"]
+    assert DatasetIndex.scan(DataConfig(root=str(tmp_path), **settings)).splits == ["train", "val"]
 
 
 @pytest.mark.parametrize("kind", [*LAYOUTS, *(f"{kind}, no split" for kind in WITHOUT_SPLIT), "csv", "jsonl"])
@@ -247,22 +247,23 @@ def test_the_split_by_name_is_the_same_for_ever(tmp_path):
     assert sorted(val, key=int)[:6] == FIRST_OF_VAL  # what earlier versions picked
     for count in (60, 200):
         make(tmp_path, ["{n}.png"], {"": [f"{i}" for i in range(count)]})
-        pairs = {split: find_pairs(DataConfig(root=str(tmp_path)), split, SIZE)[1] for split in ("train", "val")}
+        index = DatasetIndex.scan(DataConfig(root=str(tmp_path)))
+        pairs = {split: index.pairs(split, SIZE) for split in ("train", "val")}
         assert {pair.name for pair in pairs["val"]} == {name for name in val if int(name) < count}
         assert len(pairs["train"]) + len(pairs["val"]) == count
-    larger = find_pairs(DataConfig(root=str(tmp_path), val_fraction=0.5), "val", SIZE)[1]
+    larger = DatasetIndex.scan(DataConfig(root=str(tmp_path), val_fraction=0.5)).pairs("val", SIZE)
     assert val < {pair.name for pair in larger} and 75 < len(larger) < 125
 
 
 def test_what_the_split_by_name_leaves_empty(tmp_path):
     make(tmp_path, ["a/{n}.png", "b/{n}.png"], {"": ["1", "2"]})  # neither falls to val
     root = str(tmp_path)
-    assert available_splits(DataConfig(root=root)) == ["train"]
-    assert available_splits(DataConfig(root=root, val_fraction=0.0)) == ["train"]
-    assert available_splits(DataConfig(root=root, val_fraction=0.9999)) == ["val"]
+    assert DatasetIndex.scan(DataConfig(root=root)).splits == ["train"]
+    assert DatasetIndex.scan(DataConfig(root=root, val_fraction=0.0)).splits == ["train"]
+    assert DatasetIndex.scan(DataConfig(root=root, val_fraction=0.9999)).splits == ["val"]
     for split, words in (("val", "none falls to val at data.val_fraction 0.1"), ("test", "there is no test")):
         with pytest.raises(DataError, match=f"{root}: has no split on disk, so its 2 pairs .* {words}"):
-            find_pairs(DataConfig(root=root), split, SIZE)
+            DatasetIndex.scan(DataConfig(root=root)).pairs(split, SIZE)
     assert "none falls to train" in message(root=tmp_path, val_fraction=0.9999)
 
 
@@ -285,7 +286,7 @@ def test_no_layout_is_named_that_does_not_help(tmp_path):
     for file in f"{AB.format('.', '.')} {IO.format('.', '.')}".split():
         save(tmp_path / file, noise(*SIZE))
     assert message(root=tmp_path).endswith("move all but one away, or set data.input and data.target to two folders")
-    find_pairs(DataConfig(root=str(tmp_path), input="a", target="b"), "train", SIZE)
+    DatasetIndex.scan(DataConfig(root=str(tmp_path), input="a", target="b")).pairs("train", SIZE)
     make(tmp_path, ["p/{s}/{n}.png", "q/{s}/{n}.png"], {"train": ["1"]})
     make(tmp_path, ["{s}/p/{n}.png", "{s}/q/{n}.png"], {"train": ["1"]})
     assert message(root=tmp_path, input="p", target="q").endswith("; move all but one away")
@@ -299,7 +300,7 @@ def test_what_can_be_read_in_two_ways_is_refused_with_both(tmp_path, files):
     assert text.startswith(".: can be read in 2 ways: ") and "data.input" in text
     for layout in ("side-by-side", "two-folders"):  # those that are named help, and no others do
         if re.search(f"set data.layout to [^,]*{layout}", text):
-            find_pairs(DataConfig(root=str(tmp_path), layout=layout), "train", SIZE)
+            DatasetIndex.scan(DataConfig(root=str(tmp_path), layout=layout)).pairs("train", SIZE)
         else:
             assert message(root=tmp_path, layout=layout)
     for words in AMBIGUOUS[files]:
@@ -408,7 +409,8 @@ def test_a_resolved_config_is_read_back_though_it_names_every_key(tmp_path):
 
 
 def test_drawn_pairs_without_a_direction_are_a2b():
-    drawn = [find_pairs(DataConfig(layout="synthetic", direction=d), "train", SIZE)[1][0] for d in (None, "a2b")]
+    datas = [DataConfig(layout="synthetic", direction=direction) for direction in (None, "a2b")]
+    drawn = [DatasetIndex.scan(data).pairs("train", SIZE)[0] for data in datas]
     assert drawn[0] == drawn[1]
 
 
@@ -420,7 +422,9 @@ def test_the_layout_in_words(tmp_path):
     make(tmp_path / "t", ["{s}A/{n}.png", "{s}B/{n}.png"])
     make(tmp_path / "n", ["a/{n}.png", "b/{n}.png"], {"": ["1"]})
     words = [
-        describe_layout(DataConfig(root=str(tmp_path / name), direction=d)) for name in "stn" for d in (None, "b2a")
+        str(DatasetIndex.scan(DataConfig(root=str(tmp_path / name), direction=d)).layout())
+        for name in "stn"
+        for d in (None, "b2a")
     ]
     by_name = "; no split on disk: data.val_fraction 0.1 to validate on, picked by name"
     assert words == [
@@ -432,7 +436,7 @@ def test_the_layout_in_words(tmp_path):
         f"input b, target a{by_name}",
     ]
     data = DataConfig(root=str(tmp_path / "n"), input="b", target="a", val_fraction=0.25)
-    assert describe_layout(data) == f"input b, target a{by_name}".replace("0.1", "0.25")
+    assert str(DatasetIndex.scan(data).layout()) == f"input b, target a{by_name}".replace("0.1", "0.25")
 
 
 def test_training_and_sampling_by_name_and_from_elsewhere(tmp_path, monkeypatch):
@@ -477,6 +481,7 @@ def test_the_settings_at_another_place(tmp_path):
         (named, "ab", (None, "a")),
         (named, "io", (None, None)),
     ]:
-        moved = at_another_place(data, str(tmp_path / root))
+        index = DatasetIndex.scan_at(data, str(tmp_path / root))
+        moved = index.data
         assert (moved.direction, moved.input, moved.root, moved.layout) == (*want, str(tmp_path / root), "auto")
-        find_pairs(moved, "train", SIZE)
+        index.pairs("train", SIZE)

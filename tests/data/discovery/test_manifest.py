@@ -10,7 +10,7 @@ from making import noise, save
 
 from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
-from pix2pix.data.pairs import available_splits, describe_layout, find_pairs
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.errors import DataError
 
 SIZE = (4, 6)
@@ -62,10 +62,10 @@ def test_pairs_as_listed(kind, layout):
     for where in ({"manifest": file}, {"root": file}, {"root": ".", "manifest": file}):
         check(PairedDataset.from_folder(**where, layout=layout), {"deep/er/4": (4, 12), "in/0": (0, 13)})
         check(PairedDataset.from_folder(**where, split="val", layout=layout), {"out/1": (11, 1)})
-        assert available_splits(DataConfig(**where, layout=layout)) == ["train", "val"]
+        assert DatasetIndex.scan(DataConfig(**where, layout=layout)).splits == ["train", "val"]
     with pytest.raises(DataError, match="lists no pairs of test; it has train, val"):
         PairedDataset.from_folder(file, "test")
-    assert describe_layout(DataConfig(manifest=file)) == "input and target as listed"
+    assert str(DatasetIndex.scan(DataConfig(manifest=file)).layout()) == "input and target as listed"
 
 
 def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path):
@@ -94,10 +94,12 @@ def test_a_table_as_people_write_them():
 def test_an_input_with_several_targets_stays_in_one_split():
     rows = [{"input": f"in/{i}.png", "target": f"out/{j}.png"} for i in range(4) for j in range(4)]
     data = DataConfig(root=write("m.csv", rows), val_fraction=0.5)
-    train, val = ({pair.name for pair in find_pairs(data, split, SIZE)[1]} for split in ("train", "val"))
+    train, val = ({pair.name for pair in DatasetIndex.scan(data).pairs(split, SIZE)} for split in ("train", "val"))
     assert train | val == {f"in/{i}--{j}" for i in range(4) for j in range(4)} and len(train) + len(val) == 16
     assert train and val and not {name.split("--")[0] for name in train} & {name.split("--")[0] for name in val}
-    assert describe_layout(data).endswith("; no split on disk: data.val_fraction 0.5 to validate on, picked by name")
+    assert str(DatasetIndex.scan(data).layout()).endswith(
+        "; no split on disk: data.val_fraction 0.5 to validate on, picked by name"
+    )
 
 
 CSV = "input,target,split\nin/0.png,out/0.png,train\n"
@@ -139,23 +141,23 @@ CSV = "input,target,split\nin/0.png,out/0.png,train\n"
 def test_what_is_wrong_is_named_with_its_line(name, text, words):
     Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError) as caught:
-        find_pairs(DataConfig(manifest=name), "train", SIZE)
+        DatasetIndex.scan(DataConfig(manifest=name)).pairs("train", SIZE)
     assert str(caught.value).startswith(words.split(":")[0]) and words in str(caught.value), caught.value
 
 
 def test_many_missing_files_are_counted():
     write("m.csv", [{"input": f"in/{i}.png", "target": "out/0.png"} for i in range(30)])
     with pytest.raises(DataError, match=r"lists 26 files that are not there: m.csv:6 in/4.png.*in/13.png and 16 more"):
-        find_pairs(DataConfig(root="m.csv"), "train", SIZE)
+        DatasetIndex.scan(DataConfig(root="m.csv")).pairs("train", SIZE)
 
 
 def test_a_manifest_that_is_not_there_or_a_folder():
     Path("d.csv").mkdir()
-    for name, words in (("gone.csv", "gone.csv: no such file; mend data.manifest"), ("d.csv", "d.csv: cannot be read")):
+    for name, words in (("gone.csv", "gone.csv: no such file; fix data.manifest"), ("d.csv", "d.csv: cannot be read")):
         with pytest.raises(DataError, match=words):
-            available_splits(DataConfig(manifest=name))
+            DatasetIndex.scan(DataConfig(manifest=name))
     with pytest.raises(DataError, match=r"x/m.csv: no such file"):
-        available_splits(DataConfig(root="x", manifest="m.csv"))
+        DatasetIndex.scan(DataConfig(root="x", manifest="m.csv"))
 
 
 def test_direction_contradicts_the_columns():

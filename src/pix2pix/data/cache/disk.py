@@ -1,15 +1,15 @@
-"""Arrays of every pair in one file, which is complete or not there, and which every process reads.
+"""The cache in a file, which is complete or absent, and which every process reads.
 
     header    64 bytes: magic, format, number of pairs, length of the file, key
-    pairs     each pair's arrays, each beginning at a multiple of 64
-    table     CRC-32 of every pair, then that of header and table
+    pairs     the arrays of each pair, each beginning at a multiple of 64
+    table     the CRC-32 of every pair (0 for a broken pair, which has no arrays), then that of header and table
 
-What is checked: when the file is opened, that it is a regular file of this user (or of root, and writable by no other),
-its length, its header (so its key and format), its table, and the first and the last pair; every other pair when a
-process reads it for the first time. Damage that is found when the file is opened has it built again at once. Damage
-that is found later is repaired in the memory of that process, and the file is removed, so that the next run builds it.
-A file that is cut short while it is used is left, and pairs are read from their own files. What else changes after a
-process has read it is not noticed. The file is read, not mapped: a mapped file that is cut kills its readers (SIGBUS).
+When the file is opened, it must be a regular file of this user (or of root, and writable by nobody else), and its
+length, header (so key and format), table, and first and last pair are checked; every other pair is checked when a
+process first reads it. Damage that is found at the opening makes the file be built again at once. Damage that is found
+later is repaired in the memory of that process, and the file is removed, so that the next run builds it. Where the file
+is truncated while in use, pairs are read from their own files. Other changes after a process has read it go unnoticed.
+The file is read, not mapped: truncating a mapped file kills its readers (SIGBUS).
 """
 
 import errno
@@ -22,14 +22,14 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pix2pix.data.cache.memory import HEAD, ArraySpec, PackedArrays, Read
-from pix2pix.data.cache.writing import remove_leftovers, sole_writer, temporary
+from pix2pix.data.cache.writing import sole_writer, temporary
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.io import FULL, free_space
 from pix2pix.runtime.log import warning
@@ -44,26 +44,25 @@ _seeking = threading.Lock()
 
 
 class DiskCache(PackedArrays):
-    """In the file `path`, which every process reads; `key`, 32 bytes, says of what.
+    """The cache in the file `path`; `key`, 32 bytes, identifies its content.
 
-    `family` is what the names of this file and of its predecessors begin with: those are removed once it is written.
+    `cache_prefix` begins the names of this file and of its predecessors, which are removed once it is written.
     """
-
-    where = "disk"
 
     def __init__(self, specs: Sequence[Sequence[ArraySpec]], path: Path, key: bytes, cache_prefix: str | None = None):
         super().__init__(specs)
-        self.path, self.cache_prefix = path, cache_prefix
+        self.path, self.cache_prefix = path, cache_prefix or path.name
         self.size = self.end + (len(specs) + 1) * _CRC.itemsize
         self.header = _HEADER.pack(b"pix2pix\0", FORMAT, len(specs), self.size, key)
         self.file: BinaryIO | None = None
-        self.table, self.verified = None, None
-        self.repaired: dict[int, list[np.ndarray]] = {}
+        self.table: list[int] = []
+        self.verified = bytearray()
+        self.repaired: dict[int, Sequence[np.ndarray]] = {}
 
     def prepare(self, read: Read, progress: bool = False) -> None:
-        """Opens the file, or writes it first, or waits for another process that does.
+        """Open the file, or write it first, or wait for another process that does.
 
-        Raises what `read` raises, CheckpointError where it cannot write, and Stopped.
+        Raises what `read` raises, CheckpointError where it cannot be written, and Stopped.
         """
         if self.file is None and not self._open():
             try:
@@ -72,44 +71,52 @@ class DiskCache(PackedArrays):
                 raise self._error(error) from None
 
     def exists(self) -> bool:
-        """Whether a file of the right length is there."""
+        """Whether there is a file of the right length."""
         with suppress(OSError):
             return self.path.stat().st_size == self.size
         return False
 
+    def empty_places(self) -> list[int]:
+        """Return which pairs were broken when the file was written (once in four billion, also others)."""
+        return [index for index, crc in enumerate(self.table) if crc == 0]
+
     # Reading
 
     def get(self, index: int, read: Read) -> list[Tensor]:
-        """The arrays of a pair, proved to be what was written when they are read for the first time."""
+        """Return the arrays of a pair, checked against the table when they are read for the first time."""
         arrays = self.repaired.get(index)
         if arrays is None and self.file is not None:
-            arrays = self._arrays(self.file, index)
-            if arrays is None:
-                warning(f"{self.path}: was cut short; pairs are read from their own files from here")
-                self.file = None
-            elif not self.verified[index]:
-                if self._checksum(arrays) != self.table[index]:
-                    arrays = self._repair(index, read)
-                self.verified[index] = True
+            arrays = self._checked(self.file, index, read)
         return [torch.from_numpy(array) for array in (read(index) if arrays is None else arrays)]
 
-    def _repair(self, index: int, read: Read) -> list[np.ndarray]:
-        warning(f"{self.path}: pair {index} is damaged; read again, as all will be by the next run")
-        arrays = self.repaired[index] = list(read(index))
+    def _checked(self, file: BinaryIO, index: int, read: Read) -> Sequence[np.ndarray] | None:
+        arrays: Sequence[np.ndarray] | None = self._arrays(file, index)
+        if arrays is None:
+            warning(f"{self.path}: was truncated; pairs are read from their own files from here on")
+            self.file = None
+        elif not self.verified[index]:
+            if _checksum(arrays) != self.table[index]:
+                arrays = self._repair(file, index, read)
+            self.verified[index] = True
+        return arrays
+
+    def _repair(self, file: BinaryIO, index: int, read: Read) -> Sequence[np.ndarray]:
+        warning(f"{self.path}: pair {index} is damaged; it is read again now, and the next run builds the cache again")
+        arrays = self.repaired[index] = read(index)
         self._require(index, arrays)
         with suppress(OSError):
-            if os.path.samestat(self.path.lstat(), os.fstat(self.file.fileno())):
+            if os.path.samestat(self.path.lstat(), os.fstat(file.fileno())):
                 self.path.unlink()
         return arrays
 
     def _arrays(self, file: BinaryIO, index: int) -> list[np.ndarray] | None:
-        """The arrays of a pair as the file has them; None where it ends before them."""
-        start, end = self.offsets_of[index][0][0], self.offsets_of[index][-1][1]
-        data = _bytes(file, start, end)
-        return None if data is None else self._view(index, data, start)
+        """Read the arrays of a pair; None where the file ends before them."""
+        start, end = self.offsets[index][0][0], self.offsets[index][-1][1]
+        data = _read(file, start, end)
+        return None if data is None else self._views(index, data, start)
 
     def _open(self) -> bool:
-        """Opens the file; False where there is none, or not a whole one. Raises CheckpointError if not ours."""
+        """Open the file; False where there is none that is complete. Raises CheckpointError where it is not ours."""
         try:
             file = open_own(self.path)
         except (FileNotFoundError, NotADirectoryError):
@@ -126,43 +133,36 @@ class DiskCache(PackedArrays):
         """Whether length, header, table, first and last pair are those that were written."""
         if os.fstat(file.fileno()).st_size != self.size:
             return False
-        header, table = _bytes(file, 0, HEAD), _bytes(file, self.end, self.size)
-        if header is None or table is None or header.tobytes() != self.header:
+        header, table_bytes = _read(file, 0, HEAD), _read(file, self.end, self.size)
+        if header is None or table_bytes is None or header.tobytes() != self.header:
             return False
-        table = table.view(_CRC)
-        if zlib.crc32(table[:-1], zlib.crc32(self.header)) != table[-1]:
+        table = table_bytes.view(_CRC)
+        if zlib.crc32(table[:-1].data, zlib.crc32(self.header)) != table[-1]:
             return False
         for index in {0, len(self.specs) - 1}:
             arrays = self._arrays(file, index)
-            if arrays is None or self._checksum(arrays) != table[index]:
+            if arrays is None or (table[index] and _checksum(arrays) != table[index]):
                 return False
         self.table, self.verified = table[:-1].tolist(), bytearray(len(self.specs))
         return True
 
-    @staticmethod
-    def _checksum(arrays: Sequence[np.ndarray]) -> int:
-        crc = 0
-        for array in arrays:
-            crc = zlib.crc32(array, crc)
-        return crc
-
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"file": None, "reopen": self.file is not None}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self.__dict__.pop("reopen"):
-            with suppress(CheckpointError):  # where it is gone meanwhile, this process reads on the spot
+            with suppress(CheckpointError):  # where it was removed meanwhile, this process reads pairs itself
                 self._open()
 
     # Writing
 
     def _build(self, read: Read, progress: bool) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with sole_writer(self.path, progress):
+        with sole_writer(self.path, self.cache_prefix, progress) as locked:
             if self._open():  # another process was writing it, and has finished
                 return
-            self._remove_predecessors()
+            self._remove_predecessors(leftovers=locked)
             if free_space(self.path) < self.size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             with temporary(self.path) as (file, hidden):
@@ -172,38 +172,45 @@ class DiskCache(PackedArrays):
                     file.close()  # or it cannot be renamed
                 os.replace(hidden, self.path)
         if not self._open():
-            raise OSError(errno.EIO, "what was written reads otherwise")
+            raise OSError(errno.EIO, "what was written reads differently")
 
     def _write(self, file: BinaryIO, read: Read, progress: bool) -> None:
         table, lock = np.zeros(len(self.specs) + 1, _CRC), threading.Lock()
 
-        def one(index: int) -> None:
+        def write(index: int) -> None:
             arrays = read(index)
+            if not arrays:
+                return
             self._require(index, arrays)
-            table[index] = self._checksum(arrays)
+            table[index] = _checksum(arrays)
             with lock:
-                for (start, _), array in zip(self.offsets_of[index], arrays, strict=True):
+                for (start, _), array in zip(self.offsets[index], arrays, strict=True):
                     file.seek(start)
-                    file.write(array)
+                    file.write(array.data)
 
-        for_each(one, range(len(self.specs)), "reading pairs into the cache", progress)
-        table[-1] = zlib.crc32(table[:-1], zlib.crc32(self.header))
+        for_each(write, range(len(self.specs)), "reading pairs into the cache", progress)
+        table[-1] = zlib.crc32(table[:-1].data, zlib.crc32(self.header))
         file.seek(0)
         file.write(self.header)
         file.seek(self.end)
-        file.write(table)
+        file.write(table.data)
 
-    def _remove_predecessors(self) -> None:
-        """Of files that were changed since, or left half-written by a process that died; only our own regular files."""
-        folder, names = self.path.parent, glob.escape(self.cache_prefix or self.path.name)
-        for old in {*folder.glob(f"{names}*")} - {self.path}:
+    def _remove_predecessors(self, leftovers: bool) -> None:
+        """Remove files of pairs that have changed since; with `leftovers`, those of writers that were killed, too.
+
+        Only our own regular files are removed, and leftovers only under the lock: their writer may be alive.
+        """
+        folder, prefix = self.path.parent, glob.escape(self.cache_prefix)
+        old = {*folder.glob(f"{prefix}*")} - {self.path}
+        if leftovers:
+            old.update(folder.glob(f".{prefix}*.tmp-*"))
+        for path in old:
             with suppress(OSError):
-                if is_own(old.lstat()):
-                    old.unlink()
-        remove_leftovers(folder, names)
+                if is_own(path.lstat()):
+                    path.unlink()
 
     def _error(self, error: OSError) -> CheckpointError:
-        remedy = "mend its permissions"
+        remedy = "fix its permissions"
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             file = next((some for some in self.path.parents if some.is_file()), self.path.parent)
             remedy = f"{file} is a file, and a folder is needed: move it away"
@@ -217,10 +224,17 @@ class DiskCache(PackedArrays):
         )
 
 
-def _bytes(file: BinaryIO, start: int, end: int) -> np.ndarray | None:
-    """Bytes `start` to `end` of a file in new memory; None where it ends before `end`."""
-    data = torch.empty(end - start, dtype=torch.uint8).numpy()  # numpy's own would wait for large pages
-    done, view = 0, memoryview(data)
+def _checksum(arrays: Sequence[np.ndarray]) -> int:
+    crc = 0
+    for array in arrays:
+        crc = zlib.crc32(array.data, crc)
+    return crc
+
+
+def _read(file: BinaryIO, start: int, end: int) -> np.ndarray | None:
+    """Read bytes `start` to `end` of a file into new memory; None where it ends before `end`."""
+    data: np.ndarray = torch.empty(end - start, dtype=torch.uint8).numpy()  # np.empty would wait for huge pages
+    done, view = 0, data.data
     while done < len(data):
         count = _read_at(file, view[done:], start + done)
         if not count:
@@ -230,9 +244,11 @@ def _bytes(file: BinaryIO, start: int, end: int) -> np.ndarray | None:
 
 
 def _read_at(file: BinaryIO, buffer: memoryview, start: int) -> int:
-    """Reads into `buffer` from byte `start`; how many bytes came. Threads and forked processes share the file."""
+    """Read into `buffer` from byte `start`; return how many bytes. Threads and forked processes share the file."""
     if hasattr(os, "preadv"):
         return os.preadv(file.fileno(), [buffer], start)
     with _seeking:  # Windows
         file.seek(start)
-        return file.readinto(buffer)
+        data = file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,4 +1,4 @@
-"""Manifests: tables that list the pairs of a data set, as CSV with a header or as JSON lines."""
+"""Reads manifests: tables of the pairs of a data set, as CSV with a header or as JSON lines."""
 
 import csv
 import io
@@ -7,7 +7,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import TextIO
 
 from pix2pix.data.discovery.folders import SPLITS, first_ten
 from pix2pix.data.images.files import EXTENSIONS, is_image
@@ -20,7 +21,7 @@ _COLUMNS = ("input", "target")
 
 @dataclass(frozen=True)
 class Row:
-    """A pair as it is listed. `key` names the input alone: what decides on a split where none is written."""
+    """A pair as it is listed. `key` names the input alone: the hold-out for validation is picked by it."""
 
     place: str  # file:line
     name: str
@@ -30,30 +31,30 @@ class Row:
     split: str | None
 
 
-def is_manifest(path: str | os.PathLike) -> bool:
-    """Whether this is the file of a manifest, by its name and by being a file."""
+def is_manifest(path: str | os.PathLike[str]) -> bool:
+    """Whether this is a file with the name of a manifest."""
     return os.fspath(path).lower().endswith(SUFFIXES) and os.path.isfile(path)
 
 
 def read_manifest(path: Path, missing: list[tuple[str, Path]] | None = None) -> list[Row]:
-    """The pairs of a manifest in its order; paths in it are relative to its folder.
+    """Return the pairs of a manifest in its order; paths in it are relative to its folder.
 
-    Raises DataError naming file and line: columns or files that are missing, unknown splits, pairs listed twice. With
-    `missing`, (file:line, path) of files that are not there are put there instead, and their pairs are left out.
+    Raises DataError naming file and line: missing columns or files, unknown splits, pairs listed twice. With `missing`,
+    (file:line, path) of missing files are recorded there instead, and their pairs are left out.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path}: is no manifest; its name should end with {' or '.join(SUFFIXES)}")
+        raise DataError(f"{path}: is not a manifest; its name should end with {' or '.join(SUFFIXES)}")
     try:
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
             records = list((_csv if path.suffix.lower() == ".csv" else _json_lines)(path, file))
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; mend data.manifest") from None
+        raise DataError(f"{path}: no such file; fix data.manifest", code="missing-root") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if not records:
-        raise DataError(f"{path}: lists no pairs; write a pair a line")
+        raise DataError(f"{path}: lists no pairs; write one on each line", code="no-pairs")
     splits = any(record.get("split") for _, record in records)
     rows = [_row(f"{path}:{line}", path.parent, record, splits) for line, record in records]
     gone = [(row.place, file) for row in rows for file in (row.input, row.target) if not os.path.isfile(file)]
@@ -65,8 +66,8 @@ def read_manifest(path: Path, missing: list[tuple[str, Path]] | None = None) -> 
     return _named([row for row in rows if row.place not in places])
 
 
-def _csv(path: Path, file) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, cells by column) of every row that is not empty."""
+def _csv(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line, cells by column) of every row that is not empty."""
     reader = csv.reader(file, strict=True)
     try:
         columns = [cell.strip().lower() for cell in next(reader, [])]
@@ -76,7 +77,7 @@ def _csv(path: Path, file) -> Iterator[tuple[int, dict[str, str]]]:
                 f"input,target or input,target,split, and here it is {','.join(columns)[:100]!r}"
             )
         if double := [column for column in (*_COLUMNS, "split") if columns.count(column) > 1]:
-            raise DataError(f"{path}:1: has two columns {double[0]}; remove one")
+            raise DataError(f"{path}:1: has two columns called {double[0]}; remove one")
         for cells in reader:
             if len(cells) not in (0, len(columns)):
                 raise DataError(
@@ -89,8 +90,8 @@ def _csv(path: Path, file) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"{path}:{max(reader.line_num, 1)}: is not CSV ({error})") from None
 
 
-def _json_lines(path: Path, file) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, cells by column) of every line that is not empty."""
+def _json_lines(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line, cells by column) of every line that is not empty."""
     for line, text in enumerate(file, start=1):
         if not text.strip():
             continue
@@ -113,9 +114,9 @@ def _row(place: str, folder: Path, record: dict[str, str], splits: bool) -> Row:
     for column in _COLUMNS:
         if not record[column]:
             raise DataError(f"{place}: has no {column}; name its file, or remove the line")
-        if not is_image(PurePath(record[column])):
+        if not is_image(Path(record[column])):
             kinds = " ".join(sorted(EXTENSIONS))
-            raise DataError(f"{place}: {record[column]!r} is not the name of a picture ({kinds})")
+            raise DataError(f"{place}: {record[column]!r} is not the name of an image ({kinds})")
     if splits and split not in SPLITS:
         found = "no split, and other lines have one" if split is None else f"the split {split!r}"
         raise DataError(f"{place}: has {found}; the splits are {', '.join(SPLITS)}")
@@ -124,7 +125,7 @@ def _row(place: str, folder: Path, record: dict[str, str], splits: bool) -> Row:
 
 
 def _name(text: str) -> str:
-    """A path's name as a pair: normal, without its suffix and without what leads out of a folder."""
+    """Return the name of the pair of a file: its normalized path, without suffix, drive, root and `..`."""
     _, path = os.path.splitdrive(os.path.splitext(os.path.normpath(text))[0])
     return "/".join(part for part in path.split(os.sep) if part not in ("", ".."))
 
@@ -133,13 +134,13 @@ def _require_none(path: Path, missing: list[tuple[str, Path]]) -> None:
     if missing:
         names = first_ten(f"{place} {file}" for place, file in missing)
         raise DataError(
-            f"{path}: lists {len(missing)} files that are not there: {names}; paths are relative to "
+            f"{path}: lists {len(missing)} files that do not exist: {names}; paths are relative to "
             f"the manifest's folder {path.parent}"
         )
 
 
 def _named(rows: list[Row]) -> list[Row]:
-    """The rows, each with a name of its own: an input that has several targets has theirs added."""
+    """Give each row a unique name: where an input has several targets, their names are added."""
     seen: dict[tuple[str, str], Row] = {}
     for row in rows:
         files = (os.path.normpath(row.input), os.path.normpath(row.target))
@@ -151,6 +152,6 @@ def _named(rows: list[Row]) -> list[Row]:
     for row in rows:
         name = row.key if shared[row.key] == 1 else f"{row.key}--{row.target.stem}"
         if name in named:
-            raise DataError(f"{named[name].place} and {row.place} are pairs of one name, {name}; rename a file")
+            raise DataError(f"{named[name].place} and {row.place} have the same name, {name}; rename a file")
         named[name] = Row(row.place, name, row.key, row.input, row.target, row.split)
     return list(named.values())

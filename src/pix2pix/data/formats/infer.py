@@ -10,7 +10,7 @@ import numpy as np
 
 from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.config.data import Kind
-from pix2pix.data.discovery.folders import SPLITS
+from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.formats.image_format import (
     FULL_RANGE,
     DType,
@@ -25,7 +25,7 @@ from pix2pix.data.formats.labels import ids_of
 from pix2pix.data.formats.mismatch import Mismatch, require_finite
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.info import ImageInfo
-from pix2pix.data.pairs import Pair, available_splits, find_pairs
+from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
 T = TypeVar("T")
@@ -40,12 +40,8 @@ def infer_formats(data: DataConfig) -> PairFormat:
 
     Raises DataError where there are none, or where they are nothing that can be trained on.
     """
-    if data.layout == "synthetic":
-        split = "train"
-    else:
-        split = next((split for split in SPLITS if split in available_splits(data)), "train")
-    _, pairs = find_pairs(data, split, data.crop)
-    return infer_pair_formats(data, pairs)
+    index = DatasetIndex.scan(data)
+    return infer_pair_formats(data, index.pairs(next(iter(index.splits), "train"), data.crop))
 
 
 def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:

@@ -1,0 +1,278 @@
+"""The index of a data set: its layout, splits and pairs, from one scan of the disk."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pix2pix.config import DataConfig
+from pix2pix.data.discovery.folders import SPLITS, Folder
+from pix2pix.data.discovery.layouts import FolderLayout, ManifestLayout
+from pix2pix.data.discovery.manifest import is_manifest
+from pix2pix.data.discovery.sources import Listing, Unmatched
+from pix2pix.data.pairs import FilesPair, Pair, SideBySidePair, SyntheticPair
+from pix2pix.datasets.catalogue import download_command
+from pix2pix.datasets.catalogue import names as published_sets
+from pix2pix.errors import DataError
+
+_FIRST_INDEX = {split: number * 1_000_000 for number, split in enumerate(SPLITS)}  # of drawn pairs, so never shared
+
+
+@dataclass(frozen=True)
+class SplitLayout:
+    """How the pairs of a split are stored.
+
+    `name`: side-by-side, two-folders, manifest or synthetic. `inputs` and `target`: folders, relative to data.root, or
+    halves of an image; empty where pairs are listed or drawn. `val_fraction`: the share of the training pairs that is
+    held out for validation; None where there is a split val.
+    """
+
+    name: str
+    inputs: tuple[str, ...] = ()
+    target: str = ""
+    val_fraction: float | None = None
+
+    def __str__(self) -> str:
+        """The plan's words."""
+        words = "input and target as listed"
+        if self.inputs:
+            words = f"input {' + '.join(self.inputs)}, target {self.target}"
+        if self.val_fraction is None:
+            return words
+        share = f"data.val_fraction {self.val_fraction:g}"
+        if self.val_fraction == 0:
+            return f"{words}; no split val, and {share} holds no training pairs out"
+        return f"{words}; no split val: {share} of the training pairs held out for validation, picked by name"
+
+
+class DatasetIndex:
+    """The layout, splits and pairs of a data set. Each folder is listed at most once, when it is first needed.
+
+    `data` are the settings, as they apply to this data set. Make one with `scan`, `scan_leniently` or `scan_at`.
+    """
+
+    def __init__(
+        self, data: DataConfig, layout: FolderLayout | ManifestLayout | None, unmatched: Unmatched | None = None
+    ):
+        self.data, self._layout, self._unmatched = data, layout, unmatched
+        self._listings: dict[str, Listing] = {}
+        self._unmatched_by_split: dict[str, Unmatched] = {}
+
+    @classmethod
+    def scan(cls, data: DataConfig) -> "DatasetIndex":
+        """Find the layout and the splits. Raises DataError where there is no such data set."""
+        if data.layout == "synthetic":
+            return cls(data, None)
+        with _listing_errors(data.root):
+            return cls(data, _find_layout(data))
+
+    @classmethod
+    def scan_leniently(cls, data: DataConfig) -> "DatasetIndex":
+        """Scan for a report: images that match no other are recorded in `unmatched` instead of raising DataError."""
+        if data.layout == "synthetic":
+            return cls(data, None, Unmatched())
+        unmatched = Unmatched()
+        with _listing_errors(data.root):
+            return cls(data, _find_layout(data, missing=unmatched.missing), unmatched)
+
+    @classmethod
+    def scan_at(cls, data: DataConfig, root: str) -> "DatasetIndex":
+        """Scan another folder or manifest, whatever its layout; `data` of the result are adapted to it.
+
+        Raises DataError.
+        """
+        data, folder = data.model_copy(update={"root": root, "layout": "auto", "manifest": None}), Folder(Path(root))
+        with _listing_errors(root):
+            if data.input and (not os.path.isdir(root) or FolderLayout(data, folder).is_empty):
+                data = data.model_copy(update={"input": None, "target": None})
+            layout = _find_layout(data, folder)
+            if layout.has_roles:
+                data = data.model_copy(update={"direction": None})
+        return cls(data, layout)
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """Which of train, val and test there are: on disk, drawn, or held out for validation. Raises DataError."""
+        if self._layout is None:
+            return list(SPLITS)
+        with _listing_errors(self.data.root):
+            on_disk = self._layout.splits
+            if not on_disk:
+                if self._layout.is_empty:
+                    return []
+                return ["train", "val"] if self._held_out else ["train"]
+        if not self._holds_out:
+            return on_disk
+        try:
+            held_out = bool(self._held_out)
+        except DataError:  # which whoever needs the training pairs will see
+            return on_disk
+        return [split for split in SPLITS if split in on_disk or (split == "val" and held_out)]
+
+    @property
+    def evaluation_split(self) -> str | None:
+        """The split to sample from by default: val, else test, else None. Raises DataError."""
+        return next((split for split in ("val", "test") if split in self.splits), None)
+
+    def pairs(self, split: str, size: tuple[int, int]) -> Sequence[Pair]:
+        """Return the pairs of a split in the order of their names; drawn ones have `size` (height, width).
+
+        Raises DataError: no such split, no pairs in it, images without a partner, two of one name, several ways to read
+        the folders, or a direction that contradicts the names of the folders.
+        """
+        if self._layout is None:
+            return _drawn(self.data, split, size)
+        listing = self._listing(split)
+        files = listing.files
+        if not files:
+            places = " and ".join(map(str, listing.folders))
+            raise DataError(f"{places}: holds no pairs; put images there or set data.layout", code="no-pairs")
+        if self._holds_out and split != "test":
+            files = {name: paths for name, paths in files.items() if (name in self._held_out) == (split == "val")}
+        if not files or (split == "test" and split not in self._layout.splits):
+            raise self._missing(split, len(listing.files))
+        if listing.has_roles and self.data.direction == "b2a":
+            raise DataError(
+                f"{source_label(self.data)}: its folders or columns are called input and target, which data.direction "
+                "b2a contradicts; leave data.direction out, or --set data.direction=null"
+            )
+        direction = self.data.direction or "a2b"
+        return [_pair(name, paths, direction) for name, paths in files.items()]
+
+    def unmatched(self, split: str) -> Unmatched:
+        """What was left out of a split by `scan_leniently`, once its pairs were asked for."""
+        found = self._unmatched_by_split.get(self._listed_split(split), Unmatched())
+        missing = self._unmatched.missing if self._unmatched is not None else []
+        return Unmatched(found.unpaired, found.name_clashes, missing)
+
+    def layout(self, split: str = "train") -> SplitLayout:
+        """Describe how the pairs of a split are stored. Raises DataError."""
+        if self._layout is None:
+            return SplitLayout("synthetic")
+        listing, root = self._listing(split), Path(self.data.root or "")
+        fraction = self.data.val_fraction if self._holds_out else None
+        if not listing.folders:
+            return SplitLayout(listing.layout, val_fraction=fraction)
+        sides = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in listing.folders]
+        if len(sides) == 1:
+            sides = ["left half", "right half"]
+        *inputs, target = sides[::-1] if self.data.direction == "b2a" else sides
+        return SplitLayout(listing.layout, tuple(inputs), target, fraction)
+
+    @property
+    def _holds_out(self) -> bool:
+        """Whether pairs to validate on are taken from the training pairs: there is no split val."""
+        return self._layout is not None and (not self._layout.splits or self._listed_split("val") == "train")
+
+    def _listed_split(self, split: str) -> str:
+        """The split on disk that a split is taken from."""
+        splits = self._layout.splits if self._layout is not None else []
+        if not splits or (split == "val" and "val" not in splits and "train" in splits):
+            return "train"
+        return split
+
+    def _listing(self, split: str) -> Listing:
+        assert self._layout is not None
+        with _listing_errors(self.data.root):
+            listed = self._listed_split(split)
+            if listed not in self._listings:
+                unmatched = Unmatched() if self._unmatched is not None else None
+                if unmatched is not None:
+                    self._unmatched_by_split[listed] = unmatched
+                self._listings[listed] = self._layout.listing(listed, unmatched)
+            return self._listings[listed]
+
+    @cached_property
+    def _held_out(self) -> frozenset[str]:
+        """The names of the training pairs that are held out for validation."""
+        keys = self._listing("train").keys
+        picked = held_out_keys(keys.values(), self.data.val_fraction)
+        return frozenset(name for name, key in keys.items() if key in picked)
+
+    def _missing(self, split: str, count: int) -> DataError:
+        label = source_label(self.data)
+        if split == "test":
+            return DataError(
+                f"{label}: has no split test; name another split, or make a folder test", code="missing-split"
+            )
+        return DataError(
+            f"{label}: has no split val, and data.val_fraction {self.data.val_fraction:g} holds out none of its "
+            f"{count} training pairs; make a split val, or set data.val_fraction above 0",
+            code="missing-split",
+        )
+
+
+def source_label(data: DataConfig) -> str:
+    """Return where the data set is, as the config names it."""
+    if data.layout == "synthetic":
+        return "drawn facades"
+    if data.manifest is not None:
+        return str(Path(data.root or "") / data.manifest)
+    return data.root or (" and ".join([*data.inputs, str(data.target)]) if data.inputs else "data.root")
+
+
+def held_out_keys(keys: Iterable[str], fraction: float) -> frozenset[str]:
+    """Pick the keys of the pairs to validate on, by a hash of each key.
+
+    So the choice stays the same as a data set grows. Where `fraction` is above 0, at least one of two or more keys is
+    picked, that of the smallest hash, and never all of them.
+    """
+    numbers = {key: int.from_bytes(_digest(key)[:8], "big") for key in keys}
+    order = sorted(numbers, key=lambda key: (numbers[key], key))
+    if fraction == 0 or len(order) < 2:
+        return frozenset()
+    count = sum(number < fraction * 2**64 for number in numbers.values())
+    return frozenset(order[: min(max(count, 1), len(order) - 1)])
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+@contextmanager
+def _listing_errors(root: str | None) -> Iterator[None]:
+    """Turn errors of the file system into a DataError that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{error.filename or root}: cannot be listed ({error.strerror}); fix data.root") from None
+
+
+def _find_layout(
+    data: DataConfig, root_folder: Folder | None = None, missing: list[tuple[str, Path]] | None = None
+) -> FolderLayout | ManifestLayout:
+    """Find what is where a config says. Raises DataError where nothing is, and OSError."""
+    if data.manifest is not None:
+        return ManifestLayout(Path(data.root or "") / data.manifest, missing)
+    if data.root is not None and is_manifest(data.root) and data.layout in ("auto", "manifest"):
+        return ManifestLayout(Path(data.root), missing)
+    if data.layout == "manifest":
+        raise DataError(f"{source_label(data)}: is not a manifest; set data.manifest to a .csv or .jsonl file")
+    named = data.input is not None and data.target is not None
+    if not os.path.isdir(data.root or ("." if named else "")):
+        what = "is a file, but not .csv or .jsonl" if os.path.isfile(data.root or "") else "no such folder"
+        root = Path(data.root or "")
+        name, output = (root.name, root.parent) if root.name in published_sets() else ("facades", "data")
+        raise DataError(
+            f"{data.root or 'data.root'}: {what}; set data.root or pass --data with where your pairs are, "
+            f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}",
+            code="missing-root",
+        )
+    return FolderLayout(data, root_folder)
+
+
+def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:
+    start = _FIRST_INDEX[split]
+    return [
+        SyntheticPair(f"{split}_{i:04d}", start + i, data.synthetic.seed, size, data.direction or "a2b")
+        for i in range(getattr(data.synthetic, split))
+    ]
+
+
+def _pair(name: str, paths: tuple[Path, ...], direction: str) -> Pair:
+    if len(paths) == 1:
+        return SideBySidePair(name, *paths, direction)
+    return FilesPair(name, paths if direction == "a2b" else paths[::-1])
