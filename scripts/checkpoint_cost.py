@@ -1,4 +1,4 @@
-"""What a checkpoint costs beside the bare disk, by turns in one run: python scripts/checkpoint_cost.py.
+"""Compare the cost of a checkpoint with that of a bare write: python scripts/checkpoint_cost.py.
 
 Saves the state of the paper's networks (54 million parameters and Adam's two numbers for each) as training does, and
 writes and flushes the same number of bytes in one go. Prints the median of each and their ratio.
@@ -15,15 +15,12 @@ from pathlib import Path
 import torch
 
 from pix2pix import Trainer, load_config
-from pix2pix.data.formats.image_format import RGB
-from pix2pix.training import checkpointer as keeping
 from pix2pix.training.checkpoint_io import load_newest, save_checkpoint
 
 
 def state_of_the_paper() -> dict[str, dict]:
-    """Everything of a checkpoint that has a size, of the shipped config `facades_paper`."""
-    trainer = Trainer(load_config("facades_paper", ["data.root=unused", "run.device=cpu"]), RGB)
-    parts = keeping.parts(trainer)
+    """Return the state of every network and optimizer of the shipped config `facades_paper`."""
+    parts = Trainer(load_config("facades_paper", ["run.device=cpu"])).networks.stateful_objects
     for name in ("generator", "discriminator"):
         for parameter in parts[name].parameters():
             parameter.grad = torch.zeros_like(parameter)
@@ -32,7 +29,7 @@ def state_of_the_paper() -> dict[str, dict]:
 
 
 def bare(path: Path, content: memoryview) -> float:
-    """Seconds to write and flush so many bytes."""
+    """Write and flush these bytes; return the seconds that it took."""
     start = time.perf_counter()
     with open(path, "wb", buffering=0) as file:
         while content:
@@ -44,7 +41,7 @@ def bare(path: Path, content: memoryview) -> float:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="on the disk to measure (a temporary folder)")
     parser.add_argument("--rounds", type=int, default=7)

@@ -143,7 +143,7 @@ def judge(trainer: Trainer) -> tuple[dict[str, float | None], str]:
     pixels the generator and the commonest class a pixel get right."""
     _, seen = tensors(trainer, "train")
     x, y = tensors(trainer, "val")
-    fake = torch.cat([trainer.translate(one[None]) for one in x])
+    fake = torch.cat([trainer.networks.translate(one[None]) for one in x])
     guesses = {"generator": fake, "median": seen.median(0).values, "copying": x if x.shape == y.shape else None}
     scores = {name: None if guess is None else (guess - y).abs().mean().item() for name, guess in guesses.items()}
     if trainer.formats.target.kind != "labels":
@@ -164,7 +164,7 @@ def main() -> int:
             start, folder = time.monotonic(), (args.output or Path(temporary)) / name
             write_pairs(CASES[name], folder / "data")
             trainer = trained(CASES[name], folder)
-            rows.append((name, *judge(trainer), trainer.step, time.monotonic() - start))
+            rows.append((name, *judge(trainer), trainer.state.step, time.monotonic() - start))
     print(f"{'case':<12} {'what':<36} steps seconds  generator median copying")
     for name, scores, note, steps, seconds in rows:
         columns = " ".join(f"{'-' if score is None else format(score, '.4f'):>7}" for score in scores.values())

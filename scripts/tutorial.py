@@ -41,7 +41,7 @@ def main() -> None:
     # Training: the losses go to metrics.jsonl, and "Loss Progress" is drawn to loss.png after each epoch.
     trainer = Trainer(config)
     trainer.fit()
-    print(f"Loss Progress: {trainer.folder / 'loss.png'}")
+    print(f"Loss Progress: {Path(config.run.output) / 'loss.png'}")
 
     # Saving both networks as plain state dicts, and loading the generator back into a new one.
     torch.save(trainer.generator.state_dict(), walk / "weights_gen.pt")
@@ -59,5 +59,5 @@ def main() -> None:
     print(f"preview, weights and eight pairs: {walk}")
 
 
-if __name__ == "__main__":  # loader workers start this file anew where they cannot fork
+if __name__ == "__main__":  # loader workers import this file again where they cannot fork
     main()

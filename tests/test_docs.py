@@ -263,5 +263,18 @@ def test_the_slurm_job_looks_for_what_training_says():
     assert any(phrase in source.read_text(encoding="utf-8") for source in sources)
 
 
+def test_the_tree_of_packages_is_the_real_one():
+    package_root = Path(package.__file__).parent
+    (tree,) = [block.text for block in find_blocks("docs/how-it-is-built.md") if block.language == "text"]
+    drawn, folder = set(), ""
+    for line in tree.splitlines():
+        first, *_ = line.split(maxsplit=1)
+        if line[0] != " ":
+            folder = first if first.endswith("/") else ""
+        drawn |= {folder + name for name in re.findall(r"\b\w+\.py\b", line)}
+    real = {path.relative_to(package_root).as_posix() for path in package_root.rglob("*.py")}
+    assert drawn == {name for name in real if not name.endswith(("__init__.py", "__main__.py"))}
+
+
 def test_the_readme_is_short():
     assert len(PAGES["README.md"].splitlines()) <= 200

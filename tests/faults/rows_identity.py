@@ -16,7 +16,7 @@ from pix2pix.training import metrics as tracking
 from pix2pix.training.checkpoint_io import list_checkpoints
 
 _SMALL = {"schedule__epochs": 2, "data__synthetic__train": 3, "data__synthetic__val": 1, "schedule__decay_epochs": 0}
-_WARNED = "warning: the loss plot failed, and training continues without it: "
+_WARNED = "the loss plot failed, and training continues without it: "
 
 
 def _settings(backend: str | None = None, rc: bytes = b"", **environment: str) -> Callable[[Path], None]:
