@@ -55,7 +55,7 @@ class OwnPairs:
         if not len(items):
             raise DataError(f"{name}: holds no pairs; give at least one")
         self.formats = formats or PairFormat((self._infer_format("input"),), self._infer_format("target"))
-        self.size: tuple[int, ...] | None = None  # of all items, once `prepare` has read the first
+        self.size = tuple(self._image(0, items[0], "input").shape[1:])  # of all items
 
     def _infer_format(self, key: str) -> ImageFormat:
         image = self._image(0, self.items[0], key)
@@ -99,11 +99,10 @@ class OwnPairs:
                 )
 
     def _require_size(self, index: int, images: dict[str, Tensor]) -> None:
-        expected = self.size or tuple(images["input"].shape[1:])
         for key, image in images.items():
-            if tuple(image.shape[1:]) != expected:
+            if tuple(image.shape[1:]) != self.size:
                 raise DataError(
-                    f"{self.name}[{index}]: {key} is {_by(image.shape[1:])} (height x width), and {_by(expected)} is "
+                    f"{self.name}[{index}]: {key} is {_by(image.shape[1:])} (height x width), and {_by(self.size)} is "
                     "expected; resize the items to one size"
                 )
 
@@ -125,8 +124,6 @@ class OwnPairs:
 
         One by one, since the data set may not be safe to read from several threads. Raises DataError and Stopped.
         """
-        first = self.items[0]
-        self.size = tuple(self._image(0, first, "input").shape[1:])
         indices = range(1 if known else len(self))
         for index in tqdm(
             stoppable(indices), self.name, len(indices), disable=bar_disabled() if progress else True, leave=False
