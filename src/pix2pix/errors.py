@@ -39,13 +39,13 @@ class DataError(Pix2PixError):
     """An image, a pair or a data set is missing, broken or not what the config says.
 
     `path` is the file or folder at fault and `remedy` what to do about it, where they are given apart from `reason`;
-    the whole line is then "path: reason; remedy".
+    the whole line is then "path: reason; remedy". Further `lines` follow it.
     """
 
     exit_code = 3
 
-    def __init__(self, reason: str, *, path: str | Path | None = None, remedy: str = "", code: str = ""):
-        super().__init__(reason, code=code)
+    def __init__(self, reason: str, *lines: str, path: str | Path | None = None, remedy: str = "", code: str = ""):
+        super().__init__(reason, *lines, code=code)
         self.path, self.reason, self.remedy = path, reason, remedy
 
     @property
@@ -54,7 +54,8 @@ class DataError(Pix2PixError):
         return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
 
     def __str__(self) -> str:
-        return show_text(self.detail if self.path is None else f"{self.path}: {self.detail}")
+        first = self.detail if self.path is None else f"{self.path}: {self.detail}"
+        return "\n".join(map(show_text, (first, *self.args[1:])))
 
 
 class CheckpointError(Pix2PixError):

@@ -119,7 +119,7 @@ PHOTO, LABELS = "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png",
         (lambda root: (root / LABELS).rename("moved"), "fetched: 1 of val lack the photo or the labels: munster"),
         (lambda root: (root / PHOTO).write_bytes(b"broken"), f"{PHOTO}: "),
         (lambda root: save(root / PHOTO, noise(8, 8)), "are of two sizes, 8x8 and 576x288"),
-        (lambda root: save(root / "more" / PHOTO, noise(8, 8)), "are the same picture"),
+        (lambda root: save(root / "more" / PHOTO, noise(8, 8)), "are the same image"),
     ],
 )
 def test_what_is_not_whole_is_refused_and_leaves_nothing(damage, words):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tarfile
@@ -19,29 +20,34 @@ from pix2pix.errors import CheckpointError, ConfigError, DataError
 from pix2pix.runtime import parallel
 
 
+@pytest.fixture(autouse=True)
+def logged(caplog):
+    caplog.set_level(logging.INFO, "pix2pix")
+
+
 @pytest.fixture
 def server(monkeypatch):
     with serving(monkeypatch) as server:
         yield server
 
 
-def test_downloads_and_checks(server, tmp_path, capsys):
+def test_downloads_and_checks(server, tmp_path, caplog):
     folder = download("tiny", tmp_path / "new" / "data")
     assert folder == tmp_path / "new" / "data" / "tiny"
     assert tree(tmp_path / "new" / "data") == FILES
     assert server.requests == [(None, None)]
     assert folder.stat().st_mode & 0o700 == 0o700
-    out = capsys.readouterr().out
-    assert f"{len(ARCHIVE):,} bytes" in out and "train 3, val 1, test 2" in out and "warning" not in out
+    out = caplog.text
+    assert f"{len(ARCHIVE):,} bytes" in out and "train 3, val 1, test 2" in out and "WARNING" not in out
 
 
-def test_mirror_and_md5_mismatch_only_warn(server, tmp_path, monkeypatch, capsys):
+def test_mirror_and_md5_mismatch_only_warn(server, tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(DATASETS, "tiny", tiny("http://127.0.0.1:9/x", bytes=None, md5="0" * 32))
     download("tiny", tmp_path, url=server.url)
     assert tree(tmp_path) == FILES
-    out = capsys.readouterr().out
+    out = caplog.text
     assert f"not md5 {'0' * 32}" in out and f"{len(ARCHIVE):,} bytes" in out
-    assert "warning" in out and hashlib.md5(ARCHIVE).hexdigest() in out and "0" * 32 in out
+    assert "WARNING" in out and hashlib.md5(ARCHIVE).hexdigest() in out and "0" * 32 in out
 
 
 def test_every_core_decodes(server, tmp_path, monkeypatch):
@@ -88,14 +94,14 @@ def test_resumes_after_dropped_connections(server, tmp_path):
     assert server.sent == len(ARCHIVE)
 
 
-def test_resumes_after_silence(server, tmp_path, monkeypatch, capsys):
+def test_resumes_after_silence(server, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
     server.drops = [1000]
     server.stall.clear()
     download("tiny", tmp_path)
     assert tree(tmp_path) == FILES
     assert server.requests[1:] == [("bytes=1000-", '"one"')]
-    assert "timed out" in capsys.readouterr().out
+    assert "timed out" in caplog.text
 
 
 def test_same_command_continues_after_giving_up(server, tmp_path):
@@ -164,12 +170,12 @@ def test_part_that_is_too_long_starts_again(server, tmp_path):
     assert tree(tmp_path) == FILES
 
 
-def test_length_that_is_more_than_the_whole_archive(server, tmp_path, capsys):
+def test_length_that_is_more_than_the_whole_archive(server, tmp_path, caplog):
     server.length = len(ARCHIVE) + 10
     download("tiny", tmp_path)
     assert [wanted for wanted, _ in server.requests] == [None, f"bytes={len(ARCHIVE)}-"]
     assert server.sent == len(ARCHIVE) and tree(tmp_path) == FILES
-    assert f"all {len(ARCHIVE):,} bytes are here already" in capsys.readouterr().out
+    assert f"all {len(ARCHIVE):,} bytes are here already" in caplog.text
 
 
 @pytest.mark.parametrize("length", [10, len(ARCHIVE) - 10, None])
@@ -216,12 +222,12 @@ def test_network_that_gives_nothing(server, tmp_path, length, statuses, port, wo
 # ---- what is there already
 
 
-def test_complete_folder_is_kept(server, tmp_path, capsys):
+def test_complete_folder_is_kept(server, tmp_path, caplog):
     download("tiny", tmp_path)
-    capsys.readouterr()
+    caplog.clear()
     assert download("tiny", tmp_path) == tmp_path / "tiny"
     assert len(server.requests) == 1
-    assert "complete already" in capsys.readouterr().out
+    assert "complete already" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["missing", "broken", "file", "link"])

@@ -41,9 +41,9 @@ REFUSED = {
     "no tar": (gzip.compress(b"not a tar" * 100), "is not the data set 'tiny'"),
     "truncated": (ARCHIVE[:-3000], "is not the data set 'tiny'"),
     "checksum": (ARCHIVE[:-8] + bytes(8), "is not the data set 'tiny'"),
-    "broken picture": (archive({**FILES, "tiny/val/1.jpg": picture(0)[:300]}), ": tiny/val/1.jpg: "),
-    "one column": (archive({**FILES, "tiny/val/1.jpg": picture(0, 1)}), "tiny/val/1.jpg is 1 pixels wide"),
-    "odd width": (archive({**FILES, "tiny/val/1.jpg": picture(0, 63)}), "tiny/val/1.jpg is 63 pixels wide"),
+    "broken image": (archive({**FILES, "tiny/val/1.jpg": picture(0)[:300]}), ": tiny/val/1.jpg: "),
+    "one column": (archive({**FILES, "tiny/val/1.jpg": picture(0, 1)}), "tiny/val/1.jpg: is 1 pixels wide"),
+    "odd width": (archive({**FILES, "tiny/val/1.jpg": picture(0, 63)}), "tiny/val/1.jpg: is 63 pixels wide"),
     "pair missing": (archive(dict(list(FILES.items())[1:])), "train holds 2 pairs instead of 3"),
     "pair too many": (archive({**FILES, "tiny/val/9.jpg": picture(9)}), "val holds 2 pairs instead of 1"),
 }

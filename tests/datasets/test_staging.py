@@ -1,5 +1,6 @@
-"""One process at a time makes a data set, and what a killed one leaves is cleared away."""
+"""One process at a time builds a data set, and what a killed one leaves is removed."""
 
+import logging
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def child(server):
-    """A process that is in the midst of making `./tiny`."""
+    """A process that is building `./tiny`."""
     entry = module.DATASETS["tiny"]
     command = [sys.executable, "-c", CHILD, entry.url, str(entry.bytes), entry.md5]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -62,7 +63,8 @@ def test_a_second_download_of_the_same_name_is_refused(server, child):
     assert tree(Path("elsewhere")) == FILES and server.sent == len(ARCHIVE)
 
 
-def test_what_a_killed_download_left_is_cleared_and_not_fetched_anew(server, child, capsys):
+def test_what_a_killed_download_left_is_removed_and_not_downloaded_again(server, child, caplog):
+    caplog.set_level(logging.INFO, "pix2pix")
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert hidden() == [".tiny", ".tiny.lock", ".tiny.lock.json"] and not Path("tiny").exists()
@@ -71,7 +73,7 @@ def test_what_a_killed_download_left_is_cleared_and_not_fetched_anew(server, chi
     assert tree(Path()) == FILES and hidden() == []
     assert [wanted for wanted, _ in server.requests] == [None, f"bytes={len(ARCHIVE)}-"]
     assert server.sent == len(ARCHIVE)
-    out = capsys.readouterr().out
+    out = caplog.text
     assert "which an interrupted run left" in out and "are here already" in out
 
 

@@ -90,7 +90,7 @@ class ImageFormatConfig(Section):
         "values that are all below their number are ids.",
     )
 
-    def kinds(self, count: int = 1) -> tuple[str, ...]:
+    def kinds(self, count: int = 1) -> tuple[Kind, ...]:
         """Return the kind of each of `count` folders."""
         return (self.kind,) * count if isinstance(self.kind, str) else self.kind
 

@@ -1,10 +1,11 @@
-"""Unpacks a data set's archive with suspicion: no way out of the folder, no links or devices, a cap on the size."""
+"""Unpack an untrusted archive: nothing outside the folder, no links or devices, a limit on the size."""
 
 import gzip
 import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from tqdm import tqdm
 
@@ -18,13 +19,13 @@ _CHUNK = 1 << 16
 
 @dataclass
 class _Capped:
-    """A stream that refuses to give more than `most` bytes: the one guard that no size in a tar header gets around."""
+    """A stream that raises DataError after `most` bytes: no size in a tar header can circumvent that."""
 
     stream: gzip.GzipFile
     most: int
     given: int = 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         data = self.stream.read(size)
         self.given += len(data)
         if self.given > self.most:
@@ -33,13 +34,16 @@ class _Capped:
 
 
 def require_safe_tar() -> None:
-    """Raises ConfigError where this Python is too old to unpack what strangers packed."""
+    """Raise ConfigError where this Python is too old to unpack untrusted archives safely."""
     if not hasattr(tarfile, "data_filter"):
         raise ConfigError("this Python cannot unpack archives safely; use 3.11.4 or newer")
 
 
 def unpack(archive: Path, target: str | Path, name: str, dataset: Dataset) -> None:
-    """Unpacks a .tar.gz whose files all lie in a folder `name` into `target`. Raises DataError or ARCHIVE_ERRORS."""
+    """Unpack a .tar.gz, all of whose files are in a folder `name`, into `target`.
+
+    Raises DataError or one of ARCHIVE_ERRORS.
+    """
     with (
         archive.open("rb") as file,
         tqdm(
@@ -53,18 +57,18 @@ def unpack(archive: Path, target: str | Path, name: str, dataset: Dataset) -> No
         gzip.open(file) as stream,
     ):
         capped = _Capped(stream, dataset.most_bytes)
-        with tarfile.open(fileobj=capped, mode="r|") as tar:
+        with tarfile.open(fileobj=cast(IO[bytes], capped), mode="r|") as tar:
             for number, member in enumerate(tar, start=1):
                 if number > dataset.most_files:
                     raise DataError(f"it holds more than {dataset.most_files:,} files and folders")
                 _extract(tar, member, target, name)
                 bar.update(file.tell() - bar.n)
-        while capped.read(_CHUNK):  # on to gzip's checksum, which lies past the end of the tar
+        while capped.read(_CHUNK):  # read to gzip's checksum, behind the end of the tar
             pass
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: str | Path, name: str) -> None:
-    if member.isdir():  # made where a file needs them, with our own permissions
+    if member.isdir():  # created with default permissions where a file needs them
         return
     if not member.isreg() or member.issparse():
         raise DataError(f"it holds {member.name!r}, which is a link, a device or a sparse file")

@@ -1,13 +1,13 @@
-"""Makes pairs of Cityscapes, which everyone has to fetch for himself: photo and labels, 256x256, a file each.
+"""Prepare pairs from a downloaded Cityscapes: photo and labels, 256x256, one file each.
 
-As the paper's authors did (pytorch-CycleGAN-and-pix2pix, datasets/prepare_cityscapes_dataset.py), but as PNG and with
-nearest neighbours for the labels, so that no colour arises that means nothing.
+This follows the paper's authors (pytorch-CycleGAN-and-pix2pix, datasets/prepare_cityscapes_dataset.py), but writes PNG
+and resizes labels by nearest neighbour, so that every colour stays that of a class.
 """
 
 from pathlib import Path
 
-from pix2pix.data.formats.convert import decode
-from pix2pix.data.formats.image_format import RGB
+import numpy as np
+
 from pix2pix.data.images.decoded import resize
 from pix2pix.data.images.files import is_image, read_image, write_image
 from pix2pix.datasets.catalogue import CITYSCAPES, CITYSCAPES_COUNTS, download_command
@@ -20,9 +20,9 @@ _ZIPS = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 
 
 def how_to_get(output: str | Path) -> tuple[str, ...]:
-    """The steps to get it, a line each, since its licence wants every user registered."""
+    """Return the steps to get the data set, one a line: its licence requires every user to register."""
     return (
-        f"{CITYSCAPES} cannot be downloaded from here: its licence wants every user registered. To get it:",
+        f"{CITYSCAPES} cannot be downloaded from here: its licence requires every user to register. To get it:",
         f"  1. register at https://www.cityscapes-dataset.com and download {_ZIPS} (12 GB)",
         "  2. unzip both into one folder, which then has leftImg8bit/ and gtFine/",
         f"  3. {download_command(CITYSCAPES, output)} --from FOLDER",
@@ -30,23 +30,23 @@ def how_to_get(output: str | Path) -> tuple[str, ...]:
 
 
 def prepare_cityscapes(source: str | Path, folder: Path) -> None:
-    """From the unzipped data set in `source`, make `<folder>/<split>/a/<name>.png` (photo) and `.../b/...` (labels).
+    """Write `<folder>/<split>/a/<name>.png` (photo) and `.../b/...` (labels) from the unzipped data set in `source`.
 
-    The layout is `two-folders`; `data.direction: b2a` reads labels and draws photos. Raises DataError where the data
-    set is not complete or a picture is broken, OSError where `folder` cannot be written.
+    The layout is `two-folders`; `data.direction: b2a` translates labels to photos. Raises DataError where the data set
+    is incomplete or an image is broken, OSError where `folder` cannot be written.
     """
     jobs = []
     for split, count in CITYSCAPES_COUNTS.items():
         pairs = _find_pairs(Path(source), split)
         if len(pairs) != count:
-            reason = f"{source}: holds {len(pairs)} pairs of {split} instead of {count}"
-            raise DataError(f"{reason}; unzip {_ZIPS} there")
+            reason = f"holds {len(pairs)} pairs of {split} instead of {count}"
+            raise DataError(reason, path=source, remedy=f"unzip {_ZIPS} there")
         jobs += [(photo, labels, folder / split / "a", folder / split / "b") for photo, labels in pairs]
     for_each(_prepare_pair, jobs, "preparing")
 
 
 def check_cityscapes(folder: Path) -> None:
-    """Raises DataError unless every split holds its number of pairs and every one decodes, its halves of one size."""
+    """Raise DataError unless every split has all its pairs and all decode, photo and labels of one size."""
     pairs = []
     for split, count in CITYSCAPES_COUNTS.items():
         a, b = (
@@ -59,14 +59,16 @@ def check_cityscapes(folder: Path) -> None:
 
 
 def _find_pairs(source: Path, split: str) -> list[tuple[Path, Path]]:
-    """Photo and labels of a split; they lie in `<type>/<split>/<city>/<name><suffix>` somewhere in `source`."""
+    """Return photo and labels of a split, found at `<type>/<split>/<city>/<name><suffix>` anywhere in `source`."""
     if not source.is_dir():
-        raise DataError(f"{source}: no such folder; give --from the folder into which you unzipped {_ZIPS}")
+        raise DataError("no such folder", path=source, remedy=f"give --from the folder into which you unzipped {_ZIPS}")
     photos, labels = (_by_stem(source, split, suffix) for suffix in (_PHOTO, _LABELS))
     if unpaired := sorted({*photos} ^ {*labels}):
         names = ", ".join(unpaired[:5]) + (f" and {len(unpaired) - 5} more" if unpaired[5:] else "")
         raise DataError(
-            f"{source}: {len(unpaired)} of {split} lack the photo or the labels: {names}; unzip {_ZIPS} there"
+            f"{len(unpaired)} of {split} lack the photo or the labels: {names}",
+            path=source,
+            remedy=f"unzip {_ZIPS} there",
         )
     return [(photos[stem], labels[stem]) for stem in sorted(photos)]
 
@@ -76,16 +78,26 @@ def _by_stem(source: Path, split: str, suffix: str) -> dict[str, Path]:
     for path in sorted(source.glob(f"**/{split}/*/*{suffix}")):
         stem = path.name.removesuffix(suffix)
         if stem in found:
-            raise DataError(f"{found[stem]} and {path} are the same picture; give --from one copy of the data set")
+            raise DataError(
+                f"{found[stem]} and {path} are the same image", remedy="give --from one copy of the data set"
+            )
         found[stem] = path
     return found
 
 
-def _read_pair(pair: tuple[Path, Path]) -> tuple:
-    photo, labels = (decode(RGB.target, read_image(path), path, "data.input_format") for path in pair)
+def _read_rgb(path: Path) -> np.ndarray:
+    """Return the pixels, uint8 [H, W, 3]; the label files have an opaque alpha channel."""
+    pixels = read_image(path).colours()
+    if pixels.dtype != np.uint8 or pixels.shape[2] not in (3, 4) or (pixels[..., 3:] != 255).any():
+        raise DataError("is not an opaque 8-bit colour image", path=path, remedy="unzip it again")
+    return pixels[..., :3]
+
+
+def _read_pair(pair: tuple[Path, Path]) -> tuple[np.ndarray, np.ndarray]:
+    photo, labels = map(_read_rgb, pair)
     if photo.shape != labels.shape:
         sizes = f"{photo.shape[1]}x{photo.shape[0]} and {labels.shape[1]}x{labels.shape[0]}"
-        raise DataError(f"{pair[0]} and {pair[1]} are of two sizes, {sizes}; unzip them anew")
+        raise DataError(f"{pair[0]} and {pair[1]} are of two sizes, {sizes}", remedy="unzip them again")
     return photo, labels
 
 

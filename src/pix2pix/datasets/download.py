@@ -1,4 +1,4 @@
-"""Puts a published data set of pairs onto the disk, and shows nothing of it before all of it is right."""
+"""Download a published data set; its folder appears only once all of it is checked."""
 
 import difflib
 import os
@@ -9,34 +9,34 @@ from pix2pix.data.images.files import is_image, read_image
 from pix2pix.datasets.archives import ARCHIVE_ERRORS, require_safe_tar, unpack
 from pix2pix.datasets.catalogue import CITYSCAPES, DATASETS, Dataset, download_command, names, split_counts
 from pix2pix.datasets.cityscapes import check_cityscapes, how_to_get, prepare_cityscapes
-from pix2pix.datasets.fetch import URL, Part, fetch
+from pix2pix.datasets.fetch import URL, PartialDownload, fetch
 from pix2pix.datasets.staging import atomic_dir, exclusive_build
 from pix2pix.errors import CheckpointError, ConfigError, DataError
 from pix2pix.runtime.io import writing
-from pix2pix.runtime.log import info
+from pix2pix.runtime.log import info, warning
 from pix2pix.runtime.parallel import for_each
 
 
 def download(name: str, output: str | Path = "data", url: str | None = None, source: str | Path | None = None) -> Path:
-    """Put the data set at `<output>/<name>` and return that folder; one that is there already is checked and kept.
+    """Put the data set at `<output>/<name>` and return that folder; an existing one is checked and kept.
 
     `name` is one of `catalogue.names()`, `url` the address of a mirror (http or https), `source` the folder with the
-    unzipped Cityscapes. Raises ConfigError for an unknown name, a URL that is none, or flags that do not fit; DataError
-    where the network fails, what is found is not the data set, or it cannot be fetched at all; CheckpointError where
-    `output` cannot be written, has no room, or another process is making the same data set there.
+    unzipped Cityscapes. Raises ConfigError for an unknown name, an invalid URL or flags that do not fit; DataError
+    where the network fails, what is found is not the data set, or it cannot be downloaded; CheckpointError where
+    `output` cannot be written, has no space, or another process is building the same data set there.
     """
-    _require_sense(name, url, source)
+    _validate_arguments(name, url, source)
     folder = Path(output) / name
-    if _is_there(folder, name):
+    if _is_complete(folder, name):
         return folder
     if name == CITYSCAPES and source is None:
         raise DataError(*how_to_get(output))
     with writing(Path(output)):  # the network's and the archive's errors are translated where they arise
         folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive_build(folder):
-            if _is_there(folder, name):  # another process was quicker
+            if _is_complete(folder, name):  # another process has finished it
                 return folder
-            if name == CITYSCAPES:
+            if source is not None:
                 with atomic_dir(folder) as hidden:
                     prepare_cityscapes(source, hidden)
             else:
@@ -45,7 +45,7 @@ def download(name: str, output: str | Path = "data", url: str | None = None, sou
     return folder
 
 
-def _require_sense(name: str, url: str | None, source: str | Path | None) -> None:
+def _validate_arguments(name: str, url: str | None, source: str | Path | None) -> None:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
@@ -62,14 +62,17 @@ def _summary(name: str) -> str:
     return ", ".join(f"{split} {count}" for split, count in split_counts(name).items()) + " pairs"
 
 
-def _is_there(folder: Path, name: str) -> bool:
-    """Whether the data set is at `folder` already. Raises DataError where something else is."""
+def _is_complete(folder: Path, name: str) -> bool:
+    """Tell whether `folder` holds the data set. Raises DataError where it holds something else."""
     if not os.path.lexists(folder):
         return False
     try:
         if not folder.is_dir():
             raise DataError("it is not a folder")
-        check_cityscapes(folder) if name == CITYSCAPES else _check_side_by_side(folder, DATASETS[name])
+        if name == CITYSCAPES:
+            check_cityscapes(folder)
+        else:
+            _check_side_by_side(folder, DATASETS[name])
     except DataError as error:
         reason = f"{folder} exists but is not the complete data set '{name}': {error}"
         again = download_command(name, folder.parent)
@@ -81,19 +84,19 @@ def _is_there(folder: Path, name: str) -> bool:
 def _fetch_and_install(mirror: str | None, folder: Path, dataset: Dataset) -> None:
     require_safe_tar()
     url = mirror or dataset.url
-    part = Part(folder.with_name(f"{folder.name}.tar.gz.part"))
+    part = PartialDownload(folder.with_name(f"{folder.name}.tar.gz.part"))
     _require_space(folder, dataset, part.resumable(url)[0])
     try:
         fetch(url, part, folder.name, dataset)
         _require_published(url, part, dataset, mirror is not None)
         _install(url, part, folder, dataset)
-    except OSError:  # the disk's: nothing half-done stays there
+    except OSError:  # of the disk: an incomplete download must not stay there
         part.discard()
         raise
 
 
 def _require_space(folder: Path, dataset: Dataset, held: int) -> None:
-    """Raises CheckpointError where the archive and what it unpacks to do not fit, before hours go into a download."""
+    """Raise CheckpointError, before hours are spent on it, where the archive and its files do not fit on the disk."""
     needed, free = 2 * dataset.expected_bytes - held, shutil.disk_usage(folder.parent).free
     if free < needed:
         raise CheckpointError(
@@ -102,10 +105,10 @@ def _require_space(folder: Path, dataset: Dataset, held: int) -> None:
         )
 
 
-def _require_published(url: str, part: Part, dataset: Dataset, chosen: bool) -> None:
-    """Raises DataError where another archive came than the published one, as whoever sits between can arrange on http.
+def _require_published(url: str, part: PartialDownload, dataset: Dataset, chosen: bool) -> None:
+    """Raise DataError where the archive is not the published one: http does not protect against tampering.
 
-    With --url (`chosen`) it only warns: a mirror may have packed the same pairs again.
+    With --url (`chosen`) this is a warning: a mirror may have packed the same pairs again.
     """
     if (digest := part.md5()) != dataset.md5:
         found, expected = f"{part.path.stat().st_size:,} bytes and md5 {digest}", f"md5 {dataset.md5}"
@@ -117,10 +120,10 @@ def _require_published(url: str, part: Part, dataset: Dataset, chosen: bool) -> 
                 f"{url}: has {found}, not {expected}, so it is not the published archive. Nothing was kept; try again, "
                 f"or accept another archive with --url {url}"
             )
-        info(f"warning: {url} has {found}, not {expected}; checking every pair")
+        warning(f"{url} has {found}, not {expected}; checking every pair")
 
 
-def _install(url: str, part: Part, folder: Path, dataset: Dataset) -> None:
+def _install(url: str, part: PartialDownload, folder: Path, dataset: Dataset) -> None:
     """Unpack beside `folder`, check every pair, and only then give it its name."""
     hidden = folder
     try:
@@ -129,14 +132,21 @@ def _install(url: str, part: Part, folder: Path, dataset: Dataset) -> None:
             _check_side_by_side(hidden, dataset)
     except (*ARCHIVE_ERRORS, DataError) as error:
         part.discard()
-        reason = str(error).replace(f"{hidden.parent}{os.sep}", "")  # that folder is gone when the message is read
-        reason = f"{url} is not the data set '{folder.name}': {reason}"
+        reason = f"{url} is not the data set '{folder.name}': {_reason(error, hidden.parent)}"
         raise DataError(f"{reason}. Nothing was kept; try again, or give another address with --url") from error
-    part.discard()  # kept where a person or a signal interrupts: all of it need not come again
+    part.discard()  # an interruption keeps it, so that the download need not be repeated
+
+
+def _reason(error: Exception, hidden: Path) -> str:
+    """Return what is wrong, naming a file relative to the hidden folder, which no longer exists."""
+    if not isinstance(error, DataError) or error.path is None:
+        return str(error)
+    path = Path(error.path)
+    return f"{path.relative_to(hidden) if path.is_relative_to(hidden) else path}: {error.reason}"
 
 
 def _check_side_by_side(folder: Path, dataset: Dataset) -> None:
-    """Raises DataError unless each split holds its number of side-by-side pairs and every one decodes."""
+    """Raise DataError unless each split holds its number of side-by-side pairs and every one decodes."""
     paths: list[Path] = []
     for split, count in dataset.counts.items():
         found = sorted(path for path in (folder / split).glob("*") if is_image(path))
@@ -149,4 +159,4 @@ def _check_side_by_side(folder: Path, dataset: Dataset) -> None:
 def _check_halves(path: Path) -> None:
     width = read_image(path).pixels.shape[1]
     if width % 2:
-        raise DataError(f"{path} is {width} pixels wide, which does not make two halves")
+        raise DataError(f"is {width} pixels wide, which does not make two halves", path=path)

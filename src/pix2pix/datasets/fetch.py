@@ -1,4 +1,4 @@
-"""Fetches one large file over a network that breaks: goes on where it stopped, and never mixes two versions of it."""
+"""Download one large file over an unreliable network: resume where it stopped, and never mix two versions of it."""
 
 import contextlib
 import hashlib
@@ -29,13 +29,13 @@ _NETWORK_ERRORS = (OSError, http.client.HTTPException, ValueError)  # ValueError
 
 
 class _Retry(Exception):
-    """The network failed in a way that another attempt may mend."""
+    """The network failed in a way that another attempt may overcome."""
 
 
-class Part:
-    """The archive as far as it has come, and beside it the ETag or date of the server's file that it belongs to.
+class PartialDownload:
+    """A partly downloaded archive, and beside it a note with the ETag or date of the server's file.
 
-    Only regular files of this user are continued: the folder may be shared with others.
+    Only regular files of this user are resumed, since the folder may be shared with others.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class Part:
         self.note = path.with_name(path.name + ".json")
 
     def resumable(self, url: str) -> tuple[int, str | None]:
-        """The bytes held and their validator; 0 bytes where nothing says which file of the server they come from."""
+        """Return the bytes held and their validator; 0 bytes where no note says which version they belong to."""
         try:
             with open_own(self.note) as file:
                 validator = dict(json.loads(file.read(_LONGEST_NOTE))).get(url)
@@ -54,7 +54,7 @@ class Part:
         return (size, validator) if isinstance(validator, str) and validator else (0, None)
 
     def begin(self, url: str, validator: str | None) -> None:
-        """Empty files of our own in place of what is there, which may be another user's or a link."""
+        """Replace what is there, which may be another user's file or a link, by new empty files."""
         self.discard()  # first, so that an interruption never pairs old bytes with a new validator
         create_new(self.path).close()
         with create_new(self.note) as file:
@@ -73,8 +73,8 @@ class Part:
                 path.unlink()
 
 
-def fetch(url: str, part: Part, name: str, dataset: Dataset) -> None:
-    """Fill the part file; what has come stays there when the network gives up. Raises DataError."""
+def fetch(url: str, part: PartialDownload, name: str, dataset: Dataset) -> None:
+    """Download into the partial file, and keep what was received where the network fails. Raises DataError."""
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -89,10 +89,10 @@ def fetch(url: str, part: Part, name: str, dataset: Dataset) -> None:
     raise _network_error(url, f"{reason} ({ATTEMPTS} attempts)")
 
 
-def _fetch_once(url: str, part: Part, name: str, dataset: Dataset) -> None:
+def _fetch_once(url: str, part: PartialDownload, name: str, dataset: Dataset) -> None:
     size, validator = part.resumable(url)
     headers = {"User-Agent": "pix2pix"}
-    if size:  # with If-Range a server sends the whole file where its file is no longer the one we began
+    if size and validator:  # with If-Range, a server whose file has changed sends all of the new one
         headers |= {"Range": f"bytes={size}-", "If-Range": validator}
     response = _open(url, headers, part, dataset.md5)
     if response is None:
@@ -123,14 +123,15 @@ def _fetch_once(url: str, part: Part, name: str, dataset: Dataset) -> None:
     info(f"{name}: {size:,} bytes received")
 
 
-def _open(url: str, headers: dict[str, str], part: Part, md5: str) -> http.client.HTTPResponse | None:
-    """The server's answer; None where it has no more to give than the part holds, and that is the published archive."""
+def _open(url: str, headers: dict[str, str], part: PartialDownload, md5: str) -> http.client.HTTPResponse | None:
+    """Return the server's answer; None where the partial file is already the complete published archive."""
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        request = urllib.request.Request(url, headers=headers)
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
         reason = f"the server answered {error.code} {error.reason}"
-        if error.code == 416:  # the part is as long as the server's file or longer: it cannot be continued
+        if error.code == 416:  # the part is as long as the server's file or longer: it cannot be resumed
             if part.path.exists() and part.md5() == md5:
                 return None
             part.discard()
@@ -146,10 +147,10 @@ def _open(url: str, headers: dict[str, str], part: Part, md5: str) -> http.clien
 
 
 def _chunks(response: http.client.HTTPResponse, size: int, total: int | None) -> Iterator[bytes]:
-    """The body; the network's errors become _Retry, so that an OSError where the chunks are used is the disk's."""
+    """Yield the body. Network errors become _Retry, so that an OSError of the caller is one of the disk."""
     while size != total:
         try:
-            # read1 hands over what has arrived; read would lose it when the connection breaks before a chunk is full.
+            # read1 returns what has arrived; read would lose it when the connection breaks before a chunk is full.
             chunk = response.read1(_CHUNK if total is None else min(_CHUNK, total - size))
         except _NETWORK_ERRORS as error:
             raise _Retry(f"the connection failed after {size:,} bytes: {error}") from error
@@ -162,7 +163,7 @@ def _chunks(response: http.client.HTTPResponse, size: int, total: int | None) ->
 
 
 def _validator(response: http.client.HTTPResponse) -> str | None:
-    """What names this version of the file: a strong ETag, else the date (RFC 9110 13.1.5 allows no weak one here)."""
+    """Return what identifies this version of the file: a strong ETag, else the date (RFC 9110 13.1.5)."""
     etag = response.headers.get("ETag")
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
 

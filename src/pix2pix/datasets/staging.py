@@ -1,6 +1,6 @@
-"""A folder that is made out of sight, by one process at a time, and gets its name when it is right.
+"""Build a folder under a hidden name, in one process at a time, and rename it once it is complete.
 
-Whoever makes `data/maps` holds the lock file `data/.maps.lock`.
+The process that builds `data/maps` holds the lock file `data/.maps.lock`.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from pix2pix.runtime.ownership import Index, read_index, write_index
 
 @contextmanager
 def exclusive_build(folder: Path) -> Iterator[None]:
-    """Keeps every other process from making `folder`, and removes what killed ones left of it.
+    """Lock out other processes that build `folder`, and remove what killed ones left behind.
 
-    Raises CheckpointError where another is at it, OSError where nothing can be written beside `folder`.
+    Raises CheckpointError where another process is building it, OSError where its parent folder is not writable.
     """
     path = folder.parent / f".{folder.name}.lock"
     with lock(path, folder, "making it"):
@@ -44,7 +44,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def atomic_dir(folder: Path) -> Iterator[Path]:
-    """A path in a hidden folder beside `folder`, which becomes `folder` at the end, or goes if there is an error."""
+    """Yield a path in a hidden folder beside `folder`; it is renamed to `folder` at the end, or deleted on an error."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         write_index(Path(temporary), Index("staging"))
         path = Path(temporary, folder.name)

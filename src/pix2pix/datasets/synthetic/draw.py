@@ -1,8 +1,8 @@
-"""Facades drawn on the spot, so that everything here can be tried, tested and taught without a download.
+"""Draw synthetic facades, for trying, testing and teaching without a download.
 
-A pair is what CMP Facades holds (R. Tylecek, R. Sara, GCPR 2013): a photograph and its map of 12 classes. The map
-fixes where things are, how they are lit and, through the building's style, part of the material; the photograph adds
-what no map tells: hue, brightness, weather, glass, dirt, the camera.
+A pair resembles one of CMP Facades (R. Tylecek, R. Sara, GCPR 2013): a photograph and its map of 12 classes. The map
+determines where things are, how they are lit and, through the building's style, part of the material; the photograph
+adds what the map leaves open: hue, brightness, weather, glass, dirt, the camera.
 """
 
 from collections.abc import Callable
@@ -11,20 +11,16 @@ from colorsys import hsv_to_rgb
 import numpy as np
 from PIL import Image
 
+from pix2pix.datasets.catalogue import FACADES_LABELS
 from pix2pix.datasets.synthetic.layout import CLASSES, Facade, Part, class_map, lay_out
 
 __all__ = ["CLASSES", "PALETTE", "draw_pair"]
 
-PALETTE: np.ndarray = np.array(
-    [
-        *((0, 0, 170), (0, 0, 255), (0, 85, 255), (0, 170, 255), (0, 255, 255), (85, 255, 170)),
-        *((170, 255, 85), (255, 255, 0), (255, 170, 0), (255, 85, 0), (255, 0, 0), (170, 0, 0)),
-    ],
-    dtype=np.uint8,
-)
+PALETTE = np.array(FACADES_LABELS.palette, np.uint8)  # [12, 3]
 
+Span = tuple[float, float]  # a range
 # Hue, saturation and value of the wall, each from a range; then courses and joints of the masonry (0: plaster).
-MATERIALS: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float], int]] = {
+MATERIALS: dict[str, tuple[Span, Span, Span, int]] = {
     "brick": ((0.0, 0.06), (0.32, 0.58), (0.58, 0.8), 56),
     "stone": ((0.07, 0.14), (0.06, 0.32), (0.68, 0.98), 24),
     "plaster": ((0.0, 1.0), (0.06, 0.34), (0.8, 1.0), 0),
@@ -63,9 +59,9 @@ def draw_pair(
     return (photo + noise[..., None]).clip(0, 255).astype(np.uint8), labels
 
 
-def _tint(rng: np.random.Generator, hue: tuple, saturation: tuple, value: tuple) -> np.ndarray:
+def _tint(rng: np.random.Generator, hue: Span, saturation: Span, value: Span) -> np.ndarray:
     """A colour from ranges of hue (wrapping at 1), saturation and value: float32 [3] in [0, 1]."""
-    return np.float32(hsv_to_rgb(rng.uniform(*hue) % 1, rng.uniform(*saturation), rng.uniform(*value)))
+    return np.array(hsv_to_rgb(rng.uniform(*hue) % 1, rng.uniform(*saturation), rng.uniform(*value)), np.float32)
 
 
 class _Scene:
@@ -152,7 +148,7 @@ def _facade(s: _Scene, part: Part) -> None:
     view, _, v = s.cell(part)
     box = part.pixels(s.size)
     if part.look == "roof":
-        view[:] = np.float32((0.5, 0.34, 0.29)) * (0.8 + 0.4 * v) * s.masonry(70, part)
+        view[:] = np.array((0.5, 0.34, 0.29), np.float32) * (0.8 + 0.4 * v) * s.masonry(70, part)
         return
     if part.look == "base":
         view[:] = 0.8 * s.wall * s.masonry(20, part)
@@ -190,7 +186,8 @@ def _window(s: _Scene, part: Part) -> None:
 
 def _above_arch(u: np.ndarray, v: np.ndarray, rise: float) -> np.ndarray:
     """The two corners that a round arch cuts off: bool [h, w]; `rise` is the arch's share of the height."""
-    return ((2 * u - 1) ** 2 + (1 - v / rise).clip(0) ** 2 > 1)[..., 0]
+    above: np.ndarray = (2 * u - 1) ** 2 + (1 - v / rise).clip(0) ** 2 > 1
+    return above[..., 0]
 
 
 def _door(s: _Scene, part: Part) -> None:
@@ -210,7 +207,8 @@ def _shop(s: _Scene, part: Part) -> None:
     t = s.line
     sign = _tint(s.rng, (0, 1), (0.2, 0.8), (0.3, 0.8))
     letters = s.rng.random(12)[(u[0, :, 0] * 12).astype(np.intp)] < 0.5
-    lamps = np.float32((0.3, 0.24, 0.14)) * np.exp(-8 * (v - 0.62) ** 2) * (0.6 + 0.4 * np.cos(4 * np.pi * (u - 0.25)))
+    warm = np.array((0.3, 0.24, 0.14), np.float32)
+    lamps = warm * np.exp(-8 * (v - 0.62) ** 2) * (0.6 + 0.4 * np.cos(4 * np.pi * (u - 0.25)))
     view[:] = 0.08 + 0.25 * s.sky * (1 - v) + lamps
     view[v[:, 0, 0] > 0.86] = 0.5 * s.trim
     for x in (0.0, 0.5, 1.0):

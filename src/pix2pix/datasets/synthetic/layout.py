@@ -1,14 +1,13 @@
-"""Where everything on a drawn facade stands: numbers only, in fractions of the picture, so that any size fits."""
+"""Lay out a synthetic facade: the place of each part, in fractions of the image, so that any size fits."""
 
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-CLASSES: tuple[str, ...] = (
-    *("background", "facade", "window", "door", "cornice", "sill"),
-    *("balcony", "blind", "deco", "molding", "pillar", "shop"),
-)
+from pix2pix.datasets.catalogue import FACADES_LABELS
+
+CLASSES = FACADES_LABELS.classes
 
 
 class Part(NamedTuple):
