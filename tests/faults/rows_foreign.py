@@ -25,7 +25,7 @@ from pix2pix.data.cache.disk import DiskCache
 from pix2pix.data.cache.memory import ArraySpec
 from pix2pix.data.discovery.manifest import read_manifest
 from pix2pix.data.images.files import read_image, read_info
-from pix2pix.datasets.fetch import Part
+from pix2pix.datasets.fetch import PartialDownload
 from pix2pix.errors import DataError, Pix2PixError
 
 NASTY = "a\x1b[31mred\x07\nerror: forged\u202egnp\u2028"
@@ -288,7 +288,7 @@ def _shared_cases(folder: Path) -> Iterator[tuple[str, bool]]:
     older.write_text("theirs")
     _stranger(older)
     yield "a predecessor of another user stays", _right(path) and (not root or older.exists())
-    part = Part(folder / "x.tar.gz.part")
+    part = PartialDownload(folder / "x.tar.gz.part")
     part.path.symlink_to(victim)
     part.note.write_text('{"http://a": "tag"}')
     yield "a link for a part is not continued", part.resumable("http://a") == (0, None)
