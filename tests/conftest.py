@@ -1,7 +1,9 @@
 """What every test gets: a temporary folder to stand in, one thread, and, where it asks, one tiny trained run."""
 
+import logging
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 # Before torch is imported, and for the programs that tests start: at these sizes a second thread only costs time, and
@@ -32,3 +34,16 @@ def finished(tmp_path_factory) -> tuple[Path, Result]:
 def trained(finished) -> Path:
     """A copy of the finished run, at run/ in the test's folder."""
     return shutil.copytree(finished[0], Path("run"))
+
+
+@pytest.fixture
+def log(caplog) -> Callable[[], str]:
+    """A function that returns what the library has logged since it was last called."""
+    caplog.set_level(logging.INFO, logger="pix2pix")
+
+    def taken() -> str:
+        text = "\n".join(caplog.messages)
+        caplog.clear()
+        return text
+
+    return taken

@@ -299,11 +299,11 @@ def test_a_stopped_run_is_saved_and_goes_on_to_the_very_same_end(number, code, u
         run.send_signal(number)
         rest, errors = run.communicate(timeout=60)
     assert run.returncode == code and "Traceback" not in errors, errors
-    assert "all saved in out; the same command goes on from here" in rest, rest
+    assert "all saved in out; the same command resumes from here" in rest, rest
     step = load_newest(Path("out/checkpoints"), torch.device("cpu"))["step"]
     assert 3 <= step < 120 and step % 60
     result = pix2pix(*LONG)
-    assert result.code == 0 and f"continuing from step {step} (epoch {1 + step // 60})" in result.out
+    assert result.code == 0 and f"resuming from step {step} (epoch {1 + step // 60})" in result.out
     weights = load_generator_file("out/gen.pt").generator.state_dict()
     assert weights.keys() == uninterrupted.keys()
     assert all(torch.equal(weights[name], value) for name, value in uninterrupted.items())

@@ -20,8 +20,8 @@ from pix2pix.errors import CheckpointError
 from pix2pix.runtime.tensors import read_tensors
 from pix2pix.weights import load_generator_file
 
-ImageFormat, GONE = ("forms", "target"), object()
-# The field and what it becomes; all of the form of a target that is 8-bit RGB.
+TARGET, GONE = ("forms", "target"), object()
+# The field and what it becomes; all of the format of a target that is 8-bit RGB.
 FIELDS: list[tuple[tuple, object]] = [
     *((("version",), value) for value in (None, 2, -1, 1.0, math.nan, "1", [1], {}, True)),
     *((("kind",), value) for value in (None, "critic", 1, ["generator"], "generator\n")),
@@ -34,18 +34,15 @@ FIELDS: list[tuple[tuple, object]] = [
     *((("forms", "input"), value) for value in ([], {}, [3], None)),
     (("unknown",), 1),
     (("forms", "output"), {}),
-    *(((*ImageFormat, "kind"), value) for value in ("video", None, ["image"])),
-    *(((*ImageFormat, "channels"), value) for value in (0, -3, 10**9, 3.0, True)),
-    *(((*ImageFormat, "dtype"), value) for value in ("int8", "object", "float64", None)),
-    *(((*ImageFormat, "range"), value) for value in ([0, math.nan], [-math.inf, math.inf], [5, 5], [255, 0], [0], 3)),
-    *(((*ImageFormat, "classes"), value) for value in (1, -1, 3, 10**9)),
-    *(
-        ((*ImageFormat, "palette"), value)
-        for value in ([[0, 0, 256]] * 2, [[0, 0]] * 2, [], "red", [[0, 0, 0]] * 10**4)
-    ),
-    *(((*ImageFormat, "snap"), value) for value in (True, 1)),
-    *(((*ImageFormat, "suffix"), value) for value in ("", ".jpg", ".exe", "/x.png", "png", ".png\n", None)),
-    *(((*ImageFormat, "alpha"), value) for value in (True, "no")),
+    *(((*TARGET, "kind"), value) for value in ("video", None, ["image"])),
+    *(((*TARGET, "channels"), value) for value in (0, -3, 10**9, 3.0, True)),
+    *(((*TARGET, "dtype"), value) for value in ("int8", "object", "float64", None)),
+    *(((*TARGET, "range"), value) for value in ([0, math.nan], [-math.inf, math.inf], [5, 5], [255, 0], [0], 3)),
+    *(((*TARGET, "classes"), value) for value in (1, -1, 3, 10**9)),
+    *(((*TARGET, "palette"), value) for value in ([[0, 0, 256]] * 2, [[0, 0]] * 2, [], "red", [[0, 0, 0]] * 10**4)),
+    *(((*TARGET, "snap"), value) for value in (True, 1)),
+    *(((*TARGET, "suffix"), value) for value in ("", ".jpg", ".exe", "/x.png", "png", ".png\n", None)),
+    *(((*TARGET, "alpha"), value) for value in (True, "no")),
 ]
 
 
@@ -73,7 +70,7 @@ def f22_fields(count: int, folder: Path) -> Outcome:
     shutil.copy(outside / "holiday.png", folder / "input.png")
     before = _contents(outside)
     suffixes = ["/../../outside/holiday.png", f"/../../..{outside}/holiday.png", "/../../outside/new/x.png"]
-    fields = FIELDS + [((*ImageFormat, "suffix"), suffix) for suffix in suffixes]
+    fields = FIELDS + [((*TARGET, "suffix"), suffix) for suffix in suffixes]
     random.Random(22).shuffle(fields)
     for place, value in fields[: count - 2]:
         torch.save(_changed(content, place, value), gen)

@@ -69,7 +69,7 @@ def f2_grid(count: int, folder: Path) -> Outcome:
         reading = {"data__workers": workers, "data__cache": "off" if workers else "auto"}
         _, first = _run(ranks, training(output, **settings, **reading), PLACES[place])
         code, second = _run(ranks, training(output, **settings, **reading))
-        gone_on = f"continuing from step {PLACES[place]} " in second
+        gone_on = f"resuming from step {PLACES[place]} " in second
         wrong = as_uninterrupted(output, wholes[key]) if code == 0 and gone_on else (first + second)[-600:]
         found.note(not wrong, f"{place}, {workers} workers, {precision}, {ranks} ranks: {wrong}")
     return found

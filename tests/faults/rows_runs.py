@@ -225,7 +225,7 @@ def f7_damaged(count: int, folder: Path) -> Outcome:
         shutil.rmtree(path)
         shutil.copytree(list_checkpoints(other / "checkpoints")[0], path)
 
-    used = "passed over"
+    used = "skipped"
     ways = [
         (lambda path, place: os.truncate(path / "state.pt", int(place * 200_000)), used),
         (lambda path, place: (path / "state.pt").write_bytes(b""), used),
@@ -234,7 +234,7 @@ def f7_damaged(count: int, folder: Path) -> Outcome:
         (lambda path, place: (path / "state.pt").unlink(), used),
         (lambda path, place: (path / "manifest.json").unlink(), used),
         (lambda path, place: os.truncate(path / "manifest.json", 60), used),
-        (lambda path, place: shutil.copytree(path, f"{path}.tmp-1"), f"continuing from step {STEPS}"),
+        (lambda path, place: shutil.copytree(path, f"{path}.tmp-1"), f"resuming from step {STEPS}"),
         (lambda path, place: manifest(path, version=2), "was written by a newer pix2pix"),
         (lambda path, place: replace(path), "is of networks of another shape"),
     ]

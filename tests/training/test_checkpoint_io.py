@@ -18,8 +18,8 @@ from runs import assert_identical, make_config
 from pix2pix import Trainer
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime import io as files
-from pix2pix.training import checkpointer as keeping
 from pix2pix.training.checkpoint_io import list_checkpoints, load_newest, save_checkpoint
+from pix2pix.training.checkpointer import Checkpointer
 from pix2pix.weights import load_generator_file
 
 CPU = torch.device("cpu")
@@ -99,18 +99,18 @@ def replaced(path: Path) -> Path:
         ),
         (
             lambda path: shutil.copytree(path.parent / "step_00000001", replaced(path)),
-            "is of another step than its name",
+            "disagree on the step",
         ),
         (lambda path: replaced(path / "state.pt").mkdir(), "state.pt is damaged"),
     ],
 )
-def test_a_damaged_one_is_named_and_the_one_before_is_used(tmp_path, capsys, spoil, said):
+def test_a_damaged_one_is_named_and_the_one_before_is_used(tmp_path, log, spoil, said):
     for step in (1, 2):
         newest = save_checkpoint(tmp_path, STATE | {"step": step}, step, 2)
     spoil(newest)
     assert load_newest(tmp_path, CPU)["step"] == 1
-    out = capsys.readouterr().out
-    assert f"{newest}: {said}" in out and out.endswith("; passed over\n")
+    out = log()
+    assert str(newest) in out and said in out and len(out.splitlines()) == 1
     assert not newest.exists() and Path(f"{newest}.damaged").exists()
     assert save_checkpoint(tmp_path, STATE, 2, 2) == newest and load_newest(tmp_path, CPU)["step"] == 1
 
@@ -124,7 +124,7 @@ def test_a_newer_version_and_what_was_made_up_are_refused_by_name(tmp_path):
     assert path.exists()  # it is not damaged
     shutil.rmtree(path)
     save_checkpoint(tmp_path, {"step": Path("x")}, 2, 2)
-    with pytest.raises(CheckpointError, match=r"state.pt: is no checkpoint of pix2pix"):
+    with pytest.raises(CheckpointError, match=r"state.pt: is not a checkpoint of pix2pix"):
         load_newest(tmp_path, CPU)
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr("io.open", away)  # pathlib's
         patch.setattr("builtins.open", away)
-        words = rf"^{newest / name}: cannot be read \({os.strerror(number)}\); mend that, or try again$"
+        words = rf"^{newest / name}: cannot be read \({os.strerror(number)}\); fix that, or try again$"
         with pytest.raises(CheckpointError, match=words):
             load_newest(tmp_path, CPU)
     assert newest.exists() and load_newest(tmp_path, CPU)["step"] == 2
@@ -156,7 +156,7 @@ def test_a_folder_of_checkpoints_that_cannot_be_read_is_not_taken_for_an_empty_o
 
     monkeypatch.setattr(os, "listdir", away)
     monkeypatch.setattr(os, "scandir", away)
-    with pytest.raises(CheckpointError, match=rf"^{tmp_path}: cannot be read \(Input/output error\); mend"):
+    with pytest.raises(CheckpointError, match=rf"^{tmp_path}: cannot be read \(Input/output error\); fix"):
         load_newest(tmp_path, CPU)
 
 
@@ -168,7 +168,7 @@ def test_a_disk_that_fills_up_while_training_leaves_the_checkpoint_before(tmp_pa
 
     def stop() -> bool:
         nonlocal size
-        if trainer.step == 5 and size is None:
+        if trainer.state.step == 5 and size is None:
             size = (tmp_path / "run/checkpoints/step_00000003/state.pt").stat().st_size
             files_limit.__enter__()
         return False
@@ -197,7 +197,7 @@ def test_room_for_a_checkpoint_is_proven_and_the_proof_is_large_enough(tmp_path,
     sizes = [(path / "state.pt").stat().st_size for path in list_checkpoints(tmp_path / "run/checkpoints")]
     assert max(sizes) <= asked[0] <= 1.5 * max(sizes)
     monkeypatch.undo()
-    keeping.require_room(trainer)
+    Checkpointer(tmp_path / "run", trainer.config, trainer.networks, {}).require_room()
     free = files.free_space(tmp_path / "x")
     with pytest.raises(CheckpointError, match=rf"x: cannot be written \(No space .*it takes {free + 10**9:,} bytes"):
         files.require_room(tmp_path / "x", free + 10**9)
@@ -207,10 +207,11 @@ def test_room_for_a_checkpoint_is_proven_and_the_proof_is_large_enough(tmp_path,
 # One process a run
 
 
-def test_a_second_process_is_refused_and_named(tmp_path, capsys):
+def test_a_second_process_is_refused_and_named(tmp_path, log):
     """In another process, with --fresh too; and a lock that a dead one left is no obstacle."""
-    code = "import sys, time; from pix2pix.cli.main import main; import pix2pix.training.trainer as t;"
-    code += "t.keeping.require_room = lambda trainer: (print('in', flush=True), time.sleep(60)); main(sys.argv[1:])"
+    code = "import sys, time; from pix2pix.cli.main import main; "
+    code += "from pix2pix.training.checkpointer import Checkpointer;"
+    code += "Checkpointer.require_room = lambda _: (print('in', flush=True), time.sleep(60)); main(sys.argv[1:])"
     command = ("train", *TINY, "--output", "out")
     with subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, text=True) as child:
         assert any(line == "in\n" for line in child.stdout)
@@ -265,6 +266,6 @@ def test_what_goes_wrong_amid_a_write_is_told_as_it_is(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="DataLoader worker"):
         files.save_atomically(tmp_path / "x.pt", {"a": torch.ones(9)})
     error = OSError(errno.EIO, os.strerror(errno.EIO))
-    with pytest.raises(CheckpointError, match=r"x.pt: cannot be written \(Input/output error\); mend"):
+    with pytest.raises(CheckpointError, match=r"x.pt: cannot be written \(Input/output error\)"):
         files.save_atomically(tmp_path / "x.pt", {"a": torch.ones(9)})
     assert not list(tmp_path.iterdir())

@@ -21,8 +21,8 @@ from pix2pix.errors import ConfigError, NonFiniteError
 from pix2pix.models.build import convert_sync_batchnorm, require_equal_shares
 from pix2pix.runtime import distributed
 from pix2pix.runtime.signals import Stopped
-from pix2pix.training import checkpointer as keeping
 from pix2pix.training.checkpoint_io import load_newest
+from pix2pix.training.divergence import DivergenceCheck
 from pix2pix.weights import load_generator_file
 
 CPU = torch.device("cpu")
@@ -84,7 +84,7 @@ def test_a_stop_is_agreed_upon():
     assert any(line.startswith("step 40/") for line in process.stdout)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
-    assert "all saved in out; the same command goes on from here" in out
+    assert "all saved in out; the same command resumes from here" in out
     assert 40 <= load_newest(Path("out/checkpoints"), CPU)["step"] < 120
 
 
@@ -115,7 +115,7 @@ def test_ranks_that_see_other_data_or_another_run_are_refused(tmp_path):
     for rank, count in (("0", 4), ("1", 3)):
         pairs(tmp_path / rank / "data", "train", count=count)
     for (code, said), count in zip(both(), (4, 3), strict=True):
-        assert code == 3 and f"the ranks see other data (this one train {count} pairs)" in said, said
+        assert code == 3 and f"(this one train: {count} pairs)" in said, said
     pairs(tmp_path / "1" / "data", "train", count=4)
     assert (
         pix2pix(
@@ -124,7 +124,7 @@ def test_ranks_that_see_other_data_or_another_run_are_refused(tmp_path):
         == 0
     )
     for (code, said), step in zip(both(), (4, 0), strict=True):
-        assert code == 4 and f"do not see the same checkpoints (this one is at step {step})" in said, said
+        assert code == 4 and f"(this one is at step {step})" in said, said
 
 
 def test_ranks_stop_together(monkeypatch):
@@ -141,14 +141,15 @@ def test_a_broken_picture_of_another_rank_is_not_blamed_on_this_ones(tmp_path, m
     trainer = Trainer(make_config(tmp_path / "run"))
     monkeypatch.setattr(distributed, "any_rank", lambda flag: True)
     monkeypatch.setattr(trainer.guard, "first", lambda: (3, ["d/real"]))
-    trainer.folder, trainer.batches[3] = tmp_path, torch.tensor([0, 1])
-    trainer.train_data = open_split(trainer.config.data, "train", (36, 36))
-    with pytest.raises(NonFiniteError, match="d/real became infinite or not a number, in what another rank read; "):
-        keeping.require_finite(trainer)
+    trainer.state.recent_indices[3] = torch.tensor([0, 1])
+    pairs = open_split(trainer.config.data, "train", (36, 36))
+    check = DivergenceCheck(tmp_path, trainer.guard, trainer.networks, pairs)
+    with pytest.raises(NonFiniteError, match=r"d/real .* step 3, in what another rank read; "):
+        check.require_finite(trainer.state)
 
 
 def test_synchronised_norms_need_equal_shares(tmp_path, monkeypatch):
-    monkeypatch.setattr(distributed, "count", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     network = torch.nn.SyncBatchNorm(3)
     config = config_of(tmp_path, 8, optimizer={"accumulation_steps": 2})
     for count in (8, 12, 16, 20):
@@ -156,18 +157,20 @@ def test_synchronised_norms_need_equal_shares(tmp_path, monkeypatch):
     for count in (9, 10, 11, 13):
         require_equal_shares(config, count, torch.nn.BatchNorm2d(3))
         with pytest.raises(
-            ConfigError, match=f"last batch of {count} pairs cannot be shared by 4; set data.batch_size"
+            ConfigError, match=f"last batch of {count} pairs cannot be divided by 4; set data.batch_size"
         ):
             require_equal_shares(config, count, network)
 
 
 def test_what_ranks_refuse(tmp_path, monkeypatch):
-    monkeypatch.setattr(distributed, "count", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     odd = config_of(tmp_path, 3)
-    with pytest.raises(ConfigError, match=r"data.batch_size 3 cannot be shared by 2 ranks; make it a multiple of 2"):
+    with pytest.raises(
+        ConfigError, match=r"data.batch_size 3 cannot be divided among 2 ranks; make it a multiple of 2"
+    ):
         convert_sync_batchnorm(odd)
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.BatchNorm2d(3))
-    with pytest.raises(ConfigError, match=r"only CUDA GPUs can; set .*instance_affine"):
+    with pytest.raises(ConfigError, match=r"only CUDA has; set .*instance_affine"):
         convert_sync_batchnorm(config_of(tmp_path, 4), network)
     assert convert_sync_batchnorm(config_of(tmp_path, 2), network) == [network]  # one image a rank: per image, as it is
 
@@ -214,7 +217,7 @@ def test_both_updates_of_an_accumulated_batch_judge_the_same_fakes(tmp_path):
     real_1, fake_1, real_2, fake_2, again_1, again_2 = seen
     assert torch.equal(real_1, y[:2]) and torch.equal(real_2, y[2:])
     assert torch.equal(fake_1, again_1) and torch.equal(fake_2, again_2) and not torch.equal(fake_1, fake_2)
-    assert trainer.samples_seen == 4 and weights_of(trainer)
+    assert trainer.state.samples_seen == 4 and weights_of(trainer)
 
 
 def test_running_statistics_follow_each_part_once(tmp_path):

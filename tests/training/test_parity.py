@@ -137,7 +137,7 @@ TRACES = [
 def test_training_traces(trace, kind, dtype):
     """Ten steps of the real training step on the fixture's batch: every loss of every step."""
     expected = json.loads((FIXTURES / f"{trace}_trace.json").read_text())[kind]
-    trainer = Trainer(config_from_dict(trace_config(trace, kind), "trace"), RGB)
+    trainer = Trainer(config_from_dict(trace_config(trace, kind), "trace"), formats=RGB)
     generator, discriminator = networks(trace)
     trainer.generator.load_state_dict(generator.state_dict())
     trainer.discriminator.load_state_dict(discriminator.state_dict())

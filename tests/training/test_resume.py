@@ -1,5 +1,6 @@
 """Going on with a run: what may change, what is refused, what is said."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pix2pix import Trainer
 from pix2pix.config import config_keys, load_config
 from pix2pix.errors import CheckpointError, ConfigError, DataError
 from pix2pix.training.checkpoint_io import load_step
+from pix2pix.training.evaluator import Evaluator
 from pix2pix.training.resume import MUTABLE_KEYS
 from pix2pix.weights import load_generator_file
 
@@ -23,7 +25,7 @@ def stopped(config, steps: int) -> Trainer:
     return trainer
 
 
-def test_harmless_keys_are_keys_and_change_freely(tmp_path, capsys):
+def test_harmless_keys_are_keys_and_change_freely(tmp_path, log):
     config = make_config(tmp_path / "run")
     assert set(config_keys(config)) >= MUTABLE_KEYS
     whole = Trainer(make_config(tmp_path / "whole"))
@@ -43,15 +45,15 @@ def test_harmless_keys_are_keys_and_change_freely(tmp_path, capsys):
             "validate_every_epochs": 0,
         },
     )
-    capsys.readouterr()
+    log()
     again = Trainer(changed)
     again.fit()
-    assert "allow-changed" not in capsys.readouterr().out
+    assert "allow-changed" not in log()
     assert_identical(whole, again)
     assert load_config(tmp_path / "run" / "config.yaml") == changed
 
 
-def test_other_keys_are_refused_with_the_difference_unless_allowed(tmp_path, capsys):
+def test_other_keys_are_refused_with_the_difference_unless_allowed(tmp_path, log):
     stopped(make_config(tmp_path / "run"), 4)
     changes = {"optimizer": {"lr": 1e-3, "betas": (0.9, 0.99)}, "loss": {"lambda_l1": 50.0}}
     config = make_config(tmp_path / "run", **changes)
@@ -62,9 +64,9 @@ def test_other_keys_are_refused_with_the_difference_unless_allowed(tmp_path, cap
     assert load_config(tmp_path / "run" / "config.yaml").loss.lambda_l1 == 100
     trainer = Trainer(config)
     trainer.fit(allow_changed=["optimizer", "loss.lambda_l1"])
-    said = capsys.readouterr().out
-    assert "optimizer.lr was 0.0002, now 0.001, as --allow-changed has it" in said
-    assert trainer.generator_optimizer.param_groups[0]["betas"] == (0.9, 0.99)
+    said = log()
+    assert "optimizer.lr was 0.0002, now 0.001 (allowed by --allow-changed)" in said
+    assert trainer.networks.g.optimizer.param_groups[0]["betas"] == (0.9, 0.99)
     assert without_timing(tmp_path / "run" / "metrics.jsonl")[-2]["lr"] == pytest.approx(5e-4)
     assert load_config(tmp_path / "run" / "config.yaml") == config
 
@@ -74,30 +76,32 @@ def test_what_cannot_be_allowed(tmp_path):
         Trainer(make_config(tmp_path / "run")).fit(allow_changed=["optimiser.lr"])
     stopped(make_config(tmp_path / "run"), 4)
     wider = make_config(tmp_path / "run", model={"discriminator": {"base_channels": 4, "n_layers": 2}})
-    with pytest.raises(CheckpointError, match=r"step 4 is of networks of another shape; choose another --output"):
+    with pytest.raises(CheckpointError, match=r"step 4 holds networks of another shape; choose another --output"):
         Trainer(wider).fit(allow_changed=["model"])
 
 
-def test_more_epochs_go_on_and_say_the_rate_that_they_jump_to(tmp_path, capsys):
+def test_more_epochs_go_on_and_say_the_rate_that_they_jump_to(tmp_path, log):
     Trainer(make_config(tmp_path / "run")).fit()
     longer = make_config(tmp_path / "run", schedule={"epochs": 5, "decay_epochs": 1})
     trainer = Trainer(longer)
     trainer.fit()
-    said = capsys.readouterr().out
-    assert "schedule.epochs was 3, now 5: epoch 4 has a learning rate of 0.0002, and the last one had 0.0001" in said
-    assert "continuing from step 9 (epoch 4)" in said and trainer.step == 15
+    said = log()
+    assert (
+        "schedule.epochs was 3, now 5: the learning rate of epoch 4 is 0.0002; that of the last one was 0.0001" in said
+    )
+    assert "resuming from step 9 (epoch 4)" in said and trainer.state.step == 15
     with pytest.raises(ConfigError, match=r"schedule.epochs: was 5, now 4"):
         Trainer(make_config(tmp_path / "run", schedule={"epochs": 4, "decay_epochs": 1})).fit()
 
 
-def test_a_longer_schedule_says_how_the_epoch_under_way_changes(tmp_path, capsys):
+def test_a_longer_schedule_says_how_the_epoch_under_way_changes(tmp_path, log):
     def config(epochs: int):
         return make_config(tmp_path / "run", schedule={"epochs": epochs, "decay_epochs": 2})
 
     stopped(config(3), 4)  # amid the second epoch
     Trainer(config(5)).fit(stop=lambda: True)
-    said = capsys.readouterr().out
-    assert "was 3, now 5: epoch 2 has a learning rate of 0.0002, and would have had 0.0001333" in said
+    said = log()
+    assert "was 3, now 5: the learning rate of epoch 2 is 0.0002; it would have been 0.0001333" in said
 
 
 def folder_config(tmp_path, root: str):
@@ -105,7 +109,7 @@ def folder_config(tmp_path, root: str):
     return make_config(tmp_path / "run", data=data)
 
 
-def test_other_data_are_refused_and_moved_data_are_not(tmp_path, capsys):
+def test_other_data_are_refused_and_moved_data_are_not(tmp_path, log):
     pairs(tmp_path / "data", "train", "val")
     stopped(folder_config(tmp_path, "data"), 1)
     (tmp_path / "data").rename(tmp_path / "moved")
@@ -120,10 +124,10 @@ def test_other_data_are_refused_and_moved_data_are_not(tmp_path, capsys):
     with pytest.raises(DataError, match=r"3 pairs then, 4 pairs now"):
         Trainer(folder_config(tmp_path, "moved")).fit()
     assert Trainer(folder_config(tmp_path, "moved")).fit(allow_changed=["data"])
-    assert "4 pairs now, by their names and sizes, as --allow-changed has it" in capsys.readouterr().out
+    assert "4 pairs now, by their names and sizes (allowed by --allow-changed)" in log()
 
 
-def test_a_validation_split_that_has_gone_is_refused_and_the_best_on_another_forgotten(tmp_path, capsys):
+def test_a_validation_split_that_has_gone_is_refused_and_the_best_on_another_forgotten(tmp_path, log):
     pairs(tmp_path / "data", "train", "val")
     config = folder_config(tmp_path, "data")
     stopped(config, 3)
@@ -134,9 +138,9 @@ def test_a_validation_split_that_has_gone_is_refused_and_the_best_on_another_for
     picture(tmp_path / "data" / "val" / "7.png", 32, 64)
     trainer = Trainer(config)
     assert trainer.fit(stop=after(trainer, 0), allow_changed=["data"]) is False
-    assert trainer.step == 3 and (trainer.best, trainer.best_step) == (float("inf"), 3)
+    assert trainer.state.step == 3 and (trainer.state.best, trainer.state.best_step) == (float("inf"), 3)
     assert load_generator_file(tmp_path / "run" / "best.pt").step == 3
-    assert trainer.fit(allow_changed=["data"]) and 3 < trainer.best_step <= 6
+    assert trainer.fit(allow_changed=["data"]) and 3 < trainer.state.best_step <= 6
 
 
 def test_epochs_done_stay_done_where_the_number_of_pairs_may_change(tmp_path):
@@ -146,8 +150,8 @@ def test_epochs_done_stay_done_where_the_number_of_pairs_may_change(tmp_path):
         drawn = {"synthetic": {"train": count, "val": 2, "test": 1}}
         trainer = Trainer(make_config(output, data=make_config(output).data.model_dump() | drawn))
         trainer.fit(stop=lambda: True, allow_changed=["data"])
-        assert (trainer.step, trainer.samples_seen, trainer.epoch) == (4, count + 2, 1)
-        assert trainer.fit(allow_changed=["data"]) and trainer.samples_seen == 3 * count
+        assert (trainer.state.step, trainer.state.samples_seen, trainer.state.epoch) == (4, count + 2, 1)
+        assert trainer.fit(allow_changed=["data"]) and trainer.state.samples_seen == 3 * count
 
 
 def test_an_average_may_begin_later(tmp_path):
@@ -158,39 +162,53 @@ def test_an_average_may_begin_later(tmp_path):
     trainer = Trainer(make_config(tmp_path / "run", run=run))
     trainer.fit(stop=lambda: True, allow_changed=["run.ema"])
     weights = whole.generator.state_dict()
-    assert trainer.step == 4 and all(torch.equal(v, weights[k]) for k, v in trainer.ema.state_dict().items())
+    assert trainer.state.step == 4 and all(
+        torch.equal(v, weights[k]) for k, v in trainer.ema_generator.state_dict().items()
+    )
 
 
-def test_the_best_generator_is_written_again_where_it_is_gone_or_another(tmp_path, capsys):
+def test_the_best_generator_is_written_again_where_it_is_gone_or_another(tmp_path, log):
     config = make_config(tmp_path / "run", schedule={"epochs": 3, "decay_epochs": 1})
     trainer, file = Trainer(config), tmp_path / "run" / "best.pt"
     trainer.fit()
-    state = load_step(tmp_path / "run" / "checkpoints", trainer.best_step, torch.device("cpu"))
-    assert trainer.best_step < 9
+    state = load_step(tmp_path / "run" / "checkpoints", trainer.state.best_step, torch.device("cpu"))
+    assert trainer.state.best_step < 9
     for spoil in (file.unlink, lambda: shutil.copy(file.with_name("gen.pt"), file)):
         best = load_generator_file(file)
         spoil()
         Trainer(config).fit()
         again = load_generator_file(file)
-        assert (again.step, again.epoch) == (best.step, best.epoch) == (trainer.best_step, trainer.best_step // 3)
+        assert (
+            (again.step, again.epoch)
+            == (best.step, best.epoch)
+            == (trainer.state.best_step, trainer.state.best_step // 3)
+        )
         assert all(torch.equal(v, state["generator"][k]) for k, v in again.generator.state_dict().items())
-    capsys.readouterr()
-    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step_{trainer.best_step:08d}")
+    log()
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step_{trainer.state.best_step:08d}")
     file.unlink()
     longer = Trainer(make_config(tmp_path / "run", schedule={"epochs": 4, "decay_epochs": 1}))
     longer.fit()
-    assert f"is not that of step {trainer.best_step}, and that is not kept" in capsys.readouterr().out
-    assert longer.best_step == 12 and load_generator_file(file).step == 12
+    assert f"its checkpoint of step {trainer.state.best_step} is gone" in log()
+    assert longer.state.best_step == 12 and load_generator_file(file).step == 12
 
 
 def test_the_best_that_was_validated_after_its_checkpoint_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(Trainer, "validate", lambda self, *_: 1 / self.step)
+    def falling(self, state):
+        value = 1 / state.step
+        if value < state.best:
+            state.best, state.best_step = value, state.step
+            self.checkpointer.export("best.pt", state)
+        self.log.write({"step": state.step, "epoch": state.epoch, "val/l1": value})
+        return value
+
+    monkeypatch.setattr(Evaluator, "validate", falling)
     config, file = make_config(tmp_path / "run"), tmp_path / "run/best.pt"
     stopped(config, 9)  # before the last validation
     trainer = Trainer(config)
-    assert trainer.fit() and trainer.best_step == 9 == load_generator_file(file).step
+    assert trainer.fit() and trainer.state.best_step == 9 == load_generator_file(file).step
     again = Trainer(config)
-    assert again.fit() and (again.best, again.best_step) == (trainer.best, 9)
+    assert again.fit() and (again.state.best, again.state.best_step) == (trainer.state.best, 9)
     assert load_generator_file(file).step == 9
 
 
@@ -200,7 +218,7 @@ def test_pairs_that_cannot_be_validated_cost_no_epoch(tmp_path):
     trainer = Trainer(make_config(tmp_path / "run", data=data))
 
     def lose() -> bool:
-        if trainer.step == 1:
+        if trainer.state.step == 1:
             (tmp_path / "data/val/1.png").unlink(missing_ok=True)
         return False
 
@@ -209,19 +227,20 @@ def test_pairs_that_cannot_be_validated_cost_no_epoch(tmp_path):
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step_00000002"]
 
 
-def test_other_surroundings_are_said(tmp_path, capsys):
-    trainer = stopped(make_config(tmp_path / "run"), 2)
+def test_other_surroundings_are_said(tmp_path, log):
+    stopped(make_config(tmp_path / "run"), 2)
     newest = max((tmp_path / "run" / "checkpoints").iterdir())
-    assert trainer.environment["torch"] == torch.__version__
-    capsys.readouterr()
+    manifest = json.loads((newest / "manifest.json").read_text())
+    assert manifest["surroundings"]["torch"] == torch.__version__
+    log()
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(threads + 1)
         Trainer(make_config(tmp_path / "run")).fit(stop=lambda: True)
     finally:
         torch.set_num_threads(threads)
-    said = capsys.readouterr().out
-    assert f"threads was {threads}, now {threads + 1}: the run goes on, and will not end with the very same" in said
+    said = log()
+    assert f"threads was {threads}, now {threads + 1}: the run resumes" in said
     assert newest.exists()
 
 

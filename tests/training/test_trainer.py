@@ -140,7 +140,7 @@ def test_records_are_means_over_their_steps(tmp_path):
     assert single[9]["epoch"] == 3
 
 
-def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
+def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, log):
     config = make_config(
         tmp_path / "run", run={"output": str(tmp_path / "run"), "keep_checkpoints": 2, "device": "cpu"}
     )
@@ -155,17 +155,17 @@ def test_checkpoints_are_pruned_and_damaged_ones_passed_over(tmp_path, capsys):
     state.write_bytes(content)
     again = Trainer(config)
     again.fit()
-    said = capsys.readouterr().out
-    assert "step_00000009: state.pt is damaged; passed over" in said
-    assert "continuing from step 6 (epoch 3)" in said
+    said = log()
+    assert "step_00000009: state.pt is damaged; skipped" in said
+    assert "resuming from step 6 (epoch 3)" in said
     assert again.state.step == 9
     assert [path.name for path in list_checkpoints(folder)] == [f"step_0000000{step}" for step in (9, 6, 3)]
     assert (folder / "step_00000009.damaged").is_dir()
     Trainer(config).fit()
-    assert "this run is finished" in capsys.readouterr().out
+    assert "this run is finished" in log()
     for path in list_checkpoints(folder):
         (path / "manifest.json").unlink()
-    with pytest.raises(CheckpointError, match="no checkpoint there can be used; start anew with --fresh"):
+    with pytest.raises(CheckpointError, match="no checkpoint there can be used; start again with --fresh"):
         Trainer(config).fit()
 
 
@@ -230,11 +230,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_pa
     assert all(np.isfinite(record["g/loss"]) for record in read_metrics(tmp_path / "b" / "metrics.jsonl"))
 
 
-def test_estimate_is_said_after_twenty_steps_with_a_smaller_command(tmp_path, capsys, monkeypatch):
+def test_estimate_is_said_after_twenty_steps_with_a_smaller_command(tmp_path, log, monkeypatch):
     monkeypatch.setattr("pix2pix.training.summary.TOO_LONG", 0.001)
     config = make_config(tmp_path / "run", schedule={"epochs": 9, "decay_epochs": 4})
     Trainer(config).fit()
-    said = capsys.readouterr().out
+    said = log()
     assert said.count("estimated time: ") == 1
     command = next(line for line in said.splitlines() if "a smaller run: pix2pix train" in line)
     words = command.split("a smaller run: pix2pix ")[1].split()
@@ -279,7 +279,7 @@ def test_devices_that_are_none(tmp_path):
             pick_device(name)
 
 
-def test_weights_that_a_crash_left_behind_their_checkpoint_are_written_again(tmp_path, capsys):
+def test_weights_that_a_crash_left_behind_their_checkpoint_are_written_again(tmp_path, log):
     config = make_config(tmp_path / "run")
     Trainer(config).fit()
     last = (tmp_path / "run" / "gen.pt").read_bytes()
@@ -288,7 +288,7 @@ def test_weights_that_a_crash_left_behind_their_checkpoint_are_written_again(tmp
     (tmp_path / "run" / "dis.pt").unlink()
     (tmp_path / "run" / "checkpoints" / "step_00000009.tmp-1").mkdir()
     Trainer(config).fit()
-    assert "this run is finished" in capsys.readouterr().out
+    assert "this run is finished" in log()
     assert (tmp_path / "run" / "gen.pt").read_bytes() == last
     assert (tmp_path / "run" / "dis.pt").exists()
     assert not (tmp_path / "run" / "checkpoints" / "step_00000009.tmp-1").exists()

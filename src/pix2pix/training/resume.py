@@ -1,4 +1,4 @@
-"""What the numbers of a run follow from, and which of it may change before the run goes on."""
+"""What determines a run's results, and what may change on resume."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -13,8 +13,8 @@ from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.log import info
 
-# Keys that may change while a run lasts: no number that training computes follows from them. Whether data.root still
-# holds the same pairs, the fingerprint says.
+# Keys that may change on resume, since they do not affect what training computes. The fingerprint, not data.root,
+# determines whether the data are the same.
 MUTABLE_KEYS = {
     *("run.output", "run.device", "run.log_every_steps", "run.checkpoint_every_epochs", "run.keep_checkpoints"),
     *("run.sample_every_epochs", "run.sample_pairs", "run.validate_every_epochs"),
@@ -23,7 +23,7 @@ MUTABLE_KEYS = {
 
 
 def check_allowed(config: Config, allowed: Collection[str]) -> None:
-    """Raises ConfigError where --allow-changed names neither a key nor a section."""
+    """Raise ConfigError where --allow-changed names neither a key nor a section."""
     keys = config_keys(config)
     known = {*keys, *(key.rsplit(".", depth)[0] for key in keys for depth in range(1, key.count(".") + 1))}
     for key in sorted({*allowed} - known):
@@ -32,78 +32,84 @@ def check_allowed(config: Config, allowed: Collection[str]) -> None:
 
 
 def check_config(folder: Path, old: Config, new: Config, allowed: Collection[str]) -> None:
-    """Says what has changed since a run began; raises ConfigError for what must not."""
+    """Log which keys have changed since a run started. Raises ConfigError for those that must not change."""
     refused = []
     for key, before, now in config_difference(old, new):
         if key in MUTABLE_KEYS or (key == "schedule.epochs" and before < now):
             continue
         if _is_allowed(key, allowed):
-            info(f"{key} was {before!r}, now {now!r}, as --allow-changed has it")
+            info(f"{key} was {before!r}, now {now!r} (allowed by --allow-changed)")
         else:
             refused.append(f"  {key}: was {before!r}, now {now!r}")
     if refused:
         raise ConfigError(
-            f"{folder}: holds a run of another config; choose another --output, go on in spite of it with "
-            "--allow-changed KEY, or --fresh to move it aside",
+            f"{folder}: holds a run of another config; choose another --output, resume nevertheless with "
+            "--allow-changed KEY, or move it aside with --fresh",
             *refused,
         )
 
 
 def explain_longer_schedule(old: Config, new: Config, epoch: int) -> None:
-    """Says what rate a run goes on with before its `epoch`, from 1, where its schedule has become longer."""
+    """Log the learning rate of the next `epoch`, from 1, where the schedule has become longer."""
     before, now = old.schedule.epochs, new.schedule.epochs
     if before == now:
         return
     then, rate = (learning_rate(config, min(epoch, config.schedule.epochs)) for config in (old, new))
-    was = f"would have had {then:.4g}" if epoch <= before else f"the last one had {then:.4g}"
-    info(f"schedule.epochs was {before}, now {now}: epoch {epoch} has a learning rate of {rate:.4g}, and {was}")
+    old_rate = f"it would have been {then:.4g}" if epoch <= before else f"that of the last one was {then:.4g}"
+    info(f"schedule.epochs was {before}, now {now}: the learning rate of epoch {epoch} is {rate:.4g}; {old_rate}")
 
 
 def environment(
     config: Config, device: torch.device, pairs: dict[str, Fingerprint], formats: PairFormat, ranks: int = 1
 ) -> dict[str, Any]:
-    """What else the numbers follow from, as plain values; `pairs`: the fingerprint of each split."""
+    """Return what besides the config determines the results, as plain values; `pairs`: each split's fingerprint."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    around = {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "ranks": ranks, "device": name}
-    data = {split: found.to_dict() for split, found in pairs.items()}
-    return around | {"precision": config.run.precision, "data": data, "forms": formats.to_dict()}
+    found: dict[str, Any] = {
+        "torch": str(torch.__version__),
+        "threads": torch.get_num_threads(),
+        "ranks": ranks,
+        "device": name,
+    }
+    data = {split: fingerprint.to_dict() for split, fingerprint in pairs.items()}
+    return found | {"precision": config.run.precision, "data": data, "forms": formats.to_dict()}
 
 
 def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], allowed: Collection[str]) -> None:
-    """Says what has changed around a run since its checkpoint; raises DataError where it is the data or their formats.
+    """Log what has changed in a run's environment since its checkpoint.
 
-    Both are as `surroundings` made them; a checkpoint of version 0.1 has no formats, and nothing is said of them.
+    `old` and `new` are as `environment` returns them; early checkpoints of version 0.1 have no formats. Raises
+    DataError where the data or their formats have changed.
     """
     changes = [
-        _pairs_change(split, *(Fingerprint.from_saved(around["data"].get(split)) for around in (old, new)))
+        _pairs_change(split, *(Fingerprint.from_saved(side["data"].get(split)) for side in (old, new)))
         for split in {**old["data"], **new["data"]}
     ]
     changes += _format_changes(old["forms"], new["forms"]) if "forms" in old else []
     for what in filter(None, changes):
         if not _is_allowed("data", allowed):
             raise DataError(
-                f"{folder}: {what}; restore the data, continue in spite of it with --allow-changed data, or start "
-                "again with --fresh"
+                f"{folder}: {what}; restore the data, resume nevertheless with --allow-changed data, or start again "
+                "with --fresh"
             )
-        info(f"{what}, as --allow-changed has it")
+        info(f"{what} (allowed by --allow-changed)")
     changed = [
         f"{name} was {old.get(name)}, now {new[name]}"
         for name in new
         if name not in ("data", "forms") and old.get(name) != new[name]
     ]
     if changed:
-        info(f"{'; '.join(changed)}: the run goes on, and will not end with the very same bits")
+        info(f"{'; '.join(changed)}: the run resumes, but its results will not be identical to the bit")
 
 
 def _pairs_change(split: str, before: Fingerprint | None, now: Fingerprint | None) -> str | None:
-    """How the pairs of a split have changed, in words; None where they are the same."""
+    """Describe how the pairs of a split have changed; None where they have not."""
     counts = [f"{found.pairs} pairs" if found else "none" for found in (before, now)]
     by = before.difference(now) if before and now else None if before is now else "their names and sizes"
     return by and f"the {split} data have changed: {counts[0]} then, {counts[1]} now, by {by}"
 
 
 def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Which fields of the formats have changed, in words; `suffix` only names files that are written."""
+    """Describe which fields of the formats have changed; `suffix` only names files that are written."""
     if len(before["input"]) != len(now["input"]):
         return [f"the number of inputs was {len(before['input'])}, now {len(now['input'])}"]
     many = len(now["input"]) > 1
@@ -118,7 +124,7 @@ def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    """A value of a format; of a long one, such as a palette, the beginning."""
+    """Return the text of a value, cut where it is long, such as a palette."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

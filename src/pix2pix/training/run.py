@@ -62,13 +62,13 @@ class Run:
         return self._evaluate(state, *self.evaluator.due(state))
 
     def run_pending(self, state: TrainState) -> None:
-        """Do what a stop kept from happening at the end of the last epoch."""
+        """Run the epoch-end tasks that a stop has skipped."""
         pending = self.evaluator.pending(state)
         if distributed.any_rank(any(pending)):
             self._evaluate(state, *pending)
 
     def _evaluate(self, state: TrainState, validate: bool, sample: bool) -> dict[str, float]:
-        """Validate, whose result the checkpoint keeps; save; then draw."""
+        """Validate first, since the checkpoint stores the result; save; then plot and draw samples."""
         found: dict[str, float] = {}
         self.log.pause()
         self.divergence.require_finite(state, weights=True)
@@ -84,12 +84,12 @@ class Run:
                     raise
         if self.evaluator.is_due(state, self.config.run.checkpoint_every_epochs):
             self.save(state)
-        with stopped_together():  # images come after the checkpoint: where they fail, nothing is lost
+        with stopped_together():  # after the checkpoint, so that a failure loses nothing
             if first_rank:
                 with self.log.optional("the loss plot"):
                     self.evaluator.plot()
                 self.checkpointer.require_same_run()
-                if sample:  # last: where its file is missing, the next start draws both again
+                if sample:  # last: a resumed run redraws both where this file is missing
                     with self.log.optional("the sample grid"):
                         self.evaluator.sample(state)
         self.log.resume()
@@ -100,9 +100,9 @@ class Run:
         self.checkpointer.save(state, self.log, self.divergence)
 
     def save_before(self, state: TrainState, error: DataError) -> DataError:
-        """Save what was trained until `error`, which ends the run; return the error with what became of that.
+        """Save the steps before `error`, which ends the run; return the error with the outcome of that.
 
-        Of several ranks the others wait for the first one, since torchrun ends all once one has ended.
+        The other ranks wait for the first one, since torchrun ends all of them as soon as one has ended.
         """
         before = state.saved_step
         if state.step == before:

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, whether it can be continued, whether it can be written."""
+"""Create, lock and validate the run directory."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -21,7 +21,7 @@ _LOCK = ".lock"
 
 
 def run_path(config: Config) -> Path:
-    """Where a config's run lies; load_config has filled it in, and a config made in code may have left it out."""
+    """Return a config's run directory; only a config that was made in code may lack `run.output`."""
     return Path(config.run.output or "runs/pix2pix")
 
 
@@ -29,12 +29,12 @@ def run_path(config: Config) -> Path:
 def open_run_dir(
     config: Config, resume: bool = False, fresh: bool = False, allow_changed: Collection[str] = ()
 ) -> Iterator[Path]:
-    """Makes or enters the run folder of a config, and keeps other processes from training in it.
+    """Create or enter the run directory of a config, and lock it while training.
 
-    `fresh` moves an earlier run, and nothing that is none, to `<output>.old-N` first. Raises ConfigError where the
-    folder holds a run of another config, naming the differences, unless `allow_changed` names them; CheckpointError
-    where it cannot be written or moved, holds something else or a run without its config, another process trains there,
-    or `resume` asks for a run that is not there.
+    `fresh` first moves an earlier run to `<output>.old-N`. Raises ConfigError where the directory holds a run of
+    another config, naming the differences, unless `allow_changed` names them; CheckpointError where it cannot be
+    written or moved, holds other files or a run without its config, another process trains there, or `resume` finds no
+    checkpoint.
     """
     check_allowed(config, allow_changed)
     folder = run_path(config)
@@ -44,9 +44,9 @@ def open_run_dir(
             with ExitStack() as held:
                 note = held.enter_context(_sole_trainer(folder))
                 if os.name == "nt":
-                    held.close()  # Windows moves no folder that holds an open file
+                    held.close()  # Windows cannot move a folder with an open file in it
                 else:
-                    note.unlink()  # it would be moved too, and name a process that does not train there
+                    note.unlink()  # or it would be moved along
                 _move_aside(folder)
         if resume and not list_checkpoints(folder / CHECKPOINTS):
             raise CheckpointError(
@@ -69,7 +69,7 @@ def _holds_run(folder: Path) -> bool:
 
 
 def _holds_own_config(folder: Path) -> bool:
-    """Whether the config in a folder is one that a run wrote there: a person's own has no index and another text."""
+    """Return whether a run wrote the config in a folder: one written by hand has no index and another text."""
     path = folder / CONFIG
     try:
         return path.exists() and (is_run(folder) or path.read_text(encoding="utf-8") == dump_config(load_config(path)))
@@ -78,35 +78,35 @@ def _holds_own_config(folder: Path) -> bool:
 
 
 def _sign(folder: Path) -> None:
-    """Writes the index that tells other commands that this is a run folder."""
+    """Write the index by which other commands recognise a run directory."""
     index = read_index(folder)
     if index is None or index.kind != "run":
         write_index(folder, replace(index, kind="run") if index else Index("run"))
 
 
 def run_id(folder: Path) -> str:
-    """What tells a run folder from any other, though it be moved or copied; empty where its index is not there."""
+    """Return the id in a run directory's index, which stays the same when it is moved; empty without an index."""
     index = read_index(folder)
     return index.id if index else ""
 
 
 def require_same_run(folder: Path, run: str) -> None:
-    """Raises CheckpointError where another folder is in the place of the run folder whose index has the id `run`."""
+    """Raise CheckpointError where another directory has taken the place of the run with the id `run`."""
     index = read_index(folder)
     if folder.exists() and (index.id != run if index else not (folder / CONFIG).exists()):
         raise CheckpointError(
-            f"{folder}: the run folder was moved, and another one is in its place; put it back and run the same "
-            "command again, which resumes from the last checkpoint there"
+            f"{folder}: the run directory was moved, and another one is in its place; move it back and run the same "
+            "command again to resume from the last checkpoint"
         )
 
 
 def _require_run_or_nothing(folder: Path) -> None:
-    """Raises where there is something else than a run in a folder, or a run that does not tell its config."""
+    """Raise CheckpointError where a folder holds other files than a run, or a run without its config."""
     if (folder / CONFIG).exists() and _holds_run(folder):
         return
     if list_checkpoints(folder / CHECKPOINTS):
         raise CheckpointError(
-            f"{folder}: holds checkpoints, but {CONFIG} is gone; put it back, or --fresh to move the run aside"
+            f"{folder}: holds checkpoints, but {CONFIG} is missing; put it back, or move the run aside with --fresh"
         )
     ours = {*leftovers(folder), *folder.glob(f"{_LOCK}*")} | ({folder / INDEX} if is_run(folder) else set())
     if {*folder.iterdir()} - ours:
@@ -118,27 +118,27 @@ def _sole_trainer(folder: Path) -> AbstractContextManager[Path]:
 
 
 def _check(config: Config, folder: Path, allow_changed: Collection[str]) -> None:
-    """Raises where the run in the folder cannot be gone on with."""
+    """Raise ConfigError or CheckpointError where the run in the folder cannot be resumed."""
     require_own_names(folder / CHECKPOINTS)
     checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
-    if checkpoints or weights:  # a run that saved nothing, for broken data perhaps, may begin with any other config
+    if checkpoints or weights:  # a run that saved nothing may start with another config
         check_config(folder, load_config(folder / CONFIG), config, allow_changed)
     if weights and not checkpoints:
         raise CheckpointError(
-            f"{folder}: holds trained weights, but its checkpoints are gone or cannot be read; "
-            "choose another --output, or --fresh to move it aside"
+            f"{folder}: holds trained weights, but its checkpoints are missing or cannot be read; "
+            "choose another --output, or move it aside with --fresh"
         )
 
 
 def keep_config(config: Config, folder: Path) -> None:
-    """Writes the resolved config into its run's folder. Raises CheckpointError."""
+    """Write the resolved config into the run directory. Raises CheckpointError."""
     path, text = folder / CONFIG, dump_config(config)
     if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
         replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _require_elsewhere(folder: Path) -> None:
-    """Raises where we stand in a folder that is to be moved: we would go along."""
+    """Raise CheckpointError where the current directory is in a folder that is to be moved."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise CheckpointError(
             f"{folder}: the current directory is in it, and --fresh would move it away; start from another directory"
@@ -146,7 +146,7 @@ def _require_elsewhere(folder: Path) -> None:
 
 
 def _move_aside(folder: Path) -> None:
-    """Moves what is in a folder aside and makes the folder anew, so that a link to it still leads there."""
+    """Move a folder's content aside; the folder is created again, so that a link to it stays valid."""
     folder, number = folder.resolve(), 1
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1

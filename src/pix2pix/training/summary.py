@@ -18,7 +18,7 @@ from pix2pix.training.state import TrainState
 
 TOO_LONG = 2 * 3600  # seconds
 _SMALL_WIDTH = 16
-_SPEED_UP = 6  # what a width of 16 instead of 64 gains at least, on a CPU
+_SPEED_UP = 6  # at least, of a width of 16 instead of 64 on a CPU
 
 
 def steps_per_epoch(config: Config, pairs: int) -> int:
@@ -42,7 +42,7 @@ def summarize(config: Config, data: TrainingData, networks: Networks) -> list[st
 def _data_lines(settings: DataConfig, data: TrainingData) -> dict[str, str]:
     train, val = data.train, data.val
     workers = worker_count(settings.workers, train)
-    reading = f"read by {workers} worker{'s' * (workers != 1)}" if workers else "read in this process"
+    reading = (f"read by {workers} worker" + ("s" if workers > 1 else "")) if workers else "read in this process"
     validation = f"{len(val)} of {data.val_name} to validate" if val is not None else "none to validate, so no best.pt"
     kept = f"train {train.cache_state}" + (f"; {data.val_name} {val.cache_state}" if val is not None else "")
     lines = {"data": f"{data.source}: {len(train)} pairs to train on, {validation}, {reading}"}
@@ -82,7 +82,7 @@ def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str,
 
 
 def _skipped(*datasets: PairSource | None) -> dict[str, str]:
-    """The line on pairs that are skipped (data.skip_broken), where there are any."""
+    """Return the line on pairs that are skipped (data.skip_broken), where there are any."""
     errors = [str(error) for dataset in datasets if dataset is not None for error in dataset.skipped]
     return {"skipped": f"{len(errors)} that cannot be read: {first_ten(errors)}"} if errors else {}
 
@@ -92,7 +92,7 @@ def _by(size: tuple[int, int]) -> str:
 
 
 def _images(data: DataConfig) -> str:
-    """What becomes of a pair on its way to the networks."""
+    """Describe how a pair is preprocessed and augmented."""
     load, augment = _by(data.load) if data.load else "each of its own size", data.augment
     colours = [name for name in ("brightness", "contrast", "saturation", "hue") if getattr(augment, name)]
     whose = {"both": "both", "input": "the input", "target": "the target"}[augment.colour_on]
@@ -109,18 +109,18 @@ def _images(data: DataConfig) -> str:
 
 
 def estimate(config: Config, folder: Path, log: MetricsLog, step: int) -> None:
-    """Says how long the run takes, once that can be told, and what to do where that is too long."""
+    """Log an estimate of the run's duration, once there is one, and how to shorten a long run."""
     each = log.seconds_per_step(step)
     if each is None:
         return
     total, left = (each * steps for steps in (log.total_steps, log.total_steps - step))
-    log.info(f"estimated time: {duration(total)} in total, {duration(left)} to go, validation aside")
+    log.info(f"estimated time: {duration(total)} in total, {duration(left)} left, without validation")
     if advice := smaller_run_advice(config, folder, total):
         log.info(advice)
 
 
 def smaller_run_advice(config: Config, folder: Path, seconds: float) -> str | None:
-    """A command for a smaller run, where this one would take more than two hours."""
+    """Return a command for a smaller run where this one takes more than two hours, else None."""
     if seconds <= TOO_LONG:
         return None
     narrow = min(config.model.generator.base_channels, _SMALL_WIDTH)

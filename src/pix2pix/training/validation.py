@@ -1,4 +1,4 @@
-"""How a generator does on pairs that it was not trained on: a number, and a sheet of pictures."""
+"""Validation L1 and sample grids."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,12 +19,12 @@ from pix2pix.runtime.signals import stoppable
 from pix2pix.visualization import comparison_grid, titles
 
 Translate = Callable[[Tensor], Tensor]  # [B, C, H, W] in [-1, 1] to the same, on any device
-_SAME = 2  # of 255: what the eye does not tell apart
+_SAME = 2  # of 255: a difference that is invisible
 
 
 @torch.no_grad()
 def mean_l1(translate: Translate, dataset: PairSource) -> float:
-    """The mean L1 between translations and targets of a data set, in [-1, 1] units. May raise Stopped."""
+    """Return the mean L1 between translations and targets of a data set, in [-1, 1] units. Raises Stopped."""
     total = 0.0
     for index in stoppable(range(len(dataset))):
         x, y = to_networks(_batch(dataset, index), dataset.formats)
@@ -34,11 +34,9 @@ def mean_l1(translate: Translate, dataset: PairSource) -> float:
 
 
 def write_sample_grid(path: Path, translate: Translate, dataset: PairSource, count: int) -> str | None:
-    """Writes a comparison of the first `count` pairs' translations with their targets.
+    """Write a grid of the first `count` pairs with their translations.
 
-    Returns how the translations have collapsed, in words, where they have.
-
-    Raises CheckpointError and Stopped.
+    Return a description of how the translations have collapsed, or None. Raises CheckpointError and Stopped.
     """
     rows, formats = [], dataset.formats
     for index in stoppable(range(min(count, len(dataset)))):
@@ -51,7 +49,7 @@ def write_sample_grid(path: Path, translate: Translate, dataset: PairSource, cou
     if may_write_image(path):
         replace_atomically(path, lambda temporary: write_image(temporary, grid, signed=True))
     else:
-        warning(f"{path}: exists and was not made by pix2pix; it is kept, and these samples are not written")
+        warning(f"{path}: exists and was not made by pix2pix, so these samples are not written; move it away")
     return collapse([input for input, *_ in rows], [fake for *_, fake, _ in rows])
 
 
@@ -61,10 +59,10 @@ def _batch(dataset: PairSource, index: int) -> dict[str, Tensor]:
 
 
 def collapse(inputs: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> str | None:
-    """How translations, uint8 [H, W, C], show that nothing was learned or all was lost, or None."""
+    """Describe how translations, uint8 [H, W, C], have collapsed, or return None."""
     if all(np.ptp(fake, axis=(0, 1)).max() <= _SAME for fake in fakes):
-        return "each translation is one colour all over"
+        return "each translation is of a single colour"
     differ = [np.abs(np.int16(inputs[0]) - other).max() > _SAME for other in inputs[1:]]
     if any(differ) and all(np.abs(np.int16(fakes[0]) - other).max() <= _SAME for other in fakes[1:]):
-        return "the translations of different pictures are the same"
+        return "different inputs have the same translation"
     return None
