@@ -24,7 +24,7 @@ def state_of_the_paper() -> dict[str, dict]:
     for name in ("generator", "discriminator"):
         for parameter in parts[name].parameters():
             parameter.grad = torch.zeros_like(parameter)
-        parts[f"{name}_optimizer"].step()  # Adam makes its numbers with the first step
+        parts[f"{name}_optimizer"].step()  # Adam allocates its state in the first step
     return {name: part.state_dict() for name, part in parts.items()}
 
 

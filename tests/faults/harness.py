@@ -189,17 +189,17 @@ def readable(output: Path) -> bool:
     return before == len(list_checkpoints(folder)) and not list(folder.glob("*.damaged"))
 
 
-_drop_corrupt: dict[Path, float] = {}
+_whole_runs: dict[Path, float] = {}
 
 
 def uninterrupted(folder: Path) -> tuple[Path, float]:
     """A whole run to compare with, beside `folder` and made once a campaign, and the seconds that it took."""
     output, start = folder.with_name("whole"), time.monotonic()
-    if output not in _drop_corrupt:
+    if output not in _whole_runs:
         code, said = finish(training(output))
         assert code == 0, said
-        _drop_corrupt[output] = time.monotonic() - start
-    return output, _drop_corrupt[output]
+        _whole_runs[output] = time.monotonic() - start
+    return output, _whole_runs[output]
 
 
 @contextlib.contextmanager

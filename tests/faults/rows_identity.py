@@ -11,8 +11,7 @@ import numpy as np
 from harness import Outcome, as_uninterrupted, finish, newest, training
 from making import noise, png, save_halves
 
-from pix2pix.training import evaluator as epoch_end
-from pix2pix.training import metrics as tracking
+from pix2pix.training import evaluator, metrics
 from pix2pix.training.checkpoint_io import list_checkpoints
 
 _SMALL = {"schedule__epochs": 2, "data__synthetic__train": 3, "data__synthetic__val": 1, "schedule__decay_epochs": 0}
@@ -36,11 +35,11 @@ def _no_room(*_: object) -> None:
 
 def _full_disk(folder: Path) -> None:
     """Neither the plot nor the grid can be written."""
-    tracking.replace_atomically = _no_room_for_the_plot
-    epoch_end.write_sample_grid = _no_room
+    metrics.replace_atomically = _no_room_for_the_plot
+    evaluator.write_sample_grid = _no_room
 
 
-def _no_room_for_the_plot(path: Path, write: Callable[[Path], None], put=tracking.replace_atomically) -> None:
+def _no_room_for_the_plot(path: Path, write: Callable[[Path], None], put=metrics.replace_atomically) -> None:
     if path.suffix == ".png":
         _no_room()
     put(path, write)

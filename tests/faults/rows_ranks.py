@@ -28,7 +28,7 @@ def stop_at(step: int) -> None:
 
     def stopping(self, *arguments):
         report = update(self, *arguments)
-        if self.step == step:
+        if self.state.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.05)
         return report

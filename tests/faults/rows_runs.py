@@ -33,10 +33,9 @@ from harness import (
 
 from pix2pix import losses
 from pix2pix.errors import Pix2PixError
-from pix2pix.training import checkpoint_io as checkpoint
-from pix2pix.training import evaluator as epoch_end
-from pix2pix.training import trainer
+from pix2pix.training import checkpoint_io, trainer
 from pix2pix.training.checkpoint_io import list_checkpoints, load_newest
+from pix2pix.training.evaluator import Evaluator
 from pix2pix.weights import load_generator_file
 
 
@@ -54,10 +53,16 @@ def _kill_in_a_save(at: int) -> None:
 
         return counted
 
-    checkpoint._HashedFile._write = counting(checkpoint._HashedFile._write)
-    checkpoint.os.rename = counting(os.rename)
-    checkpoint.os.fsync = counting(os.fsync)
-    checkpoint.shutil.rmtree = counting(shutil.rmtree)
+    class File(io.FileIO):
+        write = counting(io.FileIO.write)
+
+    def save_tensors(path: Path, value: object) -> None:
+        with File(path, "w") as file:
+            torch.save(value, file)
+
+    checkpoint_io.save_tensors = save_tensors
+    os.rename, os.fsync = counting(os.rename), counting(os.fsync)
+    checkpoint_io.remove_folder = counting(checkpoint_io.remove_folder)
 
 
 def f1_killed(count: int, folder: Path) -> Outcome:
@@ -90,7 +95,7 @@ def f3_stopped(count: int, folder: Path) -> Outcome:
     """SIGTERM at any time, the first step, validation and samples included: saved, 143, within 30 s, the same end."""
     found = Outcome()
     whole, seconds = uninterrupted(folder)
-    places = {"validation": (epoch_end, "_validate"), "samples": (epoch_end, "_sample"), "first step": (losses, "l1")}
+    places = {"validation": (Evaluator, "validate"), "samples": (Evaluator, "sample"), "first step": (losses, "l1")}
     for number, chance in trials(count, 3):
         output = folder / "run"
         shutil.rmtree(output, ignore_errors=True)
@@ -138,10 +143,10 @@ def f4_stopped_twice(count: int, folder: Path) -> Outcome:
             step = trainer.Trainer.train_step
 
             def hanging(self, *arguments):
-                if self.step == at:
+                if self.state.step == at:
                     print("hanging", flush=True)
                     if in_save:  # the save that the stop asks for never ends
-                        checkpoint.os.rename = lambda *_: time.sleep(600)
+                        os.rename = lambda *_: time.sleep(600)
                     else:
                         time.sleep(600)
                 return step(self, *arguments)
@@ -198,7 +203,7 @@ def _starve(at: int, limit: int) -> None:
     step = trainer.Trainer.train_step
 
     def starving(self, *arguments):
-        if self.step == at:
+        if self.state.step == at:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         return step(self, *arguments)
 
@@ -236,7 +241,7 @@ def f7_damaged(count: int, folder: Path) -> Outcome:
         (lambda path, place: os.truncate(path / "manifest.json", 60), used),
         (lambda path, place: shutil.copytree(path, f"{path}.tmp-1"), f"resuming from step {STEPS}"),
         (lambda path, place: manifest(path, version=2), "was written by a newer pix2pix"),
-        (lambda path, place: replace(path), "is of networks of another shape"),
+        (lambda path, place: replace(path), "holds networks of another shape"),
     ]
     for number, chance in trials(count, 7):
         output = folder / "run"
@@ -245,7 +250,7 @@ def f7_damaged(count: int, folder: Path) -> Outcome:
         spoil, words = ways[number % len(ways)]
         spoil(list_checkpoints(output / "checkpoints")[0], chance.random())
         code, said = finish(training(output, schedule__epochs=EPOCHS + 1))
-        refused = words != used and "continuing" not in words
+        refused = words != used and "resuming" not in words
         good = words in said and "Traceback" not in said and code == (4 if refused else 0)
         found.note(
             good and (refused or newest(output)["step"] == STEPS + PAIRS), f"trial {number}: {code} {said[-300:]}"
@@ -298,7 +303,7 @@ def f13_not_finite(count: int, folder: Path) -> Outcome:
         state = newest(output) if (output / "checkpoints").exists() else None
         finite = state is None or all(value.isfinite().all() for value in _tensors(state))
         saved = state["step"] if state else 0
-        named = f"at step {at + 1} " in said and ", with train_" in said and ("d/" in said or "g/" in said)
+        named = f"at step {at + 1}, with train_" in said and ("d/" in said or "g/" in said)
         good = code == 5 and finite and named and saved == at // PAIRS * PAIRS
         found.note(good, f"trial {number}, {kind} at {at}: {code} {saved} {said[-400:]}")
     return found
@@ -316,7 +321,7 @@ def _spoil(kind: str, at: int, value: float) -> None:
 
     def spoiling(self, x, y, *rest):
         network = self.generator if kind[0] == "g" else self.discriminator
-        if self.step == at:
+        if self.state.step == at:
             if kind in ("input", "target"):
                 (x if kind == "input" else y)[0, 0, 3, 3] = value
             elif kind.endswith("weights"):
