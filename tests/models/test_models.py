@@ -27,19 +27,20 @@ def picture(channels: int = 3, height: int = 32, width: int = 64, batch: int = 1
 @pytest.mark.parametrize("norm", ["batch", "instance", "instance_affine", "none"])
 @pytest.mark.parametrize("name", GENERATORS)
 def test_generators_contract(name, norm, upsample):
-    """Any channels, rectangles, range [-1, 1], every parameter used, inference repeatable and the mode put back."""
+    """Any channels, rectangles, range [-1, 1], every parameter used; inference repeats, and takes images one by one."""
     torch.manual_seed(0)
-    network = init_weights(GENERATORS[name](4, 2, norm=norm, upsample=upsample, **SMALL[name]), gain=0.3)
-    x = picture(4)
+    network = init_weights(GENERATORS[name](4, 2, norm=norm, upsample=upsample, **SMALL[name]), gain=0.3).double()
+    x = picture(4, batch=2).double()
     y = network(x)
-    assert y.shape == (1, 2, 32, 64)
-    assert y.abs().max() <= 1
+    assert y.shape == (2, 2, 32, 64)
+    assert y.abs().max() <= 1 and y.std() > 1e-3
     y.square().sum().backward()
-    unused = [n for n, p in network.named_parameters() if p.grad is None]
-    assert unused == []
+    assert [n for n, p in network.named_parameters() if p.grad is None] == []
     with inference(network) as still:
         first, second = still(x), still(x)
+        alone = torch.cat([still(image[None]) for image in x])
     assert torch.equal(first, second)
+    assert torch.allclose(first, alone, atol=1e-9) and not torch.allclose(first[0], first[1], atol=1e-4)
     assert not first.requires_grad
     assert network.training
 
