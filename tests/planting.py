@@ -14,7 +14,7 @@ from PIL import Image
 from pix2pix.check import Report, check
 from pix2pix.check.findings import Finding
 from pix2pix.check.rules import pair_findings
-from pix2pix.check.stats import look_at
+from pix2pix.check.stats import pair_stats
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data.formats.image_format import RGB
 from pix2pix.data.images.decoded import DecodedImage
@@ -58,7 +58,7 @@ def judge(pairs: Sequence[Pictures], size: int = 64) -> list[Finding]:
     """What is found in pairs in memory, all of them to train on."""
     places = [("train", InMemory(str(index), *pair)) for index, pair in enumerate(pairs)]
     data = DataConfig(root="x", image_size=size)
-    return pair_findings(data, look_at(places, RGB), ["train"], RGB)
+    return pair_findings(data, pair_stats(places, RGB), ["train"], RGB)
 
 
 def write(root: Path, pairs: Sequence[Pictures], split: str = "train", start: int = 0) -> None:

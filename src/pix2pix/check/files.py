@@ -1,4 +1,4 @@
-"""What is said of files: that no split can be found in them, that they lie in no pair, that they cannot be read."""
+"""Findings about files: splits that cannot be found, images without a partner, files that cannot be used."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -6,68 +6,72 @@ from typing import TypeVar
 from pix2pix.check.findings import Finding, Item, counted, finding
 from pix2pix.check.stats import PairStats
 from pix2pix.data.discovery.sources import Unmatched
+from pix2pix.errors import DataError
 
 _Place = TypeVar("_Place", bound=Hashable)
 
+_PROBLEMS = {  # by code: what is counted, what is wrong with it, and the remedy
+    "unreadable": ("file", "that cannot be read", "replace or remove it, and its partner"),
+    "unequal-size": ("pair", "of images that differ in size", "resize, crop or turn one to fit, or remove both"),
+    "format": ("file", "whose format differs from the others", "convert it, or remove it and its partner"),
+    "label-ids": ("file", "of labels with ids or colours of no class", "fix it, or set the classes in the config"),
+    "mask-values": ("file", "of a mask with values other than 0 and 1", "apply a threshold and save it as PNG"),
+    "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),
+}
 
-def layout_finding(error: object, severity: str = "error", code: str = "layout") -> Finding:
-    """What keeps a split from being found or read, as its DataError says it."""
-    message, _, remedy = str(error).rpartition("; ")
-    return finding(code, message or remedy, remedy if message else "", severity=severity)
+
+def layout_finding(error: DataError, severity: str = "error", code: str = "layout") -> Finding:
+    """Report why a split cannot be found or read."""
+    message = error.reason if error.path is None else f"{error.path}: {error.reason}"
+    return finding(code, message, error.remedy, severity=severity)
 
 
-def beside_findings(beside: dict[str, Unmatched], used: Sequence[str]) -> Iterator[Finding]:
-    """Of the pictures that are in no pair of each split."""
-
-    def places(kind: str) -> dict[_Place, set[str]]:
-        return _splits((place, split) for split, found in beside.items() for place in getattr(found, kind))
-
-    if unpaired := places("unpaired"):
+def unmatched_findings(unmatched: dict[str, Unmatched], used: Sequence[str]) -> Iterator[Finding]:
+    """Report the images of each split that belong to no pair."""
+    unpaired = _splits((path, split) for split, found in unmatched.items() for path in found.unpaired)
+    if unpaired:
         yield finding(
             "unmatched",
-            f"{counted(len(unpaired), 'picture')} without a partner of the same name",
-            "add the partners, or remove the pictures",
+            f"{counted(len(unpaired), 'image')} without a partner of the same name",
+            "add the partners, or remove the images",
             [Item((str(path),)) for path in unpaired],
             _severity(unpaired, used),
         )
-    if missing := places("missing"):  # an error wherever it is: a manifest is read as a whole
+    missing = _splits((place, split) for split, found in unmatched.items() for place in found.missing)
+    if missing:  # an error in any split: a manifest is read as a whole
         yield finding(
             "missing",
-            f"{counted(len(missing), 'file')} that the manifest lists and that are not there",
+            f"{counted(len(missing), 'file')} that the manifest lists and that do not exist",
             "add the files, or remove the lines; paths are relative to the manifest's folder",
             [Item((str(path),), place) for place, path in missing],
         )
-    if name_clashes := places("name_clashes"):
+    clashes = _splits((couple, split) for split, found in unmatched.items() for couple in found.name_clashes)
+    if clashes:
         yield finding(
             "same-name",
-            f"{counted(len(name_clashes), 'picture')} with the name of another, so that a partner cannot be told",
+            f"{counted(len(clashes), 'image')} with the same name as another, so that the partner is unclear",
             "rename or remove one of each",
-            [Item(tuple(map(str, couple))) for couple in name_clashes],
-            _severity(name_clashes, used),
+            [Item(tuple(map(str, couple))) for couple in clashes],
+            _severity(clashes, used),
         )
 
 
-def broken(pairs: Sequence[PairStats], used: Sequence[str]) -> Iterator[Finding]:
-    """Of the files that keep pairs from being read."""
-    texts = {
-        "unreadable": ("file", "cannot be read", "replace or remove it, and its partner"),
-        "unequal-size": ("pair", "of pictures that differ in size", "resize, crop or turn one to fit, or remove both"),
-        "format": ("file", "that cannot be taken as the others are", "convert it, or remove it and its partner"),
-        "label-ids": ("file", "of labels with what is no class", "mend it, or say what it is in the config"),
-        "mask-values": ("file", "of a mask with what is neither 0 nor 1", "cut it at a threshold and save it as PNG"),
-        "no-halves": ("file", "without two halves of one width", "make each A and B side by side, or remove it"),
-    }
-    for code, (what, how, remedy) in texts.items():
+def problem_findings(pairs: Sequence[PairStats], used: Sequence[str]) -> Iterator[Finding]:
+    """Report the files that make pairs unusable."""
+    for code, (what, how, remedy) in _PROBLEMS.items():
         places = _splits(
-            ((file, why), pair.split) for pair in pairs for kind, file, why in pair.problems if kind == code
+            ((problem.file, problem.detail), pair.split)
+            for pair in pairs
+            for problem in pair.problems
+            if problem.code == code
         )
         if places:
-            items = [Item((file,), why) for file, why in places]
+            items = [Item((file,), detail) for file, detail in places]
             yield finding(code, f"{counted(len(items), what)} {how}", remedy, items, _severity(places, used))
 
 
 def _splits(places: Iterable[tuple[_Place, str]]) -> dict[_Place, set[str]]:
-    """The splits that each place is in: a file may be listed in several."""
+    """Collect the splits of each place: a file may be listed in several."""
     found: dict[_Place, set[str]] = {}
     for place, split in places:
         found.setdefault(place, set()).add(split)
@@ -75,5 +79,5 @@ def _splits(places: Iterable[tuple[_Place, str]]) -> dict[_Place, set[str]]:
 
 
 def _severity(places: dict[_Place, set[str]], used: Sequence[str]) -> str:
-    """Training fails over what it reads; the rest can wait."""
+    """Return `error` where training reads one of the splits, else `warning`."""
     return "error" if set().union(*places.values()) & set(used) else "warning"

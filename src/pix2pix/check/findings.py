@@ -1,11 +1,11 @@
-"""What can be said about a data set, and in which order."""
+"""Findings about a data set: their codes, severities and order."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 SEVERITIES = ("error", "warning", "note")
 
-# What can be found. An error keeps training from starting, or would end it; a note may well be as it should.
+# The severity of each code. An error prevents training or would end it; a note may well be intended.
 CODES = {
     "layout": "error",
     "unreadable": "error",
@@ -40,7 +40,7 @@ CODES = {
 
 @dataclass(frozen=True)
 class Item:
-    """A place where something was found: the files, or the names of drawn pairs, and what is particular to it."""
+    """One place of a finding: the files, or the names of drawn pairs, and details about it."""
 
     files: tuple[str, ...]
     detail: str = ""
@@ -51,7 +51,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to say. `code` is for programs and stays what it is; `message` and `remedy` are for people."""
+    """One finding. `code` is for programs and does not change; `message` and `remedy` are for people."""
 
     code: str
     severity: str
@@ -61,19 +61,21 @@ class Finding:
 
     @property
     def count(self) -> int:
-        """How many places it was found in; at least 1."""
+        """The number of places; at least 1."""
         return max(1, len(self.items))
 
 
 def finding(code: str, message: str, remedy: str, items: Iterable[Item] = (), severity: str | None = None) -> Finding:
+    """Make a finding, with the severity of its code unless another is given."""
     return Finding(code, severity or CODES[code], message, remedy, tuple(items))
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Worst first: by severity, then as `CODES` has them."""
+    """Sort findings, the worst first: by severity, then in the order of `CODES`."""
     codes = list(CODES)
     return sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), codes.index(one.code)))
 
 
 def counted(number: int, what: str) -> str:
+    """Return the number with its noun, such as "3 images"."""
     return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,28 +1,31 @@
-"""Whether the two pictures of a pair lie on each other: the offset that correlates their edges best."""
+"""Measure whether the two images of a pair are aligned: the offset that correlates their edges best."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-SIDE = 96  # of the reduced grey copies
-SMALLEST = 48  # pixels a side that edges can be told in
-_REACH = SIDE * 3 // 16  # offsets beyond this are not looked for
+SIDE = 96  # pixels a side of the reduced grey copies
+SMALLEST = 48  # pixels a side; edges cannot be compared in smaller images
+_REACH = SIDE * 3 // 16  # the largest offset that is considered
 _NEAR = np.arange(-_REACH, _REACH + 1)
-_CLEAR = 6.5  # standard deviations above the mean that a peak must have
-_LEAD = 2.5  # and above what there is at no offset
-_ENOUGH = 0.16  # of a picture must be edges: the few of a mask with one window in it may fit any of them
-_AWAY = 2.5  # cells of SIDE: 7 pixels of 256
-_AGREE = 1.5  # cells around the median within which offsets are one
-_FEWEST = 5
+_CLEAR = 6.5  # standard deviations that a peak must be above the mean
+_LEAD = 2.5  # and above the correlation at no offset
+_ENOUGH = 0.16  # share of an image that edges must cover: a mask with a single window matches any window
+_AWAY = 2.5  # pixels of SIDE that count as an offset: 7 pixels of 256
+_AGREE = 1.5  # pixels of SIDE around the median within which offsets are equal
+_FEWEST = 5  # pairs that a common offset is measured from
+
+Pixels = NDArray[Any]
 
 
 class Offset(NamedTuple):
-    """By how much the target must be moved to lie on the input, in parts of height and width; and how clear that is.
+    """How far the target must be moved to be aligned with the input, as fractions of height and width.
 
-    `peak`: the peak's height in standard deviations; `lead`: what of it is above no offset at all; `edges`: what share
-    of the picture with fewer edges they are.
+    `peak`: height of the correlation's peak in standard deviations; `lead`: how far it exceeds the correlation at no
+    offset; `edges`: the share that edges cover in the image with fewer of them.
     """
 
     down: float
@@ -33,45 +36,46 @@ class Offset(NamedTuple):
 
     @property
     def is_clear(self) -> bool:
+        """Whether the offset can be trusted."""
         return self.peak >= _CLEAR and self.edges >= _ENOUGH
 
     @property
     def is_wrong(self) -> bool:
+        """Whether the images are clearly not aligned."""
         return self.is_clear and self.lead >= _LEAD and _is_away(self.down, self.right)
 
 
 def _is_away(down: float, right: float) -> bool:
-    return np.hypot(down, right) * SIDE >= _AWAY
+    return bool(np.hypot(down, right) * SIDE >= _AWAY)
 
 
-def edges(greys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The spectra, complex64 [n, SIDE, SIDE], of grey copies' edges, and the share of each copy, [n], that edges are.
+def edge_spectra(greys: Pixels) -> tuple[Pixels, Pixels]:
+    """Return the spectra of the edges of grey copies, complex64 [n, SIDE, SIDE], and the share that edges cover, [n].
 
-    `greys`: float32 [n, SIDE, SIDE]. An edge is its strength and twice its angle, which makes light on dark and dark
-    on light the same (A. Fitch, A. Kadyrov, W. Christmas, J. Kittler, Orientation Correlation, BMVC 2002): strength
-    alone is led astray by rows of windows.
+    `greys`: float32 [n, SIDE, SIDE]. An edge is represented by its strength and twice its angle, so that light on dark
+    equals dark on light (A. Fitch, A. Kadyrov, W. Christmas, J. Kittler, Orientation Correlation, BMVC 2002). Strength
+    alone is misled by rows of windows.
     """
     across, down = np.zeros((2, *greys.shape), np.float32)
     across[:, :, 1:-1] = greys[:, :, 2:] - greys[:, :, :-2]
     down[:, 1:-1] = greys[:, 2:] - greys[:, :-2]
     strength = np.sqrt(across * across + down * down)
-    root = np.sqrt(strength)  # so that a few hard edges do not decide alone
+    root = np.sqrt(strength)  # so that a few strong edges do not dominate
     weight = 1 / (strength * root + 1e-3)
     field = np.empty(greys.shape, np.complex64)
     field.real, field.imag = (across * across - down * down) * weight, 2 * across * down * weight
     field -= field.mean((1, 2), keepdims=True)
-    spectra = torch.fft.fft2(torch.from_numpy(field)).numpy()  # in single precision: several times as fast as numpy's
-    # The participation ratio: 1 where all places are as strong, 1 / n where one is all there is.
+    spectra = torch.fft.fft2(torch.from_numpy(field)).numpy()  # single precision is several times as fast as numpy
+    # The participation ratio: 1 where all pixels are equally strong, 1 / n where one pixel has it all.
     return spectra, root.mean((1, 2)) ** 2 / (strength.mean((1, 2)) + 1e-6)
 
 
-def offsets(inputs: np.ndarray, targets: np.ndarray, shares: np.ndarray) -> list[Offset]:
-    """Of pairs of pictures by their spectra, [n, SIDE, SIDE] each: the peaks of their phase correlations.
+def offsets(inputs: Pixels, targets: Pixels, shares: Pixels) -> list[Offset]:
+    """Return the offset of each pair, from the spectra of inputs and targets, [n, SIDE, SIDE] each.
 
-    `shares`: the smaller share of edges in each pair, [n].
-
-    C. Kuglin, D. Hines, The Phase Correlation Image Alignment Method, 1975; half-whitened here: pictures of different
-    kinds share few frequencies, and the others are noise.
+    `shares`: the smaller share of edges of each pair, [n]. The method is phase correlation (C. Kuglin, D. Hines, The
+    Phase Correlation Image Alignment Method, 1975), only half whitened: images of different kinds share few
+    frequencies, and the others are noise.
     """
     cross = inputs * targets.conj()
     strength = np.sqrt(cross.real * cross.real + cross.imag * cross.imag)
@@ -80,25 +84,25 @@ def offsets(inputs: np.ndarray, targets: np.ndarray, shares: np.ndarray) -> list
     return [_peak(surface, float(share)) for surface, share in zip(near, shares, strict=True)]
 
 
-def _peak(surface: np.ndarray, share: float) -> Offset:
-    """The highest place of a correlation surface that has no offset in its middle."""
+def _peak(surface: Pixels, share: float) -> Offset:
+    """Find the peak of a correlation surface whose centre is no offset."""
     row, column = divmod(int(surface.argmax()), surface.shape[1])
     top, spread = surface[row, column], max(float(surface.std()), 1e-9)
-    still = surface[_REACH - 1 : _REACH + 2, _REACH - 1 : _REACH + 2].max()
+    unmoved = surface[_REACH - 1 : _REACH + 2, _REACH - 1 : _REACH + 2].max()
     return Offset(
         (row - _REACH) / SIDE,
         (column - _REACH) / SIDE,
         float(top - surface.mean()) / spread,
-        float(top - still) / spread,
+        float(top - unmoved) / spread,
         share,
     )
 
 
 def common_offset(offsets: Sequence[Offset]) -> tuple[float, float] | None:
-    """(down, right) by which most of a data set is off, in parts of height and width; None where it is not."""
+    """Return (down, right) that most pairs share, as fractions of height and width; None where there is none."""
     clear = np.array([(one.down, one.right) for one in offsets if one.is_clear])
     if len(clear) < _FEWEST:
         return None
-    middle = np.median(clear, axis=0)
-    agree = (np.hypot(*(clear - middle).T) * SIDE <= _AGREE).mean()
-    return tuple(middle.tolist()) if agree > 0.6 and _is_away(*middle) else None
+    down, right = np.median(clear, axis=0).tolist()
+    agree = (np.hypot(*(clear - (down, right)).T) * SIDE <= _AGREE).mean()
+    return (down, right) if agree > 0.6 and _is_away(down, right) else None

@@ -1,21 +1,22 @@
-"""What a check says: one screen for people, one object for programs."""
+"""The report of a check: one screen for people, one JSON object for programs."""
 
 import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 from pix2pix.check.findings import SEVERITIES, Finding
-from pix2pix.check.resources import Needs
+from pix2pix.check.resources import Resources
 from pix2pix.data.cache.state import show_bytes
 from pix2pix.text import show_text
 
 _WIDTH = 110
-_SHOWN = {"unmatched": 10}  # files named on the screen, else
-_SHOWN_ELSE = 3
+_SHOWN = 3  # files of a finding that are named on the screen
+_SHOWN_OF = {"unmatched": 10}  # by code, where it is another number
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split as it was found: how many pairs, their sizes (H x W), and what inputs and targets are, in words."""
+    """A split: the number of pairs, their sizes (H x W), and descriptions of the inputs and the targets."""
 
     pairs: int
     size: str
@@ -25,29 +26,30 @@ class Split:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. `findings` are worst first; `fails` says whether training would fail; `sheet` is its file."""
+    """The findings about a data set, the worst first, and what training on it takes; `sheet` is the preview's file."""
 
     data: str
     layout: str
     splits: dict[str, Split]
     findings: list[Finding]
-    needs: Needs
+    resources: Resources
     sheet: str | None = None
 
     @property
     def fails(self) -> bool:
+        """Whether training would fail."""
         return any(finding.severity == "error" for finding in self.findings)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many findings of each severity."""
+        """The number of findings of each severity."""
         return {name: sum(one.severity == name for one in self.findings) for name in SEVERITIES}
 
-    def to_dict(self) -> dict:
-        """For `--json`: every finding with every file, in the order of the screen.
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that `--json` prints: every finding with every file, in the order of the screen.
 
         Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, size, input, target}}, `findings` [{code, severity,
-        count, message, remedy, items: [{files, detail}]}], `needs` {levels, parameters, cache_bytes, train_bytes},
+        count, message, remedy, items: [{files, detail}]}], `resources` {levels, parameters, cache_bytes, train_bytes},
         `sheet`.
         """
         return {
@@ -62,7 +64,7 @@ class Report:
                 }
                 for one in self.findings
             ],
-            "needs": vars(self.needs),
+            "resources": vars(self.resources),
             "sheet": self.sheet,
         }
 
@@ -70,7 +72,7 @@ class Report:
         return "\n".join(
             map(
                 show_text,
-                [f"{self.data}: {self.layout}", *self._table(), *self._findings(), *self._needs(), self._end()],
+                [f"{self.data}: {self.layout}", *self._table(), *self._findings(), *self._resources(), self._end()],
             )
         )
 
@@ -90,25 +92,32 @@ class Report:
         for one in self.findings:
             remedy = f"; {one.remedy}" if one.remedy else ""
             lines += textwrap.wrap(
-                f"{one.severity} [{one.code}] {one.message}{remedy}", _WIDTH, subsequent_indent="  ",
-                break_long_words=False, break_on_hyphens=False,
-            )  # fmt: skip
-            shown = _SHOWN.get(one.code, _SHOWN_ELSE)
+                f"{one.severity} [{one.code}] {one.message}{remedy}",
+                _WIDTH,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            shown = _SHOWN_OF.get(one.code, _SHOWN)
             lines += [f"    {item}" for item in one.items[:shown]]
             if len(one.items) > shown:
-                lines.append(f"    and {len(one.items) - shown:,} more: --json names them")
+                lines.append(f"    and {len(one.items) - shown:,} more; --json lists them")
         return lines
 
-    def _needs(self) -> list[str]:
-        depth = f"a U-Net of {self.needs.levels} levels" if self.needs.levels else "a ResNet"
-        return [
-            f"training needs {depth}, {self.needs.parameters:,} weights with its discriminator, about "
-            f"{show_bytes(self.needs.train_bytes)} for them and their work, {show_bytes(self.needs.cache_bytes)} to "
-            "keep the pictures",
-            *([f"pairs as the networks will see them: {self.sheet}"] if self.sheet else []),
+    def _resources(self) -> list[str]:
+        needs = self.resources
+        network = f"a U-Net of {needs.levels} levels" if needs.levels else "a ResNet"
+        lines = [
+            f"training takes {network}, {needs.parameters:,} parameters including the discriminator, about "
+            f"{show_bytes(needs.train_bytes)} for them and their activations, and {show_bytes(needs.cache_bytes)} to "
+            "cache the images"
         ]
+        if self.sheet:
+            lines.append(f"pairs as the networks will see them: {self.sheet}")
+        return lines
 
     def _end(self) -> str:
         counts = [f"{count} {name}{'s' * (count != 1)}" for name, count in self.counts.items() if count]
-        words = ", ".join(counts) or "nothing to say against it"
-        return f"{words}: training would fail" if self.fails else f"{words}: ready to train"
+        if not counts:
+            return "No problems found."
+        return f"{', '.join(counts)}: training would fail." if self.fails else f"{', '.join(counts)}."

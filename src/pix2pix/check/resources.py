@@ -1,6 +1,7 @@
-"""What training on a data set will take: memory for its pictures, networks and their work, and the networks' depth."""
+"""Estimate what training takes: memory for the images, the networks and their activations, and the U-Net's depth."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,12 +12,12 @@ from pix2pix.models.layers import parameter_count
 
 _COPIES = 4  # of each weight: itself, its gradient, and Adam's two moments
 _FLOAT = 4  # bytes
-_PASSES = 3  # of the discriminator an update: on the real pair, and on the fake one twice
+_PASSES = 3  # of the discriminator per update: one for the real pair, two for the fake one
 
 
 @dataclass(frozen=True)
-class Needs:
-    """`levels`: of a U-Net, else None. `cache_bytes`: of all pairs that training reads. `train_bytes`: roughly."""
+class Resources:
+    """What training takes. `levels`: of a U-Net, else None. `cache_bytes`: of all pairs. `train_bytes`: an estimate."""
 
     levels: int | None
     parameters: int
@@ -24,8 +25,8 @@ class Needs:
     train_bytes: int
 
 
-def find_needs(config: Config, cache_bytes: int, in_channels: int = 3, out_channels: int = 3) -> Needs:
-    """By running the networks without any numbers. Raises ConfigError where they do not fit the data."""
+def estimate_resources(config: Config, cache_bytes: int, in_channels: int = 3, out_channels: int = 3) -> Resources:
+    """Run the networks on the meta device, without numbers. Raises ConfigError where they do not fit the data."""
     generator, crop = config.model.generator, config.data.crop
     state = torch.get_rng_state()
     with torch.device("meta"):
@@ -35,27 +36,27 @@ def find_needs(config: Config, cache_bytes: int, in_channels: int = 3, out_chann
         )
         x, y = (torch.empty(config.data.batch_size, channels, *crop) for channels in (in_channels, out_channels))
         condition = x if config.loss.generator_condition == "input" else y
-        work = _outputs(networks[0], x) + _PASSES * _outputs(networks[1], condition, y)
+        activations = _activations(networks[0], x) + _PASSES * _activations(networks[1], condition, y)
     torch.set_rng_state(state)
     weights = sum(map(parameter_count, networks))
-    return Needs(
+    return Resources(
         unet_depth(generator, crop) if isinstance(generator, UNetConfig) else None,
         weights,
         cache_bytes,
-        _FLOAT * (_COPIES * weights + work),
+        _FLOAT * (_COPIES * weights + activations),
     )
 
 
-def _outputs(network: nn.Module, *inputs: torch.Tensor) -> int:
-    """How many numbers the layers of a network make of its inputs; what is kept for the gradient is about that."""
-    made = 0
+def _activations(network: nn.Module, *inputs: torch.Tensor) -> int:
+    """Count the outputs of all layers; about as many are stored for the gradient."""
+    total = 0
 
-    def count(module: nn.Module, args: tuple, output: torch.Tensor) -> None:
-        nonlocal made
-        made += output.numel()
+    def add(module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> None:
+        nonlocal total
+        total += output.numel()
 
-    hooks = [module.register_forward_hook(count) for module in network.modules() if not list(module.children())]
+    hooks = [module.register_forward_hook(add) for module in network.modules() if not list(module.children())]
     network(*inputs)
     for hook in hooks:
         hook.remove()
-    return made
+    return total

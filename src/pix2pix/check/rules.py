@@ -1,10 +1,10 @@
-"""From what was seen of each pair to what is said about the data set."""
+"""Rules: from the statistics of the pairs to the findings about the data set."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median
 
 from pix2pix.check.cross_pair import duplicates, leaks, near_leaks, swapped
-from pix2pix.check.files import broken
+from pix2pix.check.files import problem_findings
 from pix2pix.check.findings import Finding, Item, counted, finding
 from pix2pix.check.registration import common_offset
 from pix2pix.check.stats import PairStats
@@ -12,19 +12,28 @@ from pix2pix.check.values import names, value_findings
 from pix2pix.config import DataConfig
 from pix2pix.data.formats.image_format import PairFormat
 
-_ODD_SIZE = 3  # times as long or as short as is usual
+_ODD_SIZE = 3  # times the usual length, or a third of it
 _FEW = 0.05
-_ENDS = (("_a", "_b"), ("_input", "_target"))
+_SUFFIXES = (("_a", "_b"), ("_input", "_target"))
 
 
 def pair_findings(
     data: DataConfig, pairs: Sequence[PairStats], used: Sequence[str], formats: PairFormat
 ) -> list[Finding]:
-    """Of all pairs that were seen as `forms` say; `used` are the splits that training reads."""
-    good = [pair for pair in pairs if pair.looks]
-    found = [*broken(pairs, () if data.skip_broken else used), *_copies(good), *_wrong_way(good), *_offsets(good)]
-    found += [*value_findings(data, good, formats), *_halves(good), *_sizes(data, good), *_headers(good)]
-    return found
+    """Report on all pairs, which were read in `formats`; `used` are the splits that training reads."""
+    good = [pair for pair in pairs if pair.images]
+    return [
+        *problem_findings(pairs, () if data.skip_broken else used),
+        *_copies(good),
+        *_swapped(good),
+        *_offsets(good),
+        *value_findings(data, good, formats),
+        *_halves(good),
+        *_odd_sizes(good),
+        *_small(data, good),
+        *_turned(good),
+        *_animated(good),
+    ]
 
 
 def _copies(pairs: Sequence[PairStats]) -> Iterator[Finding]:
@@ -32,21 +41,21 @@ def _copies(pairs: Sequence[PairStats]) -> Iterator[Finding]:
     if same:
         yield finding(
             "duplicate",
-            f"{counted(len(same), 'pair')} that equal another of the same split",
-            "remove all but one: copies count double in training",
+            f"{counted(len(same), 'pair')} equal to another of the same split",
+            "remove all but one: copies count twice in training",
             [Item(names(*couple)) for couple in same],
         )
-    remedy = "remove it from one: results on pictures that were trained on say nothing"
+    remedy = "remove it from one: results on images that were trained on are meaningless"
     shared = leaks(pairs)
     if shared:
         yield finding(
             "leak",
-            f"{counted(len(shared), 'picture')} in two splits",
+            f"{counted(len(shared), 'image')} in two splits",
             remedy,
-            [Item(names(*couple), f"the same {side}") for *couple, side in shared],
+            [Item(names(pair, other), f"the same {side}") for pair, other, side in shared],
         )
-    known = {id(one) for one, _, _ in shared}
-    near = near_leaks([pair for pair in pairs if id(pair) not in known])
+    leaked = {id(pair) for pair, _, _ in shared}
+    near = near_leaks([pair for pair in pairs if id(pair) not in leaked])
     if near:
         yield finding(
             "near-duplicate",
@@ -56,129 +65,132 @@ def _copies(pairs: Sequence[PairStats]) -> Iterator[Finding]:
         )
 
 
-def _wrong_way(pairs: Sequence[PairStats]) -> Iterator[Finding]:
+def _swapped(pairs: Sequence[PairStats]) -> Iterator[Finding]:
     found = swapped(pairs)
     if found:
         yield finding(
             "swapped",
-            f"{counted(len(found), 'pair')} whose input looks like the others' targets, and whose target like inputs",
-            "swap their two sides",
+            f"{counted(len(found), 'pair')} whose input looks like the other targets, and whose target like the inputs",
+            "exchange input and target",
             [Item(names(pair)) for pair in found],
         )
 
 
 def _offsets(pairs: Sequence[PairStats]) -> Iterator[Finding]:
-    pairs = [pair for pair in pairs if pair.offset is not None]
-    whole = common_offset([pair.offset for pair in pairs])
-    if whole is not None:
-        height, width = (median(pair.input.size[axis] for pair in pairs) for axis in (0, 1))
+    measured = [(pair, pair.offset) for pair in pairs if pair.offset is not None]
+    common = common_offset([offset for _, offset in measured])
+    if common is not None:
+        height, width = (median(pair.input.size[axis] for pair, _ in measured) for axis in (0, 1))
         yield finding(
             "offset",
-            f"all targets lie beside their inputs, {_shift(*whole, height, width)}",
-            "move one side back, or crop both to what they share",
+            f"all targets are shifted, {_shift(*common, height, width)}",
+            "move the inputs or the targets back, or crop both to what they share",
         )
         return
-    wrong = [pair for pair in pairs if pair.offset.is_wrong]
+    wrong = [(pair, offset) for pair, offset in measured if offset.is_wrong]
     if wrong:
         yield finding(
             "misregistered",
-            f"{counted(len(wrong), 'pair')} whose pictures do not lie on each other",
-            "move one picture back, or remove the pair",
-            [Item(names(pair), _shift(pair.offset.down, pair.offset.right, *pair.input.size)) for pair in wrong],
+            f"{counted(len(wrong), 'pair')} whose images are not aligned",
+            "move one image back, or remove the pair",
+            [Item(names(pair), _shift(offset.down, offset.right, *pair.input.size)) for pair, offset in wrong],
         )
 
 
 def _shift(down: float, right: float, height: float, width: float) -> str:
-    """Where a target lies, in pixels, given how far it must be moved to be right."""
+    """Describe in pixels where a target is, given how far it must be moved to be aligned."""
     rows, columns = round(-down * height), round(-right * width)
-    words = [f"{counted(abs(rows), 'pixel')} too {'low' if rows > 0 else 'high'}"] if rows else []
-    words += [f"{counted(abs(columns), 'pixel')} too far {'right' if columns > 0 else 'left'}"] if columns else []
+    words = []
+    if rows:
+        words.append(f"{counted(abs(rows), 'pixel')} too {'low' if rows > 0 else 'high'}")
+    if columns:
+        words.append(f"{counted(abs(columns), 'pixel')} too far {'right' if columns > 0 else 'left'}")
     return " and ".join(words)
 
 
 def _halves(pairs: Sequence[PairStats]) -> Iterator[Finding]:
-    """Of single pictures that were taken for two side by side."""
+    """Report single images that were taken for two side by side."""
     single = [pair for pair in pairs if len(pair.files) == 1]
     tall = [pair for pair in single if pair.input.size[0] >= 2 * pair.input.size[1]]
     known = {(pair.split, pair.name.lower()) for pair in single}
     sides = [pair for pair in single if {(pair.split, name) for name in _partners(pair.name.lower())} & known]
     for found, what in (
-        (sides, "of one pair by their names, but cut into two halves each"),
+        (sides, "that form pairs by their names, but are each cut into two halves"),
         (tall, "whose halves, taken for A and B, are at least twice as tall as wide"),
     ):
         if 2 * len(found) > len(single):
             yield finding(
                 "halves",
-                f"{counted(len(found), 'picture')} {what}",
-                "if each is one picture, put A and B into two folders a and b, of one name each",
+                f"{counted(len(found), 'image')} {what}",
+                "if each is one image, put A and B into two folders a and b, under the same name",
                 [Item(names(pair)) for pair in found],
             )
             return
 
 
 def _partners(name: str) -> list[str]:
-    """What the other side of a pair is called, where a name ends with its side."""
-    ends = [end for couple in _ENDS for end in (couple, couple[::-1])]
-    return [name.removesuffix(mine) + other for mine, other in ends if name.endswith(mine)]
+    """Return what the partner of an image is called, where its name ends with `_a`, `_input` and so on."""
+    suffixes = [couple for pair in _SUFFIXES for couple in (pair, pair[::-1])]
+    return [name.removesuffix(own) + other for own, other in suffixes if name.endswith(own)]
 
 
-def _headers(pairs: Sequence[PairStats]) -> Iterator[Finding]:
-    turned = [file for pair in pairs for file in pair.turned if _hides_a_turn(pair)]
+def _turned(pairs: Sequence[PairStats]) -> Iterator[Finding]:
+    # Of a square image only: any other would differ in size from its partner once it is turned.
+    turned = [file for pair in pairs if pair.input.size[0] == pair.input.size[1] for file in pair.turned]
     if turned:
         yield finding(
             "turned",
-            f"{counted(len(turned), 'picture')} that EXIF turns while it leaves the partner",
-            "look at the sheet; where they do not fit, remove the EXIF orientation or turn the partner",
+            f"{counted(len(turned), 'image')} that EXIF turns, but not the partner",
+            "look at the preview; where they do not match, remove the EXIF orientation or turn the partner",
             [Item((file,)) for file in turned],
         )
-    moving = [file for pair in pairs for file in dict.fromkeys(pair.moving)]
-    if moving:
+
+
+def _animated(pairs: Sequence[PairStats]) -> Iterator[Finding]:
+    animated = [file for pair in pairs for file in dict.fromkeys(pair.animated)]
+    if animated:
         yield finding(
             "animated",
-            f"{counted(len(moving), 'file')} of several frames, of which the first is used",
-            "save the frames that you mean as files of their own",
-            [Item((file,)) for file in moving],
+            f"{counted(len(animated), 'file')} of several frames, of which only the first is used",
+            "save the frames that you want as separate files",
+            [Item((file,)) for file in animated],
         )
 
 
-def _hides_a_turn(pair: PairStats) -> bool:
-    """Whether a turn leaves no trace in the size; a quarter of any other would have been noticed."""
-    height, width = pair.input.size
-    return bool(pair.turned) and height == width
-
-
-def _sizes(data: DataConfig, pairs: Sequence[PairStats]) -> Iterator[Finding]:
-    if not pairs:
+def _odd_sizes(pairs: Sequence[PairStats]) -> Iterator[Finding]:
+    if len(pairs) <= 5:
         return
     usual = [median(pair.input.size[axis] for pair in pairs) for axis in (0, 1)]
     odd = [
         pair
         for pair in pairs
         if any(
-            side > _ODD_SIZE * want or side * _ODD_SIZE < want
-            for side, want in zip(pair.input.size, usual, strict=True)
+            side > _ODD_SIZE * length or side * _ODD_SIZE < length
+            for side, length in zip(pair.input.size, usual, strict=True)
         )
     ]
-    if odd and len(odd) <= max(1, _FEW * len(pairs)) and len(pairs) > 5:
+    if odd and len(odd) <= max(1, _FEW * len(pairs)):
         yield finding(
             "odd-size",
-            f"{counted(len(odd), 'pair')} of quite another size than the rest, usually {_by(usual)}",
-            "look whether they belong there",
+            f"{counted(len(odd), 'pair')} of a very different size; the usual one is {_by(usual)}",
+            "check whether they belong to the data set",
             [Item(names(pair), _by(pair.input.size)) for pair in odd],
         )
+
+
+def _small(data: DataConfig, pairs: Sequence[PairStats]) -> Iterator[Finding]:
     need = data.load or data.crop
     small = [pair for pair in pairs if any(have < want for have, want in zip(pair.input.size, need, strict=True))]
     if small:
-        what = "load_size" if data.load else "image_size"
-        effect = "enlarged, and so blurred" if data.load else "continued by reflection"
+        key, effect = ("load_size", "enlarged and blurred") if data.load else ("image_size", "extended by reflection")
         yield finding(
             "small",
-            f"{counted(len(small), 'pair')} smaller than {what} {_by(need)}: {effect}",
-            f"fine for a little, as 286 for 256 in the paper; else choose a smaller {what}",
+            f"{counted(len(small), 'pair')} smaller than {key} {_by(need)}, which will be {effect}",
+            f"fine where the difference is small, such as 256 for 286 in the paper; else choose a smaller {key}",
             [Item(names(pair), _by(pair.input.size)) for pair in small],
         )
 
 
 def _by(size: Sequence[float]) -> str:
-    """Height x width, as the config has them."""
+    """Return height x width, in the order of the config."""
     return "x".join(f"{side:g}" for side in size)

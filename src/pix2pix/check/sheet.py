@@ -1,4 +1,4 @@
-"""A sheet of pairs as the networks will see them, augmentation included."""
+"""Draw a sheet of pairs as the networks will see them, including augmentation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ _ROWS, _EPOCHS = 6, 2
 
 
 def write_sheet(path: Path, config: Config, pairs: Sequence[Pair], formats: PairFormat) -> int:
-    """A row a pair, `_ROWS` of them spread over `pairs`, as two epochs draw them; returns how many.
+    """Draw one row for each of `_ROWS` pairs, spread over `pairs`, as they appear in two epochs; return the number.
 
-    `pairs`: of one split, all of which can be read as `forms`. Raises CheckpointError where the sheet cannot be
+    `pairs` belong to one split and can all be read in `formats`. Raises CheckpointError where the sheet cannot be
     written.
     """
     data, cpu = config.data, torch.device("cpu")
@@ -33,9 +33,9 @@ def write_sheet(path: Path, config: Config, pairs: Sequence[Pair], formats: Pair
     rows: list[list[np.ndarray]] = [[] for _ in chosen]
     for epoch in range(_EPOCHS):
         for batch in loader.epoch(epoch):
-            sides = augment_batch(batch, cpu, data.augment, data.crop, formats)
+            images = augment_batch(batch, cpu, data.augment, data.crop, formats)
             for key, fmt in formats.parts.items():
-                pixels = to_pixels(to_float(sides[key], fmt), fmt)[0]
+                pixels = to_pixels(to_float(images[key], fmt), fmt)[0]
                 rows[int(batch["index"])].append(preview(pixels.permute(1, 2, 0).numpy(), fmt))
     titles = [*formats.parts, *(f"{key}, next epoch" for key in formats.parts)]
     replace_atomically(path, lambda temporary: write_image(temporary, comparison_grid(rows, titles), signed=True))

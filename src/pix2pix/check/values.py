@@ -1,4 +1,4 @@
-"""What is said of the values in pictures: too few, too dark, too many colours, or ids with gaps."""
+"""Findings about the values in images: too few, too dark, too many colours, or ids with gaps."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,92 +11,103 @@ from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.data.discovery.folders import first_ten
 from pix2pix.data.formats.image_format import PairFormat
 
-_MANY_COLOURS = 64  # in a sample of a flat picture: labels have few, and what JPEG or resizing makes of them many
-_DARK = 31  # the highest value in a picture that comes out black
-_FAINT = 8  # the range of grey in a picture that is almost of one colour
+_MANY_COLOURS = 64  # in a sample of a flat image: labels have few, and JPEG or resizing makes many of them
+_DARK = 31  # the highest value of an image that looks black
+_FAINT = 8  # the range of grey of an image that is almost of one colour
 _CHANNELS = {2: "grey with alpha", 3: "RGB", 4: "RGBA"}
-_GAPS = 8  # ids that are never seen
+_GAPS = 8  # ids that never occur
 
 
 def value_findings(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> list[Finding]:
-    """Of pairs that can be read as `forms` say."""
+    """Report on pairs that could be read in `formats`."""
     return [
-        *_values(pairs, formats),
+        *_uniform(pairs, formats),
         *_blended(pairs, formats),
         *_gaps(data, pairs, formats),
-        *_few(data, pairs, formats),
+        *_few_decide(data, pairs, formats),
     ]
 
 
 def names(*pairs: PairStats) -> tuple[str, ...]:
-    """What a person looks for: the first file of each, or the name of a drawn pair."""
+    """Return the first file of each pair, or the name of a drawn one."""
     return tuple(pair.files[0] if pair.files else pair.name for pair in pairs)
 
 
 def _each(pairs: Sequence[PairStats]) -> Iterator[tuple[PairStats, str, ImageStats]]:
     for pair in pairs:
-        for key, look in pair.looks.items():
-            yield pair, key, look
+        for key, image in pair.images.items():
+            yield pair, key, image
 
 
 def _item(pair: PairStats, key: str) -> Item:
-    """One picture of a pair: its file, or its pair's with the side named."""
+    """Name one image of a pair: by its file, or by the file of the pair and the key."""
     if len(pair.files) > 1:
-        return Item((pair.files[list(pair.looks).index(key)],))
+        return Item((pair.files[list(pair.images).index(key)],))
     return Item(names(pair), key)
 
 
-def _values(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
+def _section(key: str) -> str:
+    """Return the section of the config that describes an image of a pair."""
+    return "data.target_format" if key == "target" else "data.input_format"
+
+
+def _configured(data: DataConfig, key: str) -> ImageFormatConfig:
+    return data.target_format if key == "target" else data.input_format
+
+
+def _uniform(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
+    """Report images of one colour, black ones and almost uniform ones."""
     kinds = {key: fmt.kind for key, fmt in formats.parts.items()}
-    constant = [(pair, key) for pair, key, look in _each(pairs) if look.one_colour]
+    constant = [(pair, key) for pair, key, image in _each(pairs) if image.one_colour]
     if constant:
         yield finding(
             "constant",
-            f"{counted(len(constant), 'picture')} of one colour",
-            "remove the pairs, unless an empty picture means something",
+            f"{counted(len(constant), 'image')} of one colour",
+            "remove the pairs, unless an empty image is intended",
             [_item(*place) for place in constant],
             "warning" if any(kinds[key] == "image" for _, key in constant) else "note",
         )
-    others = [(pair, key, look) for pair, key, look in _each(pairs) if kinds[key] == "image" and not look.one_colour]
-    dark = [(pair, key, look.top) for pair, key, look in others if look.top <= _DARK]
+    others = [(pair, key, image) for pair, key, image in _each(pairs) if kinds[key] == "image" and not image.one_colour]
+    dark = [(pair, key, image.top) for pair, key, image in others if image.top <= _DARK]
     if dark:
         top = max(top for *_, top in dark)
-        kind = "mask" if top == 1 else "labels"
-        sections = " and ".join(dict.fromkeys(f"data.{key.partition('_')[0]}_format" for _, key, _ in dark))
+        what, kind = ("masks", "mask") if top == 1 else ("class ids", "labels")
+        sections = " and ".join(dict.fromkeys(_section(key) for _, key, _ in dark))
         yield finding(
             "black",
-            f"{counted(len(dark), 'picture')} with no value above {top}, of 255: black to the network",
-            f"if they are {'masks' if top == 1 else 'class ids'}, set {sections} kind {kind}",
+            f"{counted(len(dark), 'image')} with no value above {top} of 255, which the network sees as black",
+            f"if they are {what}, set {sections} kind {kind}",
             [_item(pair, key) for pair, key, _ in dark],
         )
-    faint = [(pair, key) for pair, key, look in others if look.high - look.low <= _FAINT and look.top > _DARK]
+    faint = [(pair, key) for pair, key, image in others if image.high - image.low <= _FAINT and image.top > _DARK]
     if faint:
         yield finding(
             "almost-constant",
-            f"{counted(len(faint), 'picture')} almost of one colour",
-            "look whether they are what they should be",
+            f"{counted(len(faint), 'image')} almost of one colour",
+            "check whether they belong to the data set",
             [_item(*place) for place in faint],
         )
 
 
 def _blended(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
+    """Report labels with colours between those of the classes, and images that seem to be such labels."""
     for key, fmt in formats.parts.items():
-        looks, section = [pair.looks[key] for pair in pairs], f"data.{key.partition('_')[0]}_format"
+        section = _section(key)
         if fmt.kind == "labels":
-            blended = [pair for pair in pairs if pair.looks[key].blended]
-            remedy = (
-                "each pixel counts as the nearest colour of the palette, wrong at edges; save labels as PNG"
-                if fmt.snap
-                else f"save labels as PNG, or give {section} a palette to snap to"
-            )
+            blended = [pair for pair in pairs if pair.images[key].blended]
+            if fmt.snap:
+                remedy = "each pixel gets the nearest colour of the palette, wrong at edges; save labels as PNG"
+            else:
+                remedy = f"save labels as PNG, or give {section} a palette to snap to"
+        elif fmt.kind == "image" and few_colours([pair.images[key] for pair in pairs]):
+            blended = [pair for pair in pairs if pair.images[key].colours > _MANY_COLOURS]
+            remedy = f"fine as images; to read them as labels, set {section} kind labels and a palette to snap to"
         else:
-            many = fmt.kind == "image" and few_colours(looks)
-            blended = [pair for pair in pairs if many and pair.looks[key].colours > _MANY_COLOURS]
-            remedy = f"fine as images; as labels, set {section} kind labels and a palette to snap to"
+            continue
         if blended:
             yield finding(
                 "blended-labels",
-                f"{counted(len(blended), key)} of a few flat colours with blended ones between, as JPEG or resizing "
+                f"{counted(len(blended), key)} of a few flat colours with mixtures between them, as JPEG or resizing "
                 "makes them",
                 remedy,
                 [_item(pair, key) for pair in blended],
@@ -104,16 +115,10 @@ def _blended(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Findin
             )
 
 
-def _wish(data: DataConfig, key: str) -> tuple[str, ImageFormatConfig]:
-    """`input` or `target`, and what the config says of it."""
-    side = key.partition("_")[0]
-    return side, data.target_format if side == "target" else data.input_format
-
-
-def _few(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
-    """Of images whose channels a few files decide for all, where no config does."""
+def _few_decide(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
+    """Report the few files whose channels decide the format of all, where the config does not."""
     for key, fmt in formats.parts.items():
-        if fmt.kind != "image" or _wish(data, key)[1].channels != "auto" or fmt.channels not in _CHANNELS:
+        if fmt.kind != "image" or _configured(data, key).channels != "auto" or fmt.channels not in _CHANNELS:
             continue
         for what, having in (("alpha", (2, 4)), ("colours", (3, 4))):
             few = [pair for pair in pairs if pair.stored[key][0] in having]
@@ -122,27 +127,26 @@ def _few(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> I
                 yield finding(
                     "few-decide",
                     f"{len(few):,} of {counted(len(pairs), key)} {have}; all become {_CHANNELS[fmt.channels]}",
-                    "if that is not meant, save them as the others are",
+                    "if that is not intended, save them like the others",
                     [_item(pair, key) for pair in few],
                 )
 
 
 def _gaps(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
-    """Of labels whose highest id makes many classes, most of which are never seen, where no config asks for them."""
+    """Report labels whose highest id makes many classes that never occur, where the config does not ask for them."""
     for key, fmt in formats.parts.items():
-        side, wish = _wish(data, key)
-        if fmt.kind != "labels" or wish.classes is not None or fmt.snap:
+        if fmt.kind != "labels" or _configured(data, key).classes is not None or fmt.snap:
             continue
-        is_seen = np.zeros(2**16, bool)
+        occurs = np.zeros(2**16, bool)
         for pair in pairs:
-            is_seen[pair.looks[key].ids] = True
-        ids = np.flatnonzero(is_seen).tolist()
-        most = max(ids, default=-1) + 1
-        if 2 * len(ids) < most and most - len(ids) >= _GAPS:
+            occurs[pair.images[key].ids] = True
+        ids = np.flatnonzero(occurs).tolist()
+        count = max(ids, default=-1) + 1
+        if 2 * len(ids) < count and count - len(ids) >= _GAPS:
+            section = _section(key)
             is_mask = ids == [0, 255]
-            section = f"data.{side}_format"
             yield finding(
                 "label-gaps",
-                f"{key} labels of {fmt.classes} classes, {len(ids)} seen: {first_ten(ids)}",
-                f"set {section} kind mask" if is_mask else f"renumber them from 0 on, or set {section} palette",
+                f"{key} labels of {fmt.classes} classes, {len(ids)} of which occur: {first_ten(ids)}",
+                f"set {section} kind mask" if is_mask else f"number them from 0 without gaps, or set {section} palette",
             )
