@@ -1,4 +1,4 @@
-"""What people get wrong and what machines do to them: one line that says what and how to mend it, and nothing lost."""
+"""Bad input and failing machines: one line that names the file and the remedy, the exit code, and nothing lost."""
 
 import os
 import pickle
@@ -64,7 +64,7 @@ def test_a_mistake_in_a_config_is_named_with_its_line(text, words):
     assert result.err.startswith(("error: mine.yaml:2: ", "error: mine.yaml:3: "))
 
 
-def test_mistakes_are_told_together_a_line_each():
+def test_mistakes_are_reported_together_a_line_each():
     Path("mine.yaml").write_text("data: {flip: 1, layout: synthetic}\nschedule: {epochs: 0, niter: 3}\n")
     result = pix2pix("train", "--config", "mine.yaml", "--set", "loss.lambda_l1=much", "--set", "seed")
     refused(result, 2, "data.flip", "schedule.epochs", "niter", "--set loss.lambda_l1=much", "--set seed", errors=5)
@@ -108,7 +108,7 @@ def test_a_pair_of_two_sizes_is_found_before_the_first_step():
 
 @pytest.mark.parametrize("cache", ["memory", "off"])
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_what_is_no_picture_is_found_before_the_first_step_and_can_be_mended(split, cache):
+def test_a_broken_image_is_found_before_the_first_step_and_can_be_replaced(split, cache):
     pairs("data", "train", "val")
     Path("data", split, "1.png").write_text("no picture")
     command = training("--data", "data", data__cache=cache, data__workers=0, schedule__epochs=1)
@@ -217,7 +217,7 @@ def test_damaged_weights_are_refused_or_read_as_they_were(trained):
 
 OUTPUTS = [
     (lambda: Path("out").write_text("mine"), "out: is a file"),
-    (lambda: Path("out").symlink_to("gone"), "out: is a link to nothing"),
+    (lambda: Path("out").symlink_to("gone"), "out: is a dangling link"),
     (lambda: picture("out/photo.png"), "out: holds other files and no run"),
 ]
 
@@ -226,7 +226,7 @@ OUTPUTS = [
 @pytest.mark.parametrize("flag", [None, "--fresh"])
 def test_a_run_folder_that_cannot_be_one(make, words, flag):
     make()
-    result = pix2pix(*training(*[flag] * (flag is not None)))
+    result = pix2pix(*training(*filter(None, [flag])))
     refused(result, 4, words, "choose another")
     assert "step 1" not in result.out
     assert [path.name for path in Path().iterdir()] == ["out"] and not Path("gone").exists()
@@ -292,7 +292,7 @@ def uninterrupted(tmp_path_factory) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_is_saved_and_goes_on_to_the_very_same_end(number, code, uninterrupted):
+def test_a_stopped_run_is_saved_and_resumes_to_the_same_end(number, code, uninterrupted):
     words = [sys.executable, "-m", "pix2pix", *map(str, LONG)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert any(line.startswith("step 3/120") for line in run.stdout)

@@ -123,7 +123,7 @@ def test_a_sheet_replaces_only_a_sheet():
 
 def test_a_copied_config_replaces_nothing():
     Path("link.yaml").symlink_to("elsewhere.yaml")
-    refused(pix2pix("configs", "copy", "demo", "--output", "link.yaml"), 4, "link.yaml: is there already")
+    refused(pix2pix("configs", "copy", "demo", "--output", "link.yaml"), 4, "link.yaml: already exists")
     assert not Path("elsewhere.yaml").exists()
 
 

@@ -191,16 +191,16 @@ def test_a_disk_that_fills_up_while_training_leaves_the_checkpoint_before(tmp_pa
 
 def test_room_for_a_checkpoint_is_proven_and_the_proof_is_large_enough(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(files, "require_room", lambda path, size: asked.append(size))
+    monkeypatch.setattr(files, "require_space", lambda path, size: asked.append(size))
     trainer = Trainer(make_config(tmp_path / "run", run={"output": str(tmp_path / "run"), "ema": 0.9}))
     trainer.fit()
     sizes = [(path / "state.pt").stat().st_size for path in list_checkpoints(tmp_path / "run/checkpoints")]
     assert max(sizes) <= asked[0] <= 1.5 * max(sizes)
     monkeypatch.undo()
-    Checkpointer(tmp_path / "run", trainer.config, trainer.networks, {}).require_room()
+    Checkpointer(tmp_path / "run", trainer.config, trainer.networks, {}).require_space()
     free = files.free_space(tmp_path / "x")
     with pytest.raises(CheckpointError, match=rf"x: cannot be written \(No space .*it takes {free + 10**9:,} bytes"):
-        files.require_room(tmp_path / "x", free + 10**9)
+        files.require_space(tmp_path / "x", free + 10**9)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -211,7 +211,7 @@ def test_a_second_process_is_refused_and_named(tmp_path, log):
     """In another process, with --fresh too; and a lock that a dead one left is no obstacle."""
     code = "import sys, time; from pix2pix.cli.main import main; "
     code += "from pix2pix.training.checkpointer import Checkpointer;"
-    code += "Checkpointer.require_room = lambda _: (print('in', flush=True), time.sleep(60)); main(sys.argv[1:])"
+    code += "Checkpointer.require_space = lambda _: (print('in', flush=True), time.sleep(60)); main(sys.argv[1:])"
     command = ("train", *TINY, "--output", "out")
     with subprocess.Popen([sys.executable, "-c", code, *command], stdout=subprocess.PIPE, text=True) as child:
         assert any(line == "in\n" for line in child.stdout)

@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     with to_console(args.level):
         try:
             _require_directory()
-            return _VERBS[args.verb].run(args)
+            code: int = _VERBS[args.verb].run(args)
+            return code
         except Pix2PixError as failure:
             return _report(failure)
         except KeyboardInterrupt:

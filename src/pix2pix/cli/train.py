@@ -9,6 +9,7 @@ from pix2pix.cli.options import add_config, config_from, device, name
 
 if TYPE_CHECKING:
     from pix2pix.cli.options import Verbs
+    from pix2pix.config import Config
 
 
 def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
@@ -40,16 +41,16 @@ def run(args: argparse.Namespace) -> int:
     from pix2pix.runtime.signals import stop_on_signals
 
     with stop_on_signals() as stop:  # before torch is imported, which takes seconds
+        config = config_from(args, **{"run.output": args.output, "run.device": args.device})
         from pix2pix.runtime.distributed import process_group
 
         with process_group():
-            finished = _fit(args)
+            finished = _fit(config, args)
         return 0 if finished else stop.exit_code
 
 
-def _fit(args: argparse.Namespace) -> bool:
+def _fit(config: Config, args: argparse.Namespace) -> bool:
     # A function of its own: the trainer, which refers to the process group, must be gone before the group is.
-    config = config_from(args, **{"run.output": args.output, "run.device": args.device})
     from pix2pix.training.trainer import Trainer
 
     return Trainer(config).fit(args.resume, args.fresh, args.allow_changed)

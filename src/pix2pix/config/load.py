@@ -1,4 +1,4 @@
-"""From a file, a shipped config's name or a dictionary to a checked Config, and back to YAML."""
+"""Read and check a config from a file, a shipped config or a dictionary, and write it as YAML."""
 
 import copy
 import os
@@ -18,11 +18,11 @@ from pix2pix.errors import ConfigError
 from pix2pix.runtime.opening import read_regular
 
 KeyPath = tuple[str | int, ...]
-_MOST_FINDINGS = 20  # each takes a search for what was meant
+_MOST_FINDINGS = 20  # for each of them similar keys are searched
 
 
 class _Place(NamedTuple):
-    """Where a value was written; places sort as a person reads: the file by line, then the flags."""
+    """Where a value was written. Places sort in reading order: the file by line, then the flags."""
 
     flag: int  # 0 for the file, else the position of the --set
     line: int
@@ -30,7 +30,7 @@ class _Place(NamedTuple):
 
 
 class _Findings:
-    """The errors found so far, each with the place to blame."""
+    """The errors found so far, each with its place."""
 
     def __init__(self, source: str):
         self.source = _Place(0, 0, source)
@@ -44,7 +44,7 @@ class _Findings:
         self.bad.add(_dotted(path))
 
     def unknown(self, path: KeyPath, model: type[Section], network: str) -> None:
-        """Adds the error of an unknown key; of very many, only their number."""
+        """Add the error of an unknown key; beyond `_MOST_FINDINGS` only their number."""
         if len(self.errors) >= _MOST_FINDINGS:
             self.more += 1
             return
@@ -53,7 +53,7 @@ class _Findings:
         self.bad.update([advice.meant] if advice.meant else [])
 
     def place(self, path: KeyPath) -> _Place:
-        """The place of `path`, or of the nearest section around it that was written."""
+        """Return the place of `path`, or of the nearest section around it that was written."""
         around = (path[:length] for length in range(len(path), 0, -1))
         return next((self.places[part] for part in around if part in self.places), self.source)
 
@@ -69,7 +69,7 @@ class _Findings:
 
 
 def shipped_configs() -> dict[str, Path]:
-    """The configs that come with the package, by name: from a wheel, else from a source checkout."""
+    """Return the configs that come with the package, by name: from a wheel, else from a source checkout."""
     package = Path(__file__).resolve().parents[1]
     candidates = (package / "configs", package.parents[1] / "configs")
     folder = next((folder for folder in candidates if folder.is_dir()), None)
@@ -77,7 +77,7 @@ def shipped_configs() -> dict[str, Path]:
 
 
 def locate_config(source: str | Path) -> tuple[Path, str]:
-    """The file that `source` means, and how it was found: 'file' or 'shipped config'."""
+    """Return the file that `source` names, and whether it is a 'file' or a 'shipped config'. Raises ConfigError."""
     text = os.fspath(source)
     shipped = shipped_configs()
     if os.path.lexists(text) and not os.path.isdir(text):
@@ -144,46 +144,52 @@ def config_from_dict(data: object, source: str, overrides: Sequence[str] = ()) -
 
 
 def dump_config(config: Config) -> str:
-    """The whole config as YAML, defaults too; `load_config` reads it back to an equal object."""
+    """Return the whole config as YAML, with defaults; `load_config` reads it back to an equal object."""
     return strict_yaml.dump(config.model_dump())
 
 
 def config_difference(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
-    """(dotted key, old value, new value) wherever two configs differ; None for a key that one of them lacks."""
+    """Return (dotted key, old value, new value) wherever two configs differ; None for a key that one of them lacks."""
     before, after = _flatten(old.model_dump()), _flatten(new.model_dump())
     keys = [*before, *(key for key in after if key not in before)]
     return [(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
 
 
 def config_keys(config: Config) -> list[str]:
-    """Every dotted key of a config."""
+    """Return every dotted key of a config."""
     return list(_flatten(config.model_dump()))
 
 
 def config_schema() -> dict[str, Any]:
-    """The JSON schema of a config, for editors."""
+    """Return the JSON schema of a config, for editors."""
     return Config.model_json_schema()
 
 
 def _check(data: object, findings: _Findings) -> Config:
-    """The config in `data`; raises all errors at once.
+    """Return the config in `data`; raise all errors at once.
 
-    Wrong values are left out and their defaults stand in, so that what goes across keys is still checked elsewhere.
+    Defaults replace wrong values, so that conflicts between the other keys are found too.
     """
     config = Config.model_validate(_check_section(Config, data, (), "", findings))
     for conflict in find_conflicts(config):
         if not any(findings.is_bad(key) for key in conflict.keys):
             paths = [tuple(key.split(".")) for key in conflict.keys]
             written = [findings.places[path] for path in paths if path in findings.places]
-            flags = [place for place in written if place.flag]  # the newest wish is the likeliest cause
+            flags = [place for place in written if place.flag]  # a flag is the most likely cause
             first = (flags or written or [findings.place(paths[0])])[0]
             findings.errors.append((first, conflict.message))
     findings.raise_if_any()
     return config
 
 
-def _check_section(model: type[Section], value: Any, path: KeyPath, network: str, findings: _Findings) -> dict:
-    """What is right in a section; the rest goes to `findings`."""
+def _check_section(
+    model: type[Section], value: Any, path: KeyPath, network: str, findings: _Findings
+) -> dict[str, Any]:
+    """Return the valid values of a section, and add its errors to `findings`.
+
+    One validation of the whole tree by pydantic would not do: it stops at a misspelt network name, whose keys are to
+    be checked too, and at 50,000 unknown keys it takes too long.
+    """
     if not isinstance(value, dict):
         findings.add(path, wrong_value(_dotted(path) or "the config", value, "a mapping of keys"))
         return {}
@@ -200,14 +206,14 @@ def _check_section(model: type[Section], value: Any, path: KeyPath, network: str
     try:
         model.model_validate(plain)
     except ValidationError as error:
-        for key in dict.fromkeys(detail["loc"][0] for detail in error.errors()):
+        for key in dict.fromkeys(str(detail["loc"][0]) for detail in error.errors()):
             here = (*path, key)
             findings.add(here, wrong_field(_dotted(here), plain.pop(key), model, key))
     return right | plain
 
 
 def _network(nested: dict[str, type[Section]], item: Any, path: KeyPath, findings: _Findings) -> tuple[str, Any]:
-    """The section that `item` names and the item under that name: the nearest where there is none such."""
+    """Return the name of the network in `item`, and `item` with it; the most similar name where it is unknown."""
     default = next(iter(nested))
     if not isinstance(item, dict) or not default:
         return default, item
@@ -216,13 +222,13 @@ def _network(nested: dict[str, type[Section]], item: Any, path: KeyPath, finding
         return name, item
     here = (*path, "name")
     findings.add(here, wrong_value(_dotted(here), name, f"one of {', '.join(nested)}", list(nested)))
-    name = nearest(name, nested, always=True) if isinstance(name, str) else default
-    return name, {**item, "name": name}
+    similar = nearest(name, nested, always=True) if isinstance(name, str) else None
+    return similar or default, {**item, "name": similar or default}
 
 
 def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], findings: _Findings) -> None:
-    """Put the KEY=VALUE of --set into `data`; the last of several for one key holds."""
-    wishes = []
+    """Put the KEY=VALUE of --set into `data`; the last one for a key wins."""
+    assignments = []
     for position, text in enumerate(overrides, start=1):
         place = _Place(position, 0, f"--set {' '.join(text.split())}")
         key, equals, value = text.partition("=")
@@ -231,18 +237,18 @@ def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], findings: _
             findings.add(path, "write it as KEY=VALUE, such as loss.lambda_l1=50", place)
             continue
         try:
-            wishes.append((path, _parse_value(value), place))
+            assignments.append((path, _parse_value(value), place))
         except StrictYamlError as error:
             findings.add(path, error.message, place)
-    for path, value, _ in wishes:
+    for path, value, _ in assignments:
         if path[:1] == ("model",) and path[2:] == ("name",):
             _switch_network(data, path[1], value)
-    for path, value, place in wishes:
+    for path, value, place in assignments:
         _put(data, path, value, place, findings)
 
 
 def _parse_value(text: str) -> Any:
-    """A value of --set, by the same rules as a file's."""
+    """Parse a value of --set, by the same rules as those of a file."""
     if not text.strip() or text.lstrip().startswith("#"):
         raise StrictYamlError(1, "no value after =; write null for none, and quote text that begins with #")
     value = strict_yaml.parse(text.encode("utf-8", "surrogateescape")).value
@@ -252,9 +258,9 @@ def _parse_value(text: str) -> Any:
 
 
 def _switch_network(data: dict[str, Any], kind: str, name: Any) -> None:
-    """Drop from the file's section what the newly named network does not have and another one does.
+    """Drop from the section of a file the keys that only other networks have than the newly named one.
 
-    Else `--set model.generator.name=resnet` would fail over every U-Net key of the file.
+    Otherwise `--set model.generator.name=resnet` would fail over every U-Net key of the file.
     """
     model = data.get("model")
     section = model.get(kind) if isinstance(model, dict) else None

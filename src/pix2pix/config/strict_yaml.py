@@ -1,12 +1,12 @@
-"""A small, strict YAML: what a config needs and nothing that surprises.
+"""A small, strict subset of YAML 1.2.
 
 PyYAML speaks YAML 1.1, where `2e-4` is a string, `no` is False, `010` is 8, `1:30` is 90 and the last of two equal keys
 wins. Here plain scalars are read by the core schema of YAML 1.2 (section 10.3), and duplicate keys, anchors, aliases,
-tags, merge keys and further documents are refused. Every path keeps its line.
+tags, merge keys and further documents are refused. The line of every key and list item is recorded.
 """
 
 import re
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -44,13 +44,13 @@ class Document(NamedTuple):
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Composes nodes by the core schema; refuses what could share, retype or hide a value."""
+    """Compose nodes by the core schema; refuse what could share, retype or hide a value."""
 
-    yaml_implicit_resolvers: ClassVar = {None: _CORE_SCHEMA}
+    yaml_implicit_resolvers = {None: _CORE_SCHEMA}  # noqa: RUF012
     values = 0
 
-    def compose_node(self, parent, index):
-        event = self.peek_event()
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         line = event.start_mark.line + 1
         self.values += 1
         if self.values > MOST_VALUES:
@@ -65,15 +65,15 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 class _StrictDumper(yaml.SafeDumper):
-    """Quotes by the core schema, so that what is written reads back as it was; lists inline."""
+    """Quote by the core schema, so that every value reads back equal; write lists inline."""
 
-    yaml_implicit_resolvers: ClassVar = {None: _CORE_SCHEMA}
+    yaml_implicit_resolvers = {None: _CORE_SCHEMA}  # noqa: RUF012
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def _represent_inline(dumper: yaml.SafeDumper, data: list | tuple) -> yaml.Node:
+def _represent_inline(dumper: yaml.SafeDumper, data: list[Any] | tuple[Any, ...]) -> yaml.Node:
     return dumper.represent_sequence(_TAG + "seq", data, flow_style=True)
 
 
@@ -103,20 +103,20 @@ def parse(raw: bytes) -> Document:
         raise StrictYamlError(line, f"control character {chr(error.character)!a} is not allowed") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise StrictYamlError(mark.line + 1, _explain(error)) from None
+        raise StrictYamlError(mark.line + 1 if mark else 1, _explain(error)) from None
     except (ValueError, OverflowError):  # an escape such as "\\U00110000"
         raise StrictYamlError(loader.line + 1, "a \\U escape is beyond the last character of Unicode") from None
     except RecursionError:
         raise StrictYamlError(1, "is nested too deeply") from None
 
 
-def dump(value: dict) -> str:
-    """YAML that `parse` reads back to an equal value."""
+def dump(value: dict[str, Any]) -> str:
+    """Write YAML that `parse` reads back to an equal value."""
     return yaml.dump(value, Dumper=_StrictDumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
-    """The Python value of a node; notes the line of every path below it."""
+    """Return the Python value of a node, and record the line of every path below it in `lines`."""
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node)
     if isinstance(node, yaml.SequenceNode):

@@ -1,1 +1,1 @@
-"""How a run meets the machine: randomness, devices, signals, files. Knows nothing of pictures or networks."""
+"""Randomness, devices, ranks, signals, locks, files and logs. Knows nothing of images or networks."""

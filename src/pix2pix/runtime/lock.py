@@ -1,7 +1,7 @@
-"""Lock files: one process at a time, named to whoever comes second.
+"""PID lock files: one process per run or dataset directory.
 
-The kernel holds the lock and drops it with its process, however that ends and whatever the machine is called then. A
-small JSON note beside the lock file says who holds it. The note only feeds messages, so a stale one never blocks.
+The kernel holds the lock and releases it when the process ends, however it ends. A small JSON note beside the lock file
+says which process holds it. The note is used in messages only, so a stale one blocks nobody.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ from pix2pix.runtime.io import replace_atomically
 from pix2pix.runtime.signals import Stopped, stop_requested
 from pix2pix.text import show_text
 
-_POLL = 0.1  # seconds
-_NOTE = 1000  # bytes of a note that are read
-_NAME = 80  # characters of a field that are shown
+_POLL_SECONDS = 0.1
+_NOTE_BYTES = 1000  # that are read of a note
+_FIELD_CHARACTERS = 80  # that are shown of a field
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
@@ -34,30 +34,32 @@ class LockUnsupportedError(CheckpointError):
 
 @contextmanager
 def lock(path: Path, subject: Path, purpose: str, waiting: Callable[[str], None] | None = None) -> Iterator[Path]:
-    """Holds the lock file `path`, which stays there; yields the path of the note, which is removed at the end.
+    """Hold the lock file `path`; yield the path of the note, which is removed at the end, as the lock file is not.
 
     `subject` and `purpose` are for messages, as in "runs/maps: process 7 on myhost is training in it already". Where
-    another process holds the lock, raises CheckpointError that names it; with `waiting`, calls that once with the
-    holder's name and waits, and raises Stopped. Raises LockUnsupportedError where the file system
-    has no locks, CheckpointError where `path` is not a regular file, OSError where it cannot be opened.
+    another process holds the lock, raises CheckpointError that names it, with the code "locked"; with `waiting`, calls
+    that once with the name of the holder and waits, and raises Stopped. Raises LockUnsupportedError where the file
+    system has no locks, CheckpointError where `path` is not a regular file, OSError where it cannot be opened.
     """
     _require_file(path)
-    held, note = FileLock(path, poll_interval=_POLL, fallback_to_soft=False), path.with_name(f"{path.name}.json")
+    file_lock = FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
+    note = path.with_name(f"{path.name}.json")
     try:
-        if not _acquired(held):
+        if not _try_acquire(file_lock):
             if waiting is None:
                 raise CheckpointError(
-                    f"{show_text(subject)}: {_holder(note)} is {purpose} already; wait for that to end, or choose "
-                    "another --output"
+                    f"{subject}: {_describe_holder(note)} is {purpose} already; wait for that to end, or choose "
+                    "another --output",
+                    code="locked",
                 )
-            waiting(_holder(note))
-            _wait(held)
+            waiting(_describe_holder(note))
+            _acquire(file_lock)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
         raise LockUnsupportedError(
-            f"{show_text(path)}: this file system cannot lock files ({error.strerror}), so nothing would keep two "
-            "processes apart; choose an --output on another disk, or mount this one with locks (Lustre: -o flock)"
+            f"{path}: this file system cannot lock files ({error.strerror}), so two processes could write here; "
+            "choose an --output on another disk, or mount this one with locks (Lustre: -o flock)"
         ) from None
     try:
         replace_atomically(note, _write_note)
@@ -65,30 +67,30 @@ def lock(path: Path, subject: Path, purpose: str, waiting: Callable[[str], None]
     finally:
         with contextlib.suppress(OSError):
             note.unlink()
-        held.release()
+        file_lock.release()
 
 
 def _require_file(path: Path) -> None:
-    """Raises CheckpointError where something other than a file, such as a link or a FIFO, has the lock's name."""
+    """Raise CheckpointError where `path` is something other than a file, such as a link or a FIFO."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        raise CheckpointError(f"{show_text(path)}: is not a regular file, and a lock file is needed; remove it")
+        raise CheckpointError(f"{path}: is not a regular file, and a lock file is needed; remove it")
 
 
-def _acquired(held: FileLock) -> bool:
+def _try_acquire(file_lock: FileLock) -> bool:
     try:
-        held.acquire(timeout=0)
+        file_lock.acquire(timeout=0)
     except Timeout:
         return False
     return True
 
 
-def _wait(held: FileLock) -> None:
+def _acquire(file_lock: FileLock) -> None:
     try:
-        held.acquire(timeout=-1, cancel_check=stop_requested)
+        file_lock.acquire(timeout=-1, cancel_check=stop_requested)
     except Timeout:
         raise Stopped from None
 
@@ -98,16 +100,16 @@ def _write_note(path: Path) -> None:
     path.write_text(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": since}), encoding="utf-8")
 
 
-def _holder(note: Path) -> str:
-    """Who holds a lock, in words, as far as its note tells; the note may be anybody's."""
+def _describe_holder(note: Path) -> str:
+    """Describe the process that holds a lock, by its note, which anybody may have written."""
     try:
         # A FIFO would block the reader, and a link could lead anywhere.
         handle = os.open(note, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
         with open(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 return "another process"
-            facts = json.loads(file.read(_NOTE))
+            facts = json.loads(file.read(_NOTE_BYTES))
         pid, host, since = int(facts["pid"]), str(facts["host"]), str(facts["since"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process"
-    return f"process {pid} on {show_text(host)[:_NAME]}, since {show_text(since)[:_NAME]},"
+    return f"process {pid} on {show_text(host)[:_FIELD_CHARACTERS]}, since {show_text(since)[:_FIELD_CHARACTERS]},"

@@ -1,10 +1,10 @@
-"""Opening files that others may have put there: only regular ones, and in shared folders only our own."""
+"""Open files that others may have placed: only regular files, and in shared folders only those of this user."""
 
 import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO would wait for its writer
@@ -12,7 +12,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
-def open_regular(path: str | os.PathLike) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a regular file for reading; links to one are followed.
 
     Raises OSError as `open` does, and for a folder, a FIFO, a socket or a device, of which nothing is read.
@@ -21,7 +21,7 @@ def open_regular(path: str | os.PathLike) -> BinaryIO:
     return _opened(os.open(path, os.O_RDONLY | _NO_WAIT | _FLAGS), "rb")
 
 
-def read_regular(path: str | os.PathLike, most: int) -> bytes:
+def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
     """Read a regular file of at most `most` bytes. Raises OSError as `open_regular` does, and where it is larger."""
     with open_regular(path) as file:
         data = file.read(most + 1)
@@ -30,10 +30,10 @@ def read_regular(path: str | os.PathLike, most: int) -> bytes:
     return data
 
 
-def open_own(path: str | os.PathLike, mode: str = "rb", flags: int = 0) -> BinaryIO:
-    """Open a regular file of ours in a folder that others may write to; `flags` are added to those of `mode`.
+def open_own(path: str | os.PathLike[str], mode: str = "rb", flags: int = 0) -> BinaryIO:
+    """Open a regular file of this user in a folder that others may write to; `flags` are added to those of `mode`.
 
-    `mode`: "rb", "ab" or "r+b". A file of root's is ours to read. Raises OSError for links and other users' files.
+    `mode`: "rb", "ab" or "r+b". A file of root may be read. Raises OSError for links and other users' files.
     """
     access = {"rb": os.O_RDONLY, "ab": os.O_WRONLY | os.O_APPEND, "r+b": os.O_RDWR}[mode]
     try:
@@ -46,12 +46,12 @@ def open_own(path: str | os.PathLike, mode: str = "rb", flags: int = 0) -> Binar
 
 
 def create_new(path: Path) -> BinaryIO:
-    """Create a file that is not there yet, for this user alone. Raises FileExistsError, also where a link is there."""
+    """Create a file for this user alone. Raises FileExistsError where the path exists, even as a link."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _FLAGS, 0o600), "wb")
 
 
 def is_own(state: os.stat_result) -> bool:
-    """Whether this is a regular file of ours; all are, where files have no owners."""
+    """Return whether this is a regular file of this user; any regular file is, where files have no owners."""
     return stat.S_ISREG(state.st_mode) and (not hasattr(os, "geteuid") or state.st_uid == os.geteuid())
 
 
@@ -62,7 +62,7 @@ def _opened(handle: int, mode: str, own: bool = False) -> BinaryIO:
         roots = state.st_uid == 0 and mode == "rb" and not state.st_mode & 0o022
         if own and not is_own(state) and not roots:
             raise PermissionError(errno.EPERM, "it belongs to another user")
-        return os.fdopen(handle, mode)
+        return cast(BinaryIO, os.fdopen(handle, mode))
     except BaseException:
         os.close(handle)
         raise

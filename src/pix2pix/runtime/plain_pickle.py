@@ -1,4 +1,4 @@
-"""Reads the pickle of a file of tensors as data. No unpickler runs, so nothing that it names is imported or called."""
+"""Read the pickle of a torch archive as data. No unpickler runs: nothing that it names is imported or called."""
 
 import pickletools
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _DICT, _TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
 
 
 class Storage(NamedTuple):
-    """The numbers of one or several tensors: `key` names the file's entry that holds them."""
+    """The numbers of one or several tensors; `key` names the entry of the archive that holds them."""
 
     key: str
     dtype: torch.dtype
@@ -40,7 +40,7 @@ TensorMaker = Callable[[Storage, int, tuple[int, ...], tuple[int, ...]], torch.T
 
 
 def parse(data: bytes, make_tensor: TensorMaker) -> Any:
-    """The value in a pickle of plain values, lists, tuples, dicts and tensors.
+    """Return the value in a pickle of plain values, lists, tuples, dicts and tensors.
 
     `make_tensor(storage, offset, size, stride)` is called for each tensor. Raises ValueError where the pickle holds
     anything else, or more than any file of tensors needs: nested deeply, or by references that multiply.
@@ -127,7 +127,7 @@ class _Reader:
         self.push(self.make_tensor(storage, offset, size, stride))
 
     def set_state(self, _: None) -> None:
-        """Drops the attributes of an OrderedDict: a state_dict has its modules' versions there."""
+        """Drop the attributes of an OrderedDict: a state_dict has the versions of its modules there."""
         target, _ = self.last(2)
         if type(target) is not dict:
             raise TypeError("sets attributes of what is no OrderedDict")
@@ -151,7 +151,9 @@ _STEPS: dict[str, Callable[[_Reader, Any], None]] = {
     "EMPTY_LIST": lambda reader, _: reader.push([]),
     "EMPTY_DICT": lambda reader, _: reader.push({}),
     "TUPLE": lambda reader, _: reader.push(tuple(reader.since_mark())),
-    **{f"TUPLE{n}": lambda reader, _, n=n: reader.push(reader.last(n)) for n in (1, 2, 3)},
+    "TUPLE1": lambda reader, _: reader.push(reader.last(1)),
+    "TUPLE2": lambda reader, _: reader.push(reader.last(2)),
+    "TUPLE3": lambda reader, _: reader.push(reader.last(3)),
     "APPEND": lambda reader, _: reader.append([reader.stack.pop()]),
     "APPENDS": lambda reader, _: reader.append(reader.since_mark()),
     "SETITEM": lambda reader, _: reader.set_items(list(reader.last(2))),
@@ -166,7 +168,7 @@ _STEPS: dict[str, Callable[[_Reader, Any], None]] = {
 
 
 def _require_bounded(value: Any) -> None:
-    """Raises ValueError where a value is large or deep once all references in it are followed."""
+    """Raise ValueError where a value is large or deep once all its references are followed."""
     rest, count = [(value, 0)], 0
     while rest:
         value, depth = rest.pop()

@@ -1,4 +1,4 @@
-"""Stopping politely: signals that ask for an end set a flag that is read between steps. Only the CLI installs it."""
+"""Stop cleanly: signals set a flag that is read between steps. Only the command line installs the handlers."""
 
 import os
 import signal
@@ -14,16 +14,16 @@ from pix2pix.runtime.log import info
 T = TypeVar("T")
 # Windows lacks most of them. Of the others, SIGPIPE is ignored by Python, and SIGQUIT leaves at once.
 _ALWAYS = ("SIGINT", "SIGTERM", "SIGUSR1")
-_UNLESS_TAKEN = ("SIGHUP", "SIGXCPU", "SIGUSR2", "SIGALRM")  # by nohup, which ignores SIGHUP, or by who has set a timer
+_UNLESS_TAKEN = ("SIGHUP", "SIGXCPU", "SIGUSR2", "SIGALRM")  # by nohup, which ignores SIGHUP, or by a timer
 STOP_SIGNALS = [getattr(signal, name) for name in (*_ALWAYS, *_UNLESS_TAKEN) if hasattr(signal, name)]
 # Seconds in which signals count as one: GNU timeout signals its child and then the whole group, and torchrun forwards
 # to its workers what a terminal has sent to all of them.
 _ONE_REQUEST = 1.0
-_SPEAKING = 0.5  # seconds that a line may take
+_LOGGING = 0.5  # seconds that logging a line may take
 
 
 class Stopped(Exception):
-    """Raised where work ends because a stop was asked for."""
+    """Raised where work ends because a stop was requested."""
 
 
 _stops: list[Callable[[], bool]] = []  # what may ask this process to stop, the outermost first
@@ -42,7 +42,7 @@ def raise_if_stopped() -> None:
 
 @contextmanager
 def stop_when(stop: Callable[[], bool] | None) -> Iterator[None]:
-    """Within it `stop_requested` is also true once `stop()` is; None changes nothing."""
+    """Make `stop_requested` also true once `stop()` is, while the context lasts; None changes nothing."""
     if stop is None:
         yield
         return
@@ -55,11 +55,13 @@ def stop_when(stop: Callable[[], bool] | None) -> Iterator[None]:
 
 def stoppable(items: Iterable[T], stop: Callable[[], bool] = stop_requested) -> Iterator[T]:
     """Yield the items; raise Stopped, before the next one is asked for, once a stop was requested."""
-    items, end = iter(items), object()
+    iterator = iter(items)
     while True:
         if stop():
             raise Stopped
-        if (item := next(items, end)) is end:
+        try:
+            item = next(iterator)
+        except StopIteration:
             return
         yield item
 
@@ -81,18 +83,18 @@ class StopFlag:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """Within it the first signal sets the flag, and another one, a second or more later, leaves at once.
+    """Set the flag on the first signal; exit at once on another one, a second or more later.
 
     SIGXCPU never counts as another one: the kernel repeats it every second once the limit of processor time is reached.
-    A thread hears of signals: Python's own handlers wait until the main one is back from torch, which may take long.
+    A thread listens: Python runs its own handlers only once the main thread is back from torch, which may take long.
     """
     numbers = [
         number for number in STOP_SIGNALS if number.name in _ALWAYS or signal.getsignal(number) == signal.SIG_DFL
     ]
     stop, (reading, writing) = StopFlag(), os.pipe()
     os.set_blocking(writing, False)
-    _keep_children_out()
-    before = {number: signal.signal(number, _heard) for number in numbers}
+    _detach_children()
+    before = {number: signal.signal(number, _wake) for number in numbers}
     waking = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     listener = threading.Thread(target=_listen, args=(reading, stop, numbers), daemon=True)
     listener.start()
@@ -108,8 +110,8 @@ def stop_on_signals() -> Iterator[StopFlag]:
         os.close(reading)
 
 
-def _heard(number: int, frame: object) -> None:
-    """Only a signal that has a handler of Python's wakes the listener."""
+def _wake(number: int, frame: object) -> None:
+    """Do nothing: a signal needs a Python handler to wake the listener."""
 
 
 def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
@@ -120,22 +122,24 @@ def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
             continue
         if not stop:
             stop.signal, first = number, time.monotonic()
-            _speak("", "stopping after this step; a second signal, a second from now or later, leaves at once")
+            _log("", "stopping after this step; a second signal, a second from now or later, exits at once")
         elif time.monotonic() - first >= _ONE_REQUEST and number != getattr(signal, "SIGXCPU", None):
-            _speak("left at once; the last checkpoint is whole, and the same command resumes from it")
+            _log("exited at once; the last checkpoint is complete, and the same command resumes from it")
             os._exit(130 if number == signal.SIGINT else 143)
 
 
-def _speak(*lines: str) -> None:
-    """Without being kept from listening: a reader that has stopped, as by Ctrl-S, blocks whoever prints, and more may
-    go wrong. It is waited for a moment, so that what is said just before leaving is heard."""
-    speaker = threading.Thread(target=info, args=(lines,), daemon=True)
-    speaker.start()
-    speaker.join(_SPEAKING)
+def _log(*lines: str) -> None:
+    """Log lines in another thread: a terminal stopped by Ctrl-S blocks whoever prints, and the listener must not wait.
+
+    It is waited for a moment, so that the last lines before an exit are printed.
+    """
+    writer = threading.Thread(target=info, args=(lines,), daemon=True)
+    writer.start()
+    writer.join(_LOGGING)
 
 
 @cache
-def _keep_children_out() -> None:
-    """A forked child has the pipe too, and what it is sent would count as sent to its parent."""
+def _detach_children() -> None:
+    """Detach forked children from the pipe, or their signals would count as their parent's."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))

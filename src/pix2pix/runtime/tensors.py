@@ -1,4 +1,4 @@
-"""Reading files of tensors that strangers may have made: by one reader, in bounded time and memory.
+"""Validate a torch archive before unpickling: tensors only, in bounded time and memory.
 
 torch.load is not used: its reader of archives and any other one that would check a file before it can disagree on
 what the file holds, and its safe unpickler calls functions that can take all memory.
@@ -40,7 +40,7 @@ def read_tensors(path: Path, device: torch.device | str = "cpu", checksums: bool
 
 
 def _require_short_directory(file: Any) -> None:
-    """Raises ValueError where an archive does not end as torch.save ends it: its directory could have any length."""
+    """Raise ValueError where an archive does not end as torch.save ends it: its directory could have any length."""
     size = file.seek(0, 2)
     file.seek(max(size - 98, 0))
     end = file.read().rjust(98, b"\0")
@@ -57,10 +57,11 @@ def _require_short_directory(file: Any) -> None:
 
 
 class _Archive:
-    """The entries of a file of tensors."""
+    """The entries of an archive of tensors."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int, device: torch.device, checksums: bool):
-        self.archive, self.device, self.storages = archive, device, {}
+        self.archive, self.device = archive, device
+        self.storages: dict[Storage, torch.Tensor] = {}
         entries = archive.infolist()
         pickles = [entry.filename for entry in entries if entry.filename.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -90,26 +91,27 @@ class _Archive:
     def tensor(self, storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> torch.Tensor:
         numbers = self.numbers(storage)
         last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-        if prod(size) > len(numbers) or (prod(size) and last >= len(numbers)):
+        count: int = prod(size)
+        if count > len(numbers) or (count and last >= len(numbers)):
             raise ValueError("holds a tensor that claims more numbers than it has")
         return numbers.as_strided(size, stride, offset)
 
     def numbers(self, storage: Storage) -> torch.Tensor:
-        """All numbers of a storage, which tensors may share."""
+        """Return all numbers of a storage, which tensors may share."""
         if storage not in self.storages:
             entry = self.archive.getinfo(f"{self.prefix}data/{storage.key}")
             whole = entry.file_size // storage.dtype.itemsize * storage.dtype.itemsize
             numbers = torch.empty(whole, dtype=torch.uint8, device="meta" if self.device.type == "meta" else "cpu")
             if self.device.type != "meta":
-                self._fill(memoryview(numbers.numpy()), entry)
+                self._fill(memoryview(numbers.numpy().data), entry)
             self.storages[storage] = numbers.to(self.device).view(storage.dtype)
         return self.storages[storage]
 
     def _fill(self, view: memoryview, entry: zipfile.ZipInfo) -> None:
-        """Reads an entry to its end, where its checksum is compared."""
+        """Read an entry to its end, where its checksum is compared."""
         with self.archive.open(entry) as file:
             for start in range(0, len(view), _BLOCK):
                 block = view[start : start + _BLOCK]
-                if file.readinto(block) != len(block):
+                if file.readinto(block) != len(block):  # type: ignore[attr-defined]  # a ZipExtFile has it
                     raise ValueError(f"ends within {entry.filename}")
             file.read()

@@ -135,7 +135,7 @@ class Checkpointer:
                 "--output that all of them see"
             )
 
-    def require_room(self) -> None:
+    def require_space(self) -> None:
         """Check that the disk has space for a checkpoint. Raises CheckpointError."""
         networks = self.networks
         tensors = [*networks.generator.state_dict().values(), *networks.discriminator.state_dict().values()]
@@ -143,7 +143,7 @@ class Checkpointer:
         if networks.ema_generator is not None:
             tensors += networks.ema_generator.state_dict().values()
         size = sum(tensor.nbytes + _BYTES_PER_TENSOR for tensor in tensors)
-        io.require_room(self.directory / CHECKPOINTS, size)
+        io.require_space(self.directory / CHECKPOINTS, size)
 
     def export(self, name: str, state: TrainState) -> None:
         """Write one weights file: gen.pt and best.pt hold the inference generator, dis.pt the discriminator."""

@@ -168,7 +168,7 @@ def open_run(
             return
         if distributed.rank() == 0:
             keep_config(config, directory)
-            checkpointer.require_room()
+            checkpointer.require_space()
         if state.step:
             info(f"resuming from step {state.step} (epoch {state.epoch + 1})")
         data.prepare(known=state.step > 0)
