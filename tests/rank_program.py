@@ -12,11 +12,12 @@ from runs import weights_of
 from pix2pix import Trainer, load_config
 from pix2pix.data.augment.apply import prepare
 from pix2pix.runtime import distributed
+from pix2pix.runtime.log import to_console
 
 
 def main(config: str, out: Path) -> None:
     """The first update's gradients in gradients.pt, a whole run's numbers in weights.pt, pairs in pairs-RANK.pt."""
-    with distributed.process_group():
+    with to_console(), distributed.process_group():
         work(config, out)
 
 
@@ -27,7 +28,7 @@ def work(config: str, out: Path) -> None:
     def train_step(self, x, y, own, total):
         report = step(self, x, y, own, total)
         pairs.append(batches[-1]["index"][:own].tolist())
-        if self.step == 1 and rank == 0:
+        if self.state.step == 1 and rank == 0:
             parts = {"g": self.generator, "d": self.discriminator}
             gradients = {f"{n}.{k}": p.grad for n, part in parts.items() for k, p in part.named_parameters()}
             torch.save({"gradients": gradients, "report": report}, out / "gradients.pt")

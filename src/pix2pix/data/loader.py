@@ -15,7 +15,7 @@ from pix2pix.config import AugmentConfig, DataConfig
 from pix2pix.data import worker_processes
 from pix2pix.data.augment.geometry import margin, reflected, warp_numbers, window
 from pix2pix.data.augment.params import AugmentParams, sample_augment_params
-from pix2pix.data.dataset import PairedDataset
+from pix2pix.data.training_data import PairSource
 from pix2pix.errors import DataError
 from pix2pix.runtime import distributed
 from pix2pix.runtime.rng import ORDER, counter_rng
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class _Crops(Dataset):
     """(epoch, index) -> the crop of a pair, with the margin that is needed, and what its draw leaves to the device."""
 
-    def __init__(self, dataset: PairedDataset, crop: tuple[int, int], flip: bool, seed: int, augment: AugmentConfig):
+    def __init__(self, dataset: PairSource, crop: tuple[int, int], flip: bool, seed: int, augment: AugmentConfig):
         self.dataset, self.crop, self.flip, self.seed, self.augment = dataset, crop, flip, seed, augment
         self.margin = margin(augment, crop)
 
@@ -136,7 +136,7 @@ class PairLoader:
 
     def __init__(
         self,
-        dataset: PairedDataset,
+        dataset: PairSource,
         crop: tuple[int, int],
         batch_size: int = 1,
         flip: bool = False,
@@ -248,7 +248,7 @@ class PairLoader:
             yield batch
 
 
-def worker_count(workers: int | str, dataset: PairedDataset) -> int:
+def worker_count(workers: int | str, dataset: PairSource) -> int:
     """Processes that read: as asked for, or with `auto` none where pairs lie in memory, else one a core, at most 8.
 
     Where pairs lie on disk, two are enough to wait for it.
@@ -260,7 +260,7 @@ def worker_count(workers: int | str, dataset: PairedDataset) -> int:
     return min(8 if dataset.cache_state.where == "off" else 2, torch.get_num_threads())
 
 
-def open_loader(data: DataConfig, dataset: PairedDataset, seed: int, pin_memory: bool = False) -> PairLoader:
+def open_loader(data: DataConfig, dataset: PairSource, seed: int, pin_memory: bool = False) -> PairLoader:
     """The batches of a data set as a config wants them; of several ranks, this one's parts of them."""
     own = (worker_count(data.workers, dataset), pin_memory, data.augment, distributed.rank(), distributed.world_size())
     return PairLoader(dataset, data.crop, data.batch_size, data.flip, seed, *own)
