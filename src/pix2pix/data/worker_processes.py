@@ -1,4 +1,4 @@
-"""Processes that read data: the signals that they ignore, and shared memory, through which they hand over batches."""
+"""Worker processes that read data: the signals they ignore, and the shared memory through which they pass batches."""
 
 import errno
 import multiprocessing
@@ -14,17 +14,17 @@ from pix2pix.runtime.signals import STOP_SIGNALS
 
 
 def leave_signals_to_the_parent(worker: int) -> None:
-    """Ignores signals to the whole group, such as a terminal's Ctrl-C: the parent needs the workers for its step."""
+    """Ignore signals to the process group, such as Ctrl-C: the parent needs the workers to finish its step."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def without_torchs_handler() -> Iterator[None]:
-    """Puts back the handler of SIGCHLD that a DataLoader replaces when it starts.
+    """Restore the handler of SIGCHLD that a DataLoader replaces when it starts.
 
-    torch's raises wherever the main thread is, in the midst of an update too, and what is left of that cannot be saved.
-    Without it a dead worker is found when the next batch is asked for.
+    torch's handler raises wherever the main thread is, even during an update, whose state could not be saved.
+    Without it, a dead worker is noticed at the next batch.
     """
     before = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None  # Windows has none
     try:
@@ -35,12 +35,14 @@ def without_torchs_handler() -> Iterator[None]:
 
 
 def shared(batch: dict[str, Tensor]) -> dict[str, Tensor] | DataError:
-    """A worker's batch, moved to shared memory, or what keeps it from that.
+    """Move a worker's batch to shared memory; return the error where that is full.
 
-    A DataLoader would move it in a thread of its own, where an error is printed and the batch never arrives.
+    A DataLoader would move it in another thread, which prints an error while the batch never arrives.
     """
     try:
-        return {key: value.share_memory_() for key, value in batch.items()}
+        for value in batch.values():
+            value.share_memory_()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        return batch
     except (RuntimeError, OSError) as error:
         if not is_out_of_shared_memory(error):
             raise
@@ -48,28 +50,28 @@ def shared(batch: dict[str, Tensor]) -> dict[str, Tensor] | DataError:
 
 
 def require_semaphores(workers: int) -> None:
-    """Raises OSError where shared memory has no room for the semaphores of so many workers.
+    """Raise OSError where shared memory has no room for the semaphores of so many workers.
 
-    A DataLoader that fails to make them prints a traceback of its own when it is collected.
+    A DataLoader that fails to create them prints a traceback when it is garbage-collected.
     """
     semaphores = [multiprocessing.Semaphore() for _ in range(4 * (workers + 2))]
     del semaphores  # each takes up a page while it is there
 
 
 def is_out_of_shared_memory(error: Exception) -> bool:
-    """Whether an error of the processes that read data says so."""
-    words = ("allocate shared memory", "out of shared memory", "No space left")  # torch's have no class of their own
+    """Tell whether an error of torch or the system means that shared memory is full."""
+    words = ("allocate shared memory", "out of shared memory", "No space left")  # torch raises plain RuntimeErrors
     return getattr(error, "errno", None) == errno.ENOSPC or any(some in str(error) for some in words)
 
 
 def died_of_shared_memory(exit_codes: list[int | None]) -> bool:
-    """Whether a process ended in a bus error: a write to shared memory that was promised and is not there."""
+    """Tell whether a process ended with a bus error: a write to shared memory that could not be allocated."""
     return hasattr(signal, "SIGBUS") and -signal.SIGBUS in exit_codes
 
 
 def out_of_shared_memory() -> DataError:
-    """The error that is raised then."""
+    """Return the error to raise when shared memory is full."""
     return DataError(
-        "the processes that read data are out of shared memory (/dev/shm); make that larger, as with docker run "
-        "--shm-size=8g, or read in this process with data.workers=0"
+        "the processes that read data are out of shared memory (/dev/shm)",
+        remedy="enlarge it, as with docker run --shm-size=8g, or read in this process with data.workers=0",
     )

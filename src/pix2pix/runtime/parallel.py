@@ -1,4 +1,4 @@
-"""The same work on many files, on every core: decoders and resizers leave Python's lock alone, so threads do."""
+"""Process many files on all cores. Decoding and resizing release the GIL, so threads suffice."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,21 +11,20 @@ from pix2pix.runtime.log import bar_disabled
 from pix2pix.runtime.signals import raise_if_stopped
 
 _Item = TypeVar("_Item")
-_AT_ONCE = 1024  # handed to the threads together: an error stops the work after at most so many more
+_CHUNK = 1024  # items submitted together: after an error, at most this many more are processed
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def for_each(
     work: Callable[[_Item], object], items: Sequence[_Item], title: str = "reading pairs", progress: bool = True
 ) -> None:
-    """Calls `work` with every item, with a progress bar on a terminal.
+    """Call `work` with every item in threads, with a progress bar on a terminal.
 
-    Raises what it raises, that of the first item in order, and Stopped; what was not begun by
-    then is not.
+    Raises the exception of the first item, in order, that failed, or Stopped; items not yet started are skipped.
     """
 
     def stoppable(item: _Item) -> None:
@@ -37,8 +36,8 @@ def for_each(
         total=len(items), desc=title, unit="pair", leave=False, disable=bar_disabled() if progress else True
     ) as bar:
         try:
-            for start in range(0, len(items), _AT_ONCE):
-                for _ in pool.map(stoppable, items[start : start + _AT_ONCE]):
+            for start in range(0, len(items), _CHUNK):
+                for _ in pool.map(stoppable, items[start : start + _CHUNK]):
                     bar.update()
         finally:
             pool.shutdown(cancel_futures=True)

@@ -1,6 +1,6 @@
-"""Randomness from counters: every draw follows from the run's seed and where it is, so nothing need be remembered.
+"""Counter-based random numbers: functions of the seed, a purpose and counters, without any state to save.
 
-A run that is stopped and continued, or that reads its pairs with other workers, draws the same.
+A run that is resumed, or that reads its pairs with another number of workers, gets the same numbers.
 """
 
 import hashlib
@@ -8,26 +8,26 @@ import struct
 
 import numpy as np
 
-# What a draw is for; two purposes never share random numbers. The values are part of every run: never change them.
+# Purposes, which never share random numbers. Changing a value would change the results of every run.
 INIT, ORDER, AUGMENT, STEP = range(4)
 
 
 def counter_rng(seed: int, purpose: int, *counters: int) -> np.random.Generator:
-    """The random generator of one purpose at one place, such as (epoch, index)."""
+    """Return the random generator of a purpose at some counters, such as (epoch, index)."""
     words = (seed, purpose, *counters)
-    if max(words) < 2**32:
-        words = np.array(words, np.uint32)  # the same generator, made faster
+    if max(words) < 2**32:  # the same generator, created faster
+        return np.random.default_rng(np.array(words, np.uint32))
     return np.random.default_rng(words)
 
 
 def counter_uniforms(seed: int, purpose: int, *counters: int) -> list[float]:
-    """16 numbers from 0 to below 1 of one purpose at one place: making a generator for each pair would take longer."""
+    """Return 16 numbers in [0, 1) of a purpose at some counters; faster than creating a generator for each pair."""
     digest = hashlib.blake2b(struct.pack(f"<{2 + len(counters)}Q", seed, purpose, *counters)).digest()
-    return (np.frombuffer(digest, "<u4") / 2**32).tolist()
+    return [float(word) for word in np.frombuffer(digest, "<u4") / 2**32]
 
 
 def seed_torch(seed: int, purpose: int, *counters: int) -> None:
-    """Seeds torch's global generators, which draw initial weights and dropout, for one purpose at one place."""
+    """Seed torch's global generators, which initial weights and dropout use, for a purpose at some counters."""
     import torch
 
     torch.manual_seed(int(counter_rng(seed, purpose, *counters).integers(2**63)))

@@ -1,4 +1,4 @@
-"""Where pixels come from: windows that go on by reflection, exact turns and mirrors, rotation and scale."""
+"""Move pixels: crops with reflection, exact turns and mirrors, rotation and scale."""
 
 import math
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from pix2pix.config import AugmentConfig
 
 
 def reflected(start: int, count: int, size: int) -> slice | np.ndarray:
-    """The places `start` to `start + count` along a side of `size`, as an index.
+    """Return an index of the positions `start` to `start + count` along an axis of length `size`.
 
-    Beyond either end the side is reflected, as often as it takes: `numpy.pad`'s mode `reflect`.
+    Beyond either end the axis is reflected as often as needed, as in mode `reflect` of `numpy.pad`.
     """
     if start >= 0 and start + count <= size:
         return slice(start, start + count)  # the usual case: no copy
@@ -23,15 +23,15 @@ def reflected(start: int, count: int, size: int) -> slice | np.ndarray:
     return np.minimum(places, period - places)
 
 
-def window(picture: Tensor, rows: slice | np.ndarray, columns: slice | np.ndarray) -> Tensor:
-    """Those places of [C, H, W]; a view of it where they are slices."""
+def window(image: Tensor, rows: slice | np.ndarray, columns: slice | np.ndarray) -> Tensor:
+    """Return these rows and columns of [C, H, W]; a view where both are slices."""
     if isinstance(rows, slice) or isinstance(columns, slice):
-        return picture[:, rows, columns]
-    return picture[:, rows][:, :, columns]  # together, two arrays would name single pixels
+        return image[:, rows, columns]
+    return image[:, rows][:, :, columns]  # two index arrays at once would select single pixels
 
 
 def center_crop(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle `size` (H, W) of a picture [H, W, C], reflected where the picture is smaller."""
+    """Return the middle `size` (H, W) of an image [H, W, C], reflected where the image is smaller."""
     rows, columns = (
         reflected((have - want) // 2, want, have) for have, want in zip(pixels.shape[:2], size, strict=True)
     )
@@ -39,7 +39,7 @@ def center_crop(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def margin(augment: AugmentConfig, crop: tuple[int, int]) -> tuple[int, int]:
-    """How many pixels (rows, columns) on each side of a crop (H, W) rotation and scale may bring into it."""
+    """Return how many pixels (rows, columns) beyond each side of a crop (H, W) rotation and scale may need."""
     if not augment.warps:
         return 0, 0
 
@@ -56,10 +56,10 @@ def margin(augment: AugmentConfig, crop: tuple[int, int]) -> tuple[int, int]:
 def turn_and_flip(
     images: Tensor, flip: Tensor, flip_vertical: Tensor | None = None, turns: Tensor | None = None
 ) -> Tensor:
-    """[B, C, h, w] turned by `turns` quarters against the clock, then mirrored left to right and top to bottom.
+    """Turn [B, C, h, w] counterclockwise by `turns` quarters, then mirror it left to right and top to bottom.
 
-    Where the bools [B] `flip` and `flip_vertical` say so; `turns`, ints [B], only of squares; None does nothing. Values
-    only change places. The draws are those of the loader, on the host, so that the device need not be waited for.
+    `flip` and `flip_vertical` are bools [B]; `turns`, ints [B], need square images; None does nothing. Values only
+    change places. The parameters are on the host, so that the device need not be waited for.
     """
     if turns is not None:
         images = _change(images, turns % 2 == 1, lambda some: some.rot90(1, (-2, -1)))
@@ -71,33 +71,33 @@ def turn_and_flip(
 
 
 def _change(images: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> Tensor:
-    """A copy of the batch with those pictures changed that `which` says; the batch itself where it says none."""
+    """Return a copy of the batch in which the chosen images are changed; the batch itself where none is chosen."""
     chosen = which.tolist()
     if all(chosen) or not any(chosen):
         return how(images) if any(chosen) else images
-    # Picture by picture: on a CPU, to copy by index takes four times as long.
+    # Image by image: on a CPU, copying by index takes four times as long.
     return torch.stack([how(image) if change else image for image, change in zip(images, chosen, strict=True)])
 
 
 def warp_numbers(angle: float, scale: float) -> tuple[float, float]:
-    """A rotation by `angle` degrees against the clock and an enlargement by `scale`, as `warp` wants them."""
-    # In double precision and a pair at a time, so that they do not depend on device or batch.
+    """Return the parameters of `warp` for a counterclockwise rotation in degrees and an enlargement by `scale`."""
+    # In double precision and pair by pair, so that they depend on neither device nor batch.
     return math.cos(math.radians(angle)) / scale, math.sin(math.radians(angle)) / scale
 
 
 def warp(images: Tensor, numbers: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
-    """[B, C, H, W] rotated and enlarged about the centre by `numbers`, floats [B, 2]; the middle `size` (h, w) of it.
+    """Rotate and enlarge [B, C, H, W] about the centre by `numbers`, floats [B, 2]; return the middle `size` (h, w).
 
-    `bilinear` gives floats in the range of the pixels; `nearest` only takes values that are there, in their own type.
+    `bilinear` gives floats within the range of the pixels; `nearest` only existing values, in their own type.
     """
     height, width = images.shape[-2:]
     cos, sin = (number[:, None, None] for number in numbers.unbind(1))  # [B, 1, 1]
     down, right = (torch.arange(side, device=images.device) - (side - 1) / 2 for side in size)
     down, right = down[:, None], right[None]  # from the centre, [h, 1] and [1, w]
-    # Each place looks back to where it was before, in units of half the picture: -1 and 1 are its outermost pixels.
+    # The source of each pixel, in units of half the image: -1 and 1 are its outermost pixels.
     grid = torch.stack(
         [(cos * right - sin * down) * (2 / (width - 1)), (sin * right + cos * down) * (2 / (height - 1))], -1
     )  # [B, h, w, 2]
-    # No place is outside but by rounding: the loader gives a margin.
+    # Sources are outside only by rounding: the loader provides a margin.
     moved = grid_sample(images.float(), grid, mode=interpolation, padding_mode="border", align_corners=True)
     return moved.to(images.dtype) if interpolation == "nearest" else moved

@@ -1,4 +1,4 @@
-"""What chance decides for each pair of an epoch."""
+"""Sample the augmentation parameters of each pair of an epoch."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from pix2pix.runtime.rng import AUGMENT, counter_uniforms
 
 
 class AugmentParams(NamedTuple):
-    """What chance decides for one pair in one epoch; both of its images get the same."""
+    """The random choices for one pair in one epoch, the same for all its images."""
 
-    top: int  # negative where the crop begins above the picture, in its reflection
+    top: int  # negative where the crop begins above the image, in its reflection
     left: int
     flip: bool
     flip_vertical: bool = False
-    turns: int = 0  # quarters against the clock
-    angle: float = 0.0  # degrees against the clock
+    turns: int = 0  # quarter turns counterclockwise
+    angle: float = 0.0  # degrees counterclockwise
     scale: float = 1.0
     colour: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation; turn of hue
 
@@ -28,33 +28,33 @@ def sample_augment_params(
     flip: bool,
     augment: AugmentConfig | None = None,
 ) -> AugmentParams:
-    """Where the crop of size `crop` (H, W) lies in an image of size `load`, whether to mirror it, and the rest.
+    """Sample the place of a `crop` (H, W) in an image of size `load`, mirroring, and what `augment` has on.
 
-    The paper's random jitter and mirroring (appendix 6.2), then what `augment` has on. Everything has its number drawn,
-    on or off, so that turning one thing on changes no other. An image smaller than the crop lies somewhere in it.
+    This is the paper's random jitter and mirroring (appendix 6.2) and more. Each parameter has its own random number,
+    used or not, so that switching one on changes no other. An image smaller than the crop is placed within it.
     """
     augment = augment or AugmentConfig()
-    chance = counter_uniforms(seed, AUGMENT, epoch, index)
+    uniforms = counter_uniforms(seed, AUGMENT, epoch, index)
     low, high = augment.scale
 
-    def place(chance: float, room: int) -> int:
-        return min(0, room) + int(chance * (abs(room) + 1))
+    def offset(uniform: float, room: int) -> int:
+        return min(0, room) + int(uniform * (abs(room) + 1))
 
-    def swing(by: float, chance: float) -> float:
-        return by * (2 * chance - 1)
+    def symmetric(amplitude: float, uniform: float) -> float:
+        return amplitude * (2 * uniform - 1)
 
     return AugmentParams(
-        top=place(chance[0], load[0] - crop[0]),
-        left=place(chance[1], load[1] - crop[1]),
-        flip=flip and chance[2] < 0.5,
-        flip_vertical=augment.flip_vertical and chance[3] < 0.5,
-        turns=int(4 * chance[4]) if augment.quarter_turns else 0,
-        angle=swing(augment.rotation, chance[5]),
-        scale=low + (high - low) * chance[6],
+        top=offset(uniforms[0], load[0] - crop[0]),
+        left=offset(uniforms[1], load[1] - crop[1]),
+        flip=flip and uniforms[2] < 0.5,
+        flip_vertical=augment.flip_vertical and uniforms[3] < 0.5,
+        turns=int(4 * uniforms[4]) if augment.quarter_turns else 0,
+        angle=symmetric(augment.rotation, uniforms[5]),
+        scale=low + (high - low) * uniforms[6],
         colour=(
-            1 + swing(augment.brightness, chance[7]),
-            1 + swing(augment.contrast, chance[8]),
-            1 + swing(augment.saturation, chance[9]),
-            swing(augment.hue, chance[10]),
+            1 + symmetric(augment.brightness, uniforms[7]),
+            1 + symmetric(augment.contrast, uniforms[8]),
+            1 + symmetric(augment.saturation, uniforms[9]),
+            symmetric(augment.hue, uniforms[10]),
         ),
     )
