@@ -17,9 +17,7 @@ import pytest
 import torch
 from making import coordinates, noise, save_halves
 from PIL import Image
-from runs import make_config
 
-from pix2pix import Trainer
 from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
 from pix2pix.data.augment.apply import prepare, to_float, to_pixels
@@ -30,7 +28,7 @@ from pix2pix.data.formats.image_format import ImageFormat
 from pix2pix.data.loader import PairLoader, worker_count
 from pix2pix.errors import DataError
 from pix2pix.runtime.parallel import cores
-from pix2pix.runtime.signals import Stopped
+from pix2pix.runtime.signals import Stopped, stop_when
 
 LOAD, CROP = (24, 19), (16, 12)  # room for 9 x 8 places of the crop
 COUNT, EPOCHS, SEED = 50, 20, 3
@@ -247,7 +245,8 @@ def test_cached_or_not_the_pixels_are_the_same(tmp_path):
     bilinear = PairedDataset(pairs, (13, 9), "bilinear")[0]["input"]  # unprepared, so read on the spot
     want = Image.fromarray(noise(20, 16, 0)).resize((9, 13), Image.Resampling.BILINEAR)
     assert np.array_equal(bilinear.permute(1, 2, 0), want)
-    data = open_split(DataConfig(val_fraction=0, root=str(tmp_path), interpolation="bilinear", cache="off"), "train", (13, 9))
+    config = DataConfig(val_fraction=0, root=str(tmp_path), interpolation="bilinear", cache="off")
+    data = open_split(config, "train", (13, 9))
     assert torch.equal(data[0]["input"], bilinear) and data.cache_state.where == "off" and data.layout == "side-by-side"
 
 
@@ -261,7 +260,7 @@ def test_pairs_of_their_own_size_are_cached_like_others(tmp_path, cache, monkeyp
     assert [tuple(data[i]["input"].shape) for i in range(3)] == [(3, 20, 16), (3, 20, 16), (3, 5, 7)]
     assert np.array_equal(data[2]["input"].permute(1, 2, 0), noise(5, 7, 1))
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=4 * data.nbytes - 4))
-    assert open_split(config, "train", None).cached == (cache == "memory")
+    assert (open_split(config, "train", None).cache_state.where == "memory") == (cache == "memory")
 
 
 @pytest.mark.parametrize("cache", ["memory", "off"])
@@ -317,7 +316,7 @@ def test_from_folder_and_files(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["split", "fixed"])
-def test_a_stop_is_heard_while_broken_pairs_are_looked_for(tmp_path, monkeypatch, how):
+def test_a_stop_is_noticed_while_broken_pairs_are_searched(tmp_path, monkeypatch, how):
     root, read = _folder(tmp_path, 60), []
     for name in ("11", "7"):
         (root / f"train/{name}.png").write_bytes(b"no picture")
@@ -330,8 +329,8 @@ def test_a_stop_is_heard_while_broken_pairs_are_looked_for(tmp_path, monkeypatch
     pair = type(whole.pairs[0])
     before = pair.read
     monkeypatch.setattr(pair, "read", lambda self, formats: read.append(self) or before(self, formats))
-    with pytest.raises(Stopped):
-        open_it(data, "train", formats=whole.formats, stop=lambda: len(read) >= 3)
+    with pytest.raises(Stopped), stop_when(lambda: len(read) >= 3):
+        open_it(data, "train", formats=whole.formats)
     assert 3 <= len(read) < 3 + cores()
 
 
@@ -411,21 +410,19 @@ def test_a_closed_loader_has_no_workers_and_can_start_anew(dataset):
     loader.close()
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
-def test_a_worker_that_is_killed_or_hangs_is_said_in_time(tmp_path, monkeypatch, number):
+def test_a_worker_that_is_killed_or_hangs_is_reported_in_time(monkeypatch, number):
     monkeypatch.setattr("pix2pix.data.loader.PATIENCE", 3)
-    data = {"workers": 2, "cache": "off", "synthetic": {"train": 300, "val": 2, "test": 1}}
-    trainer, hit = Trainer(make_config(tmp_path / "run", data=data)), []
-
-    def stop() -> bool:
-        if trainer.step == 3 and not hit:
-            hit.extend(trainer.loader._loader._iterator._workers)
-            for worker in hit[: 1 if number == "SIGKILL" else 2]:
-                os.kill(worker.pid, getattr(signal, number))
-        return False
-
+    drawn = DataConfig(layout="synthetic", cache="off", synthetic={"train": 300, "val": 2, "test": 1})
+    loader = PairLoader(open_split(drawn, "train", (64, 64)), (64, 64), workers=2)
+    batches = loader.epoch(0)
+    next(batches)
+    hit = multiprocessing.active_children()
+    for worker in hit[: 1 if number == "SIGKILL" else 2]:
+        os.kill(worker.pid, getattr(signal, number))
     start = time.monotonic()
-    with pytest.raises(DataError, match=r"a process that reads data was killed, or gave nothing for 3 seconds; lower"):
-        trainer.fit(stop=stop)
-    assert time.monotonic() - start < 30
+    with loader, pytest.raises(DataError) as caught:
+        list(batches)
+    assert time.monotonic() - start < 30 and "data.workers" in caught.value.remedy
     assert not any(worker.is_alive() for worker in hit)
