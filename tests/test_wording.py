@@ -184,14 +184,14 @@ NEVER_NAMES = {
     **{"Draw": "AugmentParams", "DrawnPair": "SyntheticPair", "Form": "ImageFormat", "Forms": "PairFormat"},
     **{"PictureFormat": "ImageFormatConfig", "find_forms": "infer_formats", "forms": "formats"},
     **{"network_channels": "tensor_channels", "Picture": "DecodedImage", "Beside": "Unmatched", "Glimpse": "RawStats"},
-    **{"Look": "ImageStats", "Seen": "PairStats", "Room": "CacheBudget", "Part": "MicroBatch", "Side": "ArraySpec"},
+    **{"Look": "ImageStats", "Seen": "PairStats", "Room": "CacheBudget", "Side": "ArraySpec"},
     **{"chances": "counter_uniforms", "doubles": "name_clashes", "couples": "folder_pairs", "spans": "offsets"},
     **{"open_fixed": "open_eval_split", "agreed": "all_equal", "averaging": "wrap_ddp", "staged": "atomic_dir"},
     **{"making": "exclusive_build", "family": "cache_prefix", "central": "center_crop", "follow": "update_ema"},
     **{"netG": "generator", "netD": "discriminator", "errG": "g/loss", "fake_B": "fake", "real_A": "x"},
 }
-# What the files of this version hold, which no rename may change.
-IN_FILES = {"surroundings"}
+# What the files of this version hold, which no rename may change, and what is Pillow's.
+IN_FILES, OTHERS = {"surroundings", "forms: dict"}, {"ImageDraw.Draw", "content.forms"}
 
 
 def _unusual(path: Path) -> list[str]:
@@ -199,8 +199,9 @@ def _unusual(path: Path) -> list[str]:
     kinds = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
     found = []
     for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
-        text, line = " ".join(token.string.split()), token.start[0]
-        if token.type == tokenize.NAME and text in NEVER_NAMES:
+        text, line, before = " ".join(token.string.split()), token.start[0], token.line[: token.end[1]].strip()
+        allowed = before.endswith(tuple(OTHERS)) or token.line.strip().startswith(tuple(IN_FILES))
+        if token.type == tokenize.NAME and text in NEVER_NAMES and not allowed:
             found.append(f"line {line}: {text}; write: {NEVER_NAMES[text]}")
         if token.type in kinds | {tokenize.NAME} and text.strip("\"'") not in IN_FILES:
             matches = ((re.search(words, text), instead) for words, instead in NEVER.items())
