@@ -1,4 +1,4 @@
-"""What `pix2pix check` costs beside decoding alone: python scripts/check_cost.py --data FOLDER.
+"""Compare the time of `pix2pix check` with that of decoding alone: python scripts/check_cost.py --data FOLDER.
 
 By turns in one run, with as many threads: every file decoded by Pillow and nothing else, and a whole check of the same
 files, networks measured and report written. The ratio of their times is of the medians of all rounds.
@@ -24,7 +24,7 @@ def decode(path: Path) -> None:
 
 
 def seconds(work) -> tuple[float, float]:
-    """Of the clock, and of the processors."""
+    """Return the wall-clock and the processor time of a call."""
     clock, processors = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - clock, time.process_time() - processors

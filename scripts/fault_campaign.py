@@ -1,7 +1,7 @@
 """Injects every fault that a run must survive, in full counts: python scripts/fault_campaign.py --results faults.json.
 
-Rows run one after the other; each one's result is saved as it ends, and a row that is saved is not run again, so that
-a campaign can be split and gone on with. Prints a table; exits with 1 where a row falls short.
+Rows run one after another. The result of each is saved when it ends, and a saved row is not run again, so that a
+campaign can be interrupted and resumed. Prints a table; exits with 1 where a row falls short.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from rows import ROWS  # noqa: E402
 
 
 def run(name: str, count: int, folder: Path) -> dict:
-    """Tries a row so many times, below `folder`; what is to be saved of it."""
+    """Run a row `count` times in `folder` and return the result that is saved."""
     row, start = ROWS[name], time.monotonic()
     os.environ["PIX2PIX_CACHE"] = str(folder / "cache")
     (folder / name).mkdir()
     try:
         found = row.run(count, folder / name)
-    except Exception as error:  # the other rows are to have their turn
+    except Exception as error:  # the other rows still run
         found = Outcome(tried=1, wrong=[repr(error)])
     seconds = round(time.monotonic() - start)
     counts = {"passed": found.passed, "tried": found.tried, "full": row.full}
@@ -36,7 +36,7 @@ def run(name: str, count: int, folder: Path) -> dict:
 
 
 def table(results: dict[str, dict]) -> str:
-    """Every row, tried or not, in Markdown."""
+    """Return a Markdown table of all rows, including those that were not run."""
     lines = ["| row | fault | passed | of | full | beside | seconds |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, row in ROWS.items():
         found = results.get(name)
@@ -50,7 +50,7 @@ def table(results: dict[str, dict]) -> str:
 
 
 def main() -> int:
-    """Runs what is asked for and not yet saved."""
+    """Run the rows that are selected and not saved yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS], metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full counts (1)")

@@ -1,6 +1,7 @@
 """Data sets with something planted in them, for the tests of `pix2pix check`."""
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -8,18 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import pix2pix
 from making import SHARED, save
 from PIL import Image
 
 from pix2pix.check import Report, check
 from pix2pix.check.findings import Finding
+from pix2pix.check.registration import SIDE
 from pix2pix.check.rules import pair_findings
 from pix2pix.check.stats import pair_stats
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data.formats.image_format import RGB
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.files import read_image
-from pix2pix.datasets.synthetic.draw import draw_pair
+from pix2pix.datasets.synthetic.draw import PALETTE, draw_pair
 
 Pictures = tuple[np.ndarray, np.ndarray]
 COUNT = 60
@@ -69,7 +72,7 @@ def write(root: Path, pairs: Sequence[Pictures], split: str = "train", start: in
 
 
 def look(root: Path, **data) -> Report:
-    return check(config_from_dict({"data": {"root": str(root), "image_size": 128, **data}}, "test"))
+    return check(config_from_dict({"data": {"root": str(root), "image_size": 128, "val_fraction": 0, **data}}, "test"))
 
 
 def named(report: Report, code: str) -> set[str]:
@@ -105,3 +108,54 @@ def resized(pixels: np.ndarray, factor: float) -> np.ndarray:
 
 def brighter(pixels: np.ndarray, factor: float) -> np.ndarray:
     return (pixels * factor).clip(0, 255).astype(np.uint8)
+
+
+NO_VALIDATION = ("--set", "data.val_fraction=0")
+
+
+def checked(root, *more) -> tuple[int, dict]:
+    """The exit code and the JSON; nothing is said elsewhere."""
+    result = pix2pix("check", "--data", root, "--json", *more)
+    assert result.err == ""
+    return result.code, json.loads(result.out)
+
+
+def broken_set(root: Path) -> Path:
+    """A data set with an error, a warning and a note."""
+    write(root, clean("drawn")[:12])
+    write(root, clean("drawn")[11:14], "val")
+    (root / "train" / "input" / "003.bmp").write_bytes(b"BM, and no more")
+    (root / "train" / "target" / "004.bmp").unlink()
+    return root
+
+
+def grey_copies(*pictures: np.ndarray) -> np.ndarray:
+    images = [Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX) for pixels in pictures]
+    return np.array([np.asarray(image) for image in images], np.float32)
+
+
+PLANTED, ENOUGH = 20, 18
+
+
+SOURCES = pytest.mark.parametrize("source", ["drawn", "facades"])
+
+
+def numbers(split: str, some) -> set[str]:
+    return {f"{split}/{number:03}" for number in some}
+
+
+def codes(pairs) -> set[str]:
+    """The codes of what is found in pairs in memory."""
+    return {one.code for one in judge(pairs)}
+
+
+def classes(pixels: np.ndarray) -> np.ndarray:
+    """The class of each pixel of a drawn label map: uint8 [H, W]."""
+    return (pixels[:, :, None] == PALETTE).all(-1).argmax(-1).astype(np.uint8)
+
+
+def write_ids(root, pairs, change) -> None:
+    """Label maps as ids, of which `change(index, ids)` makes what is written, beside their photographs."""
+    for index, (labels, photograph) in enumerate(pairs):
+        save(root / "train" / "input" / f"{index:03}.png", change(index, classes(labels)))
+        save(root / "train" / "target" / f"{index:03}.png", photograph)

@@ -14,7 +14,7 @@ from pix2pix.data.formats.image_format import RGB
 from pix2pix.errors import CheckpointError, DataError
 from pix2pix.inference.translator import Translator
 from pix2pix.models.build import build_generator
-from pix2pix.weights import load_generator_file, save_weights
+from pix2pix.weights import load_generator_file, save_weights, saved_step
 
 CONFIG = config_from_dict(
     {
@@ -125,3 +125,43 @@ def test_missing_and_extra_tensors_are_damage(tmp_path):
     torch.save(content, tmp_path / "gen.pt")
     with pytest.raises(CheckpointError, match=r"gen.pt: is damaged, or was written by a newer pix2pix \("):
         load_generator(tmp_path / "gen.pt")
+
+
+class Affine(nn.Module):
+    """A network that the config does not describe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+def test_the_weights_of_an_own_network_need_an_instance(tmp_path):
+    network = Affine()
+    save_weights(tmp_path / "gen.pt", "generator", network, CONFIG, RGB, 7, 2, own=True)
+    with pytest.raises(CheckpointError, match=r"gen\.pt: .*Affine") as refused:
+        load_generator(tmp_path / "gen.pt", "cpu")
+    assert refused.value.code == "own-generator"
+    translator = load_generator(tmp_path / "gen.pt", "cpu", generator=Affine())
+    image = pixels(5, 7)
+    assert np.array_equal(translator.translate(image), Translator(network, CONFIG, RGB, "cpu").translate(image))
+    with pytest.raises(CheckpointError, match=r"gen\.pt: does not fit"):
+        load_generator(tmp_path / "gen.pt", "cpu", generator=nn.Conv2d(3, 3, 3))
+
+
+def test_the_step_is_read_without_the_numbers_and_damage_is_found_on_loading(tmp_path):
+    file = tmp_path / "gen.pt"
+    saved(tmp_path)
+    data = file.read_bytes()
+    number = load_generator_file(file).generator.state_dict()["down.1.conv.weight"].numpy().tobytes()[:64]
+    assert data.count(number) == 1
+    file.write_bytes(data.replace(number, bytes(64)))
+    assert saved_step(file) == 7
+    with pytest.raises(CheckpointError):
+        load_generator_file(file)
+    file.write_bytes(data[:-100])
+    assert saved_step(file) is None
+    file.unlink()
+    assert saved_step(file) is None
