@@ -220,7 +220,7 @@ def test_metrics_cut_back_drops_what_came_after_the_checkpoint(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(tmp_path):
     run = {"output": str(tmp_path / "run"), "log_every_steps": 100}
     trainer = Trainer(make_config(tmp_path / "run", run=run, optimizer={"lr": 1e30}))
-    with pytest.raises(NonFiniteError, match=r"run: at step \d .* became infinite .* a lower rate"):
+    with pytest.raises(NonFiniteError, match=r"became infinite or NaN at step \d, with train_"):
         trainer.fit()
     assert not (tmp_path / "run" / "gen.pt").exists()
     assert not (tmp_path / "run" / "checkpoints").exists()
