@@ -64,7 +64,7 @@ def same(one: list, other: list) -> bool:
 
 def files() -> list[Path]:
     """All files in the cache folder, hidden ones too."""
-    return sorted(path for path in cache_folder().rglob("*") if path.is_file())
+    return sorted(path for path in cache_folder().rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
 def unreadable(monkeypatch) -> None:

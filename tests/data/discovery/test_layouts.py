@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from PIL import Image
 
 from pix2pix.config import DataConfig, config_from_dict, dump_config, load_config
 from pix2pix.data import PairedDataset
+from pix2pix.data.dataset import open_split
 from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.training_data import open_training_data
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.inference.files import translate_split
 from pix2pix.inference.translator import Translator
@@ -117,7 +120,7 @@ def test_val_may_be_called_valid_or_validation(tmp_path, kind, word):
     check(data, ["7", "deep/9"])
     make(tmp_path, paths, {"val": ["7"]})
     text = message(root=tmp_path)
-    assert "count as one name, val" in text and f"/{word.lower()}" in text.lower()
+    assert "both count as val" in text and f"/{word.lower()}" in text.lower()
 
 
 @pytest.mark.parametrize("kind", WITHOUT_SPLIT)
@@ -183,16 +186,15 @@ def test_any_two_folders_by_name(tmp_path, place, layout):
 
 def test_any_two_folders_without_splits_or_a_root(tmp_path, monkeypatch):
     make(tmp_path, ["here/p/{n}.png", "there/q/{n}.png"], {"": ALL})
-    train = [name for name in ALL if not is_validation_key(name)]
     monkeypatch.chdir(tmp_path)
     for root, input, target in [
         (None, "here/p", "there/q"),
         (tmp_path / "here", "p", "../there/q"),
         (tmp_path, tmp_path / "here/p", "there/q"),
     ]:
-        check(PairedDataset.from_folder(root, input=input, target=target), train)
+        check(PairedDataset.from_folder(root, input=input, target=target, val_fraction=0), ALL)
     (tmp_path / "here/p").rename(tmp_path / "here/a")
-    check(PairedDataset.from_folder("here", input="a", target="../there/q"), train)
+    check(PairedDataset.from_folder("here", input="a", target="../there/q", val_fraction=0), ALL)
 
 
 def test_named_folders_elsewhere_are_not_those_of_a_split(tmp_path):
@@ -200,13 +202,14 @@ def test_named_folders_elsewhere_are_not_those_of_a_split(tmp_path):
     make(tmp_path / "root", ["p/{n}.png", "q/{n}.png"], {"": ["3"]})  # root/train/../p too
     make(tmp_path / "root", ["{s}/{n}.png"], {"train": ["4"]})
     for input, target in ((tmp_path / "p", tmp_path / "q"), ("../p", "../q")):
-        check(PairedDataset.from_folder(tmp_path / "root", input=input, target=target), ["1", "2"])
+        data = PairedDataset.from_folder(tmp_path / "root", input=input, target=target, val_fraction=0)
+        check(data, ["1", "2"])
 
 
 def test_forced_pictures_side_by_side_are_without_a_couple_of_sides(tmp_path):
     make(tmp_path, ["{s}/{n}.png"], {"train": ["0", "x/1"]})
     make(tmp_path, ["{s}/a/{n}.png", "{s}/b/{n}.png"], {"train": ["1"]})
-    check(PairedDataset.from_folder(tmp_path, layout="side-by-side"), ["0", "x/1"])
+    check(PairedDataset.from_folder(tmp_path, layout="side-by-side", val_fraction=0), ["0", "x/1"])
     check(PairedDataset.from_folder(tmp_path, layout="two-folders"), ["1"])
 
 
@@ -232,7 +235,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     data = PairedDataset.from_folder(tmp_path / "root")
     assert data[0]["name"] == "linked/1"
     (tmp_path / "far/back").symlink_to(tmp_path / "root/train")
-    assert "is a link to a folder that it lies in" in message(root=tmp_path / "root")
+    assert "is a link to a folder that contains it" in message(root=tmp_path / "root")
 
 
 # Splits by name
@@ -255,16 +258,59 @@ def test_the_split_by_name_is_the_same_for_ever(tmp_path):
     assert val < {pair.name for pair in larger} and 75 < len(larger) < 125
 
 
-def test_what_the_split_by_name_leaves_empty(tmp_path):
-    make(tmp_path, ["a/{n}.png", "b/{n}.png"], {"": ["1", "2"]})  # neither falls to val
-    root = str(tmp_path)
-    assert DatasetIndex.scan(DataConfig(root=root)).splits == ["train"]
-    assert DatasetIndex.scan(DataConfig(root=root, val_fraction=0.0)).splits == ["train"]
-    assert DatasetIndex.scan(DataConfig(root=root, val_fraction=0.9999)).splits == ["val"]
-    for split, words in (("val", "none falls to val at data.val_fraction 0.1"), ("test", "there is no test")):
-        with pytest.raises(DataError, match=f"{root}: has no split on disk, so its 2 pairs .* {words}"):
-            DatasetIndex.scan(DataConfig(root=root)).pairs(split, SIZE)
-    assert "none falls to train" in message(root=tmp_path, val_fraction=0.9999)
+def test_at_least_one_pair_is_held_out_and_never_all(tmp_path):
+    make(tmp_path, ["a/{n}.png", "b/{n}.png"], {"": ["1", "2"]})  # neither hash is below 0.1; that of 1 is smaller
+    for fraction in (0.1, 0.9999):
+        index = DatasetIndex.scan(DataConfig(root=str(tmp_path), val_fraction=fraction))
+        assert index.splits == ["train", "val"]
+        assert [[pair.name for pair in index.pairs(split, SIZE)] for split in index.splits] == [["2"], ["1"]]
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / name).unlink()
+    assert DatasetIndex.scan(DataConfig(root=str(tmp_path))).splits == ["train"]  # one pair is for training
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_training_pairs_are_held_out_where_val_is_not_on_disk(tmp_path, kind):
+    """Never the test split: it is not judged on."""
+    names = [f"{i:02}" for i in range(30)]
+    make(tmp_path, LAYOUTS[kind][0], {"train": names, "test": ["t"]})
+    data = DataConfig(root=str(tmp_path))
+    index = DatasetIndex.scan(data)
+    assert index.splits == ["train", "val", "test"] and index.evaluation_split == "val"
+    assert index.layout("val").val_fraction == 0.1
+    found = {split: [pair.name for pair in index.pairs(split, SIZE)] for split in index.splits}
+    held_out = [name for name in names if is_validation_key(name)]
+    assert held_out and found == {"train": sorted({*names} - {*held_out}), "val": held_out, "test": ["t"]}
+    index = DatasetIndex.scan(data.model_copy(update={"val_fraction": 0.0}))
+    assert index.splits == ["train", "test"] and index.evaluation_split == "test"
+    assert [pair.name for pair in index.pairs("train", SIZE)] == names
+
+
+def test_splits_that_nothing_is_held_out_for(tmp_path):
+    make(tmp_path, ["a/{n}.png", "b/{n}.png"], {"": ["1", "2"]})
+    data = DataConfig(root=str(tmp_path), val_fraction=0.0)
+    assert DatasetIndex.scan(data).splits == ["train"]
+    for split in ("val", "test"):
+        with pytest.raises(DataError, match=re.escape(str(tmp_path))) as caught:
+            DatasetIndex.scan(data).pairs(split, SIZE)
+        assert caught.value.code == "missing-split"
+
+
+@pytest.mark.parametrize("kind", [*LAYOUTS, *(f"{kind}, no split" for kind in WITHOUT_SPLIT)])
+def test_each_folder_is_listed_once(tmp_path, monkeypatch, kind):
+    """To train, and to sample from, a data set."""
+    paths = LAYOUTS.get(kind) or WITHOUT_SPLIT[kind.removesuffix(", no split")]
+    make(tmp_path, paths[0], SPLITS if kind in LAYOUTS else {"": ALL})
+    listed, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(os.path.realpath(path)) or scandir(path))
+    data = DataConfig(root=str(tmp_path), image_size=32, cache="off")
+    opened = open_training_data(data)
+    assert opened.val is not None and len(opened.train) + len(opened.val) == len(ALL) - 2 * (kind in LAYOUTS)
+    assert listed and len(listed) == len({*listed})
+    listed.clear()
+    index = DatasetIndex.scan_at(data, str(tmp_path))
+    open_split(index.data, index.evaluation_split, None, index=index)
+    assert listed and len(listed) == len({*listed})
 
 
 # What is refused
@@ -310,13 +356,12 @@ def test_what_can_be_read_in_two_ways_is_refused_with_both(tmp_path, files):
 @pytest.mark.parametrize(
     ("files", "settings", "words"),
     [
-        ("", {}, "root/train: no such folder; root has no split (train, val, test) and no pictures with A and B side "
-         "by side, or two folders a and b, or input and target; it holds neither pictures nor folders; name two"),
-        ("x/1.png y/2.png notes.txt", {}, "root: holds no pairs that can be told: its folders x, y may be sides"),
+        ("", {}, "root/train: no such folder; root has no split (train, val, test)"),
+        ("x/1.png y/2.png notes.txt", {}, "root: the layout is ambiguous: its folders x, y may be"),
         ("x/1.png", {"layout": "two-folders"}, "root/train: no such folder; root has no split (train, val, test)"),
-        ("train/x/1.png train/y/1.png train/0.png", {}, "root/train: holds no pairs that can be told: its folders x"),
-        ("train/x/a/1.png train/x/b/1.png", {}, "root/train/x: holds no pairs that can be told: its folders a, b"),
-        ("train/a/1.png train/0.png", {}, "root/train: holds no pairs that can be told: its folders a may be sides"),
+        ("train/x/1.png train/y/1.png train/0.png", {}, "root/train: the layout is ambiguous: its folders x"),
+        ("train/x/a/1.png train/x/b/1.png", {}, "root/train/x: the layout is ambiguous: its folders a, b"),
+        ("train/a/1.png train/0.png", {}, "root/train: the layout is ambiguous: its folders a may be"),
         ("train/a/1.png", {}, "root/train/b: no such folder, so root/train/a holds no pairs; the layout two-folders"),
         ("B/train/1.png", {}, "root/a/train: no such folder, so root/B/train holds no pairs"),
         ("trainA/1.png", {}, "root/trainB: no such folder, so root/trainA holds no pairs"),
@@ -325,22 +370,21 @@ def test_what_can_be_read_in_two_ways_is_refused_with_both(tmp_path, files):
         ("a/1.png", {}, "it holds the folder a; name two folders with data.input"),
         ("train/a/1.png train/b/1.png", {"layout": "side-by-side"}, "root/train: holds no pairs; it should hold"),
         ("a/train/1.png b/train/1.png", {"layout": "side-by-side"}, "root: holds no pairs; it should hold"),
-        ("train/1.png", {"layout": "two-folders"}, "root/train: holds no pairs; it should hold pictures"),
-        ("facades/train/1.png", {}, "root/facades/train: looks like a split of a data set of its own; set data.root "
-         "to root/facades"),
-        ("facades/train/1.png", {"layout": "side-by-side"}, "looks like a split of a data set of its own"),
-        ("a/x/val/1.png b/x/val/1.png", {}, "root/a/x/val: looks like a split of a data set of its own"),
+        ("train/1.png", {"layout": "two-folders"}, "root/train: holds no pairs; it should hold"),
+        ("facades/train/1.png", {}, "root/facades/train: looks like a split of another data set; set data.root to"),
+        ("facades/train/1.png", {"layout": "side-by-side"}, "looks like a split of another data set"),
+        ("a/x/val/1.png b/x/val/1.png", {}, "root/a/x/val: looks like a split of another data set"),
         ("val/1.png", {}, "root/train: no such folder; root has val"),
         ("p/1.png", {"input": "p", "target": "q"}, "root/q: no such folder; root holds the folder p"),
         ("p/1.png q/2.png", {"input": "p", "target": "q"}, "root/p and root/q: 2 without a partner of the same name"),
         ("p/train/1.png q/val/1.png", {"input": "p", "target": "q"}, "root/q/train: no such folder, so root/p/train "
          "holds no pairs; the layout two-folders needs input and target"),
-        ("p/q/1.png", {"input": "p", "target": "p/q"}, "a folder cannot be both sides, or lie in the other"),
-        ("p/1.png", {"input": "p", "target": "./p"}, "a folder cannot be both sides"),
-        ("a/x/1.png a/x/1.jpg b/x/1.png", {}, "root/a/x/1.jpg and root/a/x/1.png have one name"),
-        ("x/1.png x/1.jpg", {"layout": "side-by-side"}, "root/x/1.jpg and root/x/1.png have one name"),
+        ("p/q/1.png", {"input": "p", "target": "p/q"}, "root/p and root/p/q: no folder may be"),
+        ("p/1.png", {"input": "p", "target": "./p"}, "root/p and root/p: no folder may be"),
+        ("a/x/1.png a/x/1.jpg b/x/1.png", {}, "root/a/x/1.jpg and root/a/x/1.png have the same name"),
+        ("x/1.png x/1.jpg", {"layout": "side-by-side"}, "root/x/1.jpg and root/x/1.png have the same name"),
         ("a/x/1.png b/y/1.png", {}, "2 without a partner of the same name: root/a/x/1.png, root/b/y/1.png; add or"),
-        ("", {"layout": "manifest"}, "root: is no manifest; set data.manifest to a .csv or .jsonl file"),
+        ("", {"layout": "manifest"}, "root: is not a manifest; set data.manifest to a .csv or .jsonl file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_what_is_there(tmp_path, monkeypatch, files, settings, words):
@@ -356,14 +400,14 @@ def test_what_is_wrong_is_named_with_what_is_there(tmp_path, monkeypatch, files,
 
 def test_groups_of_pictures_side_by_side_are_taken_where_that_is_said_or_sure(tmp_path):
     make(tmp_path, ["{s}/{n}.png"], {"train": ["x/1", "y/1"]})
-    check(PairedDataset.from_folder(tmp_path, layout="side-by-side"), ["x/1", "y/1"])
+    check(PairedDataset.from_folder(tmp_path, layout="side-by-side", val_fraction=0), ["x/1", "y/1"])
     make(tmp_path, ["{s}/{n}.png"], {"val": ["0", "x/1", "y/2"]})
     check(PairedDataset.from_folder(tmp_path, "val"), ["0", "x/1", "y/2"])
 
 
 def test_a_root_that_is_a_file_or_out_of_reach(tmp_path):
     file = save(tmp_path / "1.png", noise(*SIZE))
-    assert f"{file}: is a file, and no .csv or .jsonl; set data.root" in message(root=file)
+    assert f"{file}: is a file, but not .csv or .jsonl; set data.root" in message(root=file)
     assert "data.root: no such folder" in message()
 
 
@@ -426,7 +470,7 @@ def test_the_layout_in_words(tmp_path):
         for name in "stn"
         for d in (None, "b2a")
     ]
-    by_name = "; no split on disk: data.val_fraction 0.1 to validate on, picked by name"
+    by_name = "; no split val: data.val_fraction 0.1 of the training pairs held out for validation, picked by name"
     assert words == [
         "input left half, target right half",
         "input right half, target left half",
@@ -456,7 +500,7 @@ def test_training_and_sampling_by_name_and_from_elsewhere(tmp_path, monkeypatch)
     result = pix2pix(*command)
     assert result.code == 0, result
     assert "mine, two-folders: 3 pairs to train on, 1 of val to validate" in result.out
-    assert "layout        input photos, target maps; no split on disk" in result.out
+    assert "layout        input photos, target maps; no split val" in result.out
     assert "is finished" in pix2pix(*command).out  # the folder's config is the same
     sample = ("sample", "--weights", "run/gen.pt", "--output", "out")
     assert "1 translations in out/val" in pix2pix(*sample).out and Path("out/val/9.png").exists()
@@ -465,7 +509,7 @@ def test_training_and_sampling_by_name_and_from_elsewhere(tmp_path, monkeypatch)
     assert "1 translations in out/val" in pix2pix(*sample, "--data", "other").out
     assert "4 translations in out/test" in pix2pix(*sample, "--data", "third").out
     Path("mine").rename("gone")
-    refused(pix2pix(*sample), 3, "mine: the data that run/gen.pt was trained on is not there")
+    refused(pix2pix(*sample), 3, "mine: run/gen.pt")
     assert "1 translations in out/val" in pix2pix(*sample, "--data", "gone").out  # photos and maps again
 
 

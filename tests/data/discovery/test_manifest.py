@@ -98,7 +98,7 @@ def test_an_input_with_several_targets_stays_in_one_split():
     assert train | val == {f"in/{i}--{j}" for i in range(4) for j in range(4)} and len(train) + len(val) == 16
     assert train and val and not {name.split("--")[0] for name in train} & {name.split("--")[0] for name in val}
     assert str(DatasetIndex.scan(data).layout()).endswith(
-        "; no split on disk: data.val_fraction 0.5 to validate on, picked by name"
+        "; no split val: data.val_fraction 0.5 of the training pairs held out for validation, picked by name"
     )
 
 
@@ -112,18 +112,18 @@ CSV = "input,target,split\nin/0.png,out/0.png,train\n"
          "input,target or input,target,split, and here it is ''"),
         ("m.csv", "input;target\nin/0.png;out/0.png\n", "m.csv:1: has no column input and no column target"),
         ("m.csv", "source,target\nin/0.png,out/0.png\n", "m.csv:1: has no column input; "),
-        ("m.csv", "input,target,Input\n", "m.csv:1: has two columns input"),
+        ("m.csv", "input,target,Input\n", "m.csv:1: has two columns called input"),
         ("m.csv", "input,target\n", "m.csv: lists no pairs"),
         ("m.csv", CSV + "in/1.png,out/1.png\n", "m.csv:3: has 2 cells where the first line has 3"),
         ("m.csv", CSV + "in/1.png,,val\n", "m.csv:3: has no target"),
         ("m.csv", CSV + "\n\nin/1.png,out/1.png,valid\n", "m.csv:5: has the split 'valid'; the splits are train, val"),
         ("m.csv", CSV + "in/1.png,out/1.png,\n", "m.csv:3: has no split, and other lines have one"),
-        ("m.csv", CSV + "in/1.png,out/1.txt,val\n", "m.csv:3: 'out/1.txt' is not the name of a picture"),
+        ("m.csv", CSV + "in/1.png,out/1.txt,val\n", "m.csv:3: 'out/1.txt' is not the name of an image"),
         ("m.csv", CSV + "in/0.png,out/0.png,train\n", "m.csv:2 and m.csv:3 list the same pair"),
         ("m.csv", CSV + "./in/0.png,out/../out/0.png,val\n", "m.csv:2 and m.csv:3 list the same pair"),
-        ("m.csv", CSV + "in/0.png,in/1.png,train\n" + "in/0.png,out/1.png,train\n", "m.csv:3 and m.csv:4 are pairs of "
-         "one name, in/0--1"),
-        ("m.csv", CSV + "in/8.png,out/9.png,val\n", "m.csv: lists 2 files that are not there: m.csv:3 in/8.png, "
+        ("m.csv", CSV + "in/0.png,in/1.png,train\n" + "in/0.png,out/1.png,train\n", "m.csv:3 and m.csv:4 have the "
+         "same name, in/0--1"),
+        ("m.csv", CSV + "in/8.png,out/9.png,val\n", "m.csv: lists 2 files that do not exist: m.csv:3 in/8.png, "
          "m.csv:3 out/9.png; paths are relative to the manifest's folder ."),
         ("m.csv", CSV + 'in/1.png,"out/1.png,val\n', "m.csv:3: is not CSV"),
         ("m.csv", CSV + "in/1.png,out/1\0.png,val\n", "m.csv"),
@@ -135,7 +135,7 @@ CSV = "input,target,split\nin/0.png,out/0.png,train\n"
         ("m.jsonl", '{"input": 5, "target": "out/0.png"}', "m.jsonl:1: input is 5, but must be text"),
         ("m.jsonl", '{"input": null, "target": "out/0.png"}', "m.jsonl:1: has no input"),
         ("m.jsonl", '{"input": "in/0.png", "target": "out/0.png", "split": ["val"]}', "m.jsonl:1: split is ['val']"),
-        ("m.tsv", "input\ttarget\n", "m.tsv: is no manifest; its name should end with .csv or .jsonl"),
+        ("m.tsv", "input\ttarget\n", "m.tsv: is not a manifest; its name should end with .csv or .jsonl"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_line(name, text, words):
@@ -147,7 +147,7 @@ def test_what_is_wrong_is_named_with_its_line(name, text, words):
 
 def test_many_missing_files_are_counted():
     write("m.csv", [{"input": f"in/{i}.png", "target": "out/0.png"} for i in range(30)])
-    with pytest.raises(DataError, match=r"lists 26 files that are not there: m.csv:6 in/4.png.*in/13.png and 16 more"):
+    with pytest.raises(DataError, match=r"lists 26 files that do not exist: m.csv:6 in/4.png.*in/13.png and 16 more"):
         DatasetIndex.scan(DataConfig(root="m.csv")).pairs("train", SIZE)
 
 
@@ -162,7 +162,7 @@ def test_a_manifest_that_is_not_there_or_a_folder():
 
 def test_direction_contradicts_the_columns():
     file = write("m.csv", ROWS)
-    with pytest.raises(DataError, match=r"m.csv: what it holds is called input and target, which data.direction b2a"):
+    with pytest.raises(DataError, match=r"m.csv: .* data.direction b2a"):
         PairedDataset.from_folder(file, direction="b2a")
     check(PairedDataset.from_folder(file, "val", "a2b"), {"out/1": (11, 1)})
 
@@ -176,7 +176,8 @@ def test_training_and_sampling_by_a_manifest():
     settings = SETTINGS | {"schedule.epochs": 1, "data.direction": None}
     result = pix2pix("train", "--config", "demo", *overrides(settings), "--data", file, "--output", "run")
     assert result.code == 0, result
-    assert "pairs.jsonl, manifest: 2 pairs to train on, 1 of test to validate" in result.out
+    assert "pairs.jsonl, manifest: 1 pairs to train on, 1 of val to validate" in result.out
     sample = ("sample", "--weights", "run/gen.pt", "--output", "out")
-    assert "1 translations in out/test" in pix2pix(*sample).out and Path("out/test/p/2.png").exists()
-    assert "2 translations in out/train" in pix2pix(*sample, "--data", file, "--split", "train").out
+    assert "1 translations in out/val" in pix2pix(*sample).out
+    assert "1 translations in out/test" in pix2pix(*sample, "--split", "test").out and Path("out/test/p/2.png").exists()
+    assert "1 translations in out/train" in pix2pix(*sample, "--data", file, "--split", "train").out
