@@ -509,7 +509,7 @@ def test_training_and_sampling_by_name_and_from_elsewhere(tmp_path, monkeypatch)
     assert "1 translations in out/val" in pix2pix(*sample, "--data", "other").out
     assert "4 translations in out/test" in pix2pix(*sample, "--data", "third").out
     Path("mine").rename("gone")
-    refused(pix2pix(*sample), 3, "mine: run/gen.pt")
+    refused(pix2pix(*sample), 3, "run/gen.pt")
     assert "1 translations in out/val" in pix2pix(*sample, "--data", "gone").out  # photos and maps again
 
 

@@ -27,8 +27,11 @@ def cache_folder() -> Path:
     """Return where cache files are: PIX2PIX_CACHE, else `pix2pix` in the user's cache folder of this system."""
     if chosen := os.environ.get("PIX2PIX_CACHE"):
         return Path(chosen)
-    folder = platformdirs.user_cache_path("pix2pix", appauthor=False, opinion=False)
-    if not folder.is_absolute():  # a user without a home, as in some containers
+    try:
+        folder = platformdirs.user_cache_path("pix2pix", appauthor=False, opinion=False)
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():  # a user without a home, as in some containers; older versions leave "~" in the path
         return Path(tempfile.gettempdir(), "pix2pix")
     return folder
 

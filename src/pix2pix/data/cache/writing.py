@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from pix2pix.runtime.lock import LockUnsupportedError, lock
 from pix2pix.runtime.log import warning
+from pix2pix.runtime.opening import open_own
 
 
 @contextmanager
@@ -29,17 +30,19 @@ def temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
 def sole_writer(path: Path, prefix: str, progress: bool) -> Iterator[bool]:
     """Lock all cache files in the folder of `path` whose names begin with `prefix`, or wait for their writer.
 
-    Yields whether they are locked: where the file system has no locks, several processes do the same work. Raises
-    CheckpointError and Stopped.
+    Yields whether they are locked: where the file system has no locks, several processes do the same work. The lock
+    file stays. Raises OSError where it cannot be made or is not ours, and Stopped.
     """
 
     def waiting(holder: str) -> None:
         if progress:
             warning(f"{path}: {holder} is writing it already; waiting for that to end")
 
+    name = path.with_name(f".{prefix}.lock")
+    open_own(name, "ab", os.O_CREAT).close()  # filelock would wait forever where it cannot create the file
     with ExitStack() as stack:
         try:
-            stack.enter_context(lock(path.with_name(f".{prefix}.lock"), path, "writing", waiting))
+            stack.enter_context(lock(name, path, "writing", waiting))
         except LockUnsupportedError:
             yield False
         else:
