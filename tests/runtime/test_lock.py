@@ -1,4 +1,4 @@
-"""Locks: held by a living process alone, whatever its number and its host are called, and never in the way."""
+"""Locks: held by a living process only, in any namespace, and released with it."""
 
 import errno
 import json
@@ -16,7 +16,7 @@ import pytest
 
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.lock import LockUnsupportedError, lock
-from pix2pix.runtime.signals import Stopped
+from pix2pix.runtime.signals import Stopped, stop_when
 
 PATH, NOTE, RUN = Path(".lock"), Path(".lock.json"), Path("run")
 HOLDER = """
@@ -132,7 +132,8 @@ def test_what_is_no_file_is_refused_and_left_alone(kind):
 def test_whoever_waits_says_so_once_and_hears_a_stop():
     said, asked = [], []
     with holder() as process:
-        with pytest.raises(Stopped), lock(PATH, RUN, "x", said.append, lambda: asked.append(1) or len(asked) > 2):
+        stop = stop_when(lambda: asked.append(1) or len(asked) > 2)
+        with stop, pytest.raises(Stopped), lock(PATH, RUN, "x", said.append):
             pass
         assert len(said) == 1 and said[0].startswith(f"process {process.pid} on ")
         threading.Timer(0.3, process.kill).start()
