@@ -1,7 +1,7 @@
-"""Which files pix2pix made, so that it never replaces or deletes a file of somebody else.
+"""An index of the files that pix2pix wrote, so that it never replaces or deletes any other file.
 
-Each folder that gets results has an index, `.pix2pix-output.json`: what the folder is, and for translations the names
-of the files. Comparison pictures of a run or a check carry a PNG text chunk instead, since they may lie anywhere.
+Each output folder has an index, `.pix2pix-output.json`: the kind of the folder, and for translations the names of the
+files. Comparison images of a run or a check carry a PNG text chunk instead, since they may be anywhere.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from pix2pix.runtime.io import output_path, replace_atomically
 INDEX = ".pix2pix-output.json"
 SOFTWARE = "pix2pix"  # the PNG text "Software"
 _LARGEST = 64 << 20  # bytes of an index that is read
-_HEAD = 512  # bytes of a PNG in which the text is found
+_PNG_HEAD = 512  # bytes of a PNG in which the text is found
 
 CHECKPOINT_FILES = frozenset({"state.pt", "manifest.json"})
 # By the folder in a run folder; each name ends with the number of a process.
@@ -47,7 +47,7 @@ class Index:
 
 
 def read_index(folder: str | Path) -> Index | None:
-    """The index of a folder, or None where there is none or it is not one of pix2pix."""
+    """Return the index of a folder, or None where there is no valid one."""
     path = os.path.join(folder, INDEX)
     try:
         status = os.lstat(path)
@@ -63,7 +63,7 @@ def read_index(folder: str | Path) -> Index | None:
 
 
 def write_index(folder: Path, index: Index) -> None:
-    """Writes the index of a folder. Raises ConfigError where another file has its name, and CheckpointError."""
+    """Write the index of a folder. Raises ConfigError where another file has its name, and CheckpointError."""
     path = folder / INDEX
     if os.path.lexists(path) and read_index(folder) is None:
         raise ConfigError(f"{path}: was not written by pix2pix; move it, or choose another --output")
@@ -72,7 +72,7 @@ def write_index(folder: Path, index: Index) -> None:
 
 
 def is_run(folder: str | Path) -> bool:
-    """Whether a folder is that of a run; runs of before there were indexes have both of two files."""
+    """Return whether a folder is that of a run, by its index or, for older runs, by two files that each has."""
     index = read_index(folder)
     if index is not None:
         return index.kind == "run"
@@ -80,13 +80,13 @@ def is_run(folder: str | Path) -> bool:
 
 
 def made_files(folder: str | Path) -> set[str]:
-    """The paths of the files that pix2pix wrote into a folder, by its index."""
+    """Return the paths of the files that pix2pix wrote into a folder, by its index."""
     index = read_index(folder)
     return {os.path.join(folder, *name.split("/")) for name in index.files} if index else set()
 
 
 def claim_outputs(folder: Path, outputs: Collection[Path], read: Iterable[str | Path]) -> None:
-    """Proves that no output replaces a file that is read or that pix2pix did not make, and writes all into the index.
+    """Check that no output replaces an input or a file that pix2pix did not write, and add all to the index.
 
     `outputs`: paths in `folder`, which exists. `read`: the files that this command reads. Raises ConfigError before
     anything is written.
@@ -116,19 +116,19 @@ def is_own_picture(path: Path) -> bool:
         if not _is_plain_file(path):
             return False
         with open(path, "rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(_PNG_HEAD)
     except OSError:
         return False
     return head.startswith(b"\x89PNG") and b"tEXtSoftware\0" + SOFTWARE.encode() in head
 
 
 def may_write_image(path: Path) -> bool:
-    """Whether a signed picture may be written: nothing is there, or a picture that pix2pix signed."""
+    """Return whether a signed image may be written: nothing is there, or an image that pix2pix signed."""
     return not os.path.lexists(path) or is_own_picture(path)
 
 
 def remove_folder(path: Path, names: Collection[str]) -> bool:
-    """Deletes a folder that holds no files but those of `names`; True if it is gone. Links are not followed.
+    """Delete a folder that holds no files other than `names`; return whether it is gone. Links are not followed.
 
     Raises OSError where a file cannot be deleted.
     """
@@ -136,13 +136,13 @@ def remove_folder(path: Path, names: Collection[str]) -> bool:
         return False
     for name in names:
         (path / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # a file that came in meanwhile
+    with contextlib.suppress(OSError):  # a file was added meanwhile
         path.rmdir()
     return not path.exists()
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What a killed process was writing in a run folder: the very names of its files, and no links."""
+    """Return the temporary files of killed processes in a run folder, by their exact names; links are skipped."""
     found = []
     for below, pattern in _LEFTOVERS.items():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder / below) as entries:
@@ -155,7 +155,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Deletes what a killed process was writing in a run folder. Raises OSError where a file cannot be deleted."""
+    """Delete the temporary files of killed processes in a run folder. Raises OSError where one cannot be deleted."""
     for path in leftovers(folder):
         if path.is_dir():
             remove_folder(path, CHECKPOINT_FILES)
@@ -164,7 +164,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def holds_only(path: Path, names: Collection[str]) -> bool:
-    """Whether a path is a folder with plain files of `names` and nothing else. Raises OSError."""
+    """Return whether a path is a folder that holds only plain files of `names`. Raises OSError."""
     try:
         with os.scandir(path) as entries:
             return all(entry.name in names and entry.is_file(follow_symlinks=False) for entry in entries)
