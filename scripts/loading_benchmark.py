@@ -1,4 +1,4 @@
-"""How fast pairs are read, beside decoding and resizing each anew: python scripts/loading_benchmark.py.
+"""How fast pairs are read, beside decoding and resizing each pair every time: python scripts/loading_benchmark.py.
 
 Both go from the files to float batches in [-1, 1], resized to 286, cropped at random to 256 and mirrored, in one
 process on one core, by turns in one run; the facades where there are any (--data), else drawn ones. The other side is
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 
 class Reference(Dataset):
-    """Each pair decoded and resized anew, one crop and one flip for both halves."""
+    """Each pair decoded and resized every time, one crop and one flip for both halves."""
 
     def __init__(self, paths: list[Path]):
         self.paths = paths

@@ -1,4 +1,4 @@
-"""What Pillow cannot hold: .npy arrays, 16-bit colour PNG, TIFF of deep colour, of many channels or of a stack.
+"""Read and write what Pillow cannot represent: .npy, 16-bit colour PNG, and TIFF of deep colour or many channels.
 
 imagecodecs and tifffile are the `formats` extra, imported only where a file needs them. Except for DataError, what is
 raised here on damaged files is for `images` to explain.
@@ -112,7 +112,9 @@ def _opened(path: Path, what: str) -> Iterator["TiffFile"]:
 
 def _pages(file: "TiffFile") -> list["TiffPage"]:
     """The pages that make the picture: all of a stack of grey pages alike, else the first alone."""
-    pages = list(file.pages)
+    from tifffile import TiffPage
+
+    pages = [page for page in file.pages if isinstance(page, TiffPage)]
     first = pages[0]
     grey = first.samplesperpixel == 1 and first.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO)
 

@@ -1,4 +1,4 @@
-"""Pictures in memory: what an image holds as an array of its own number type, upright, and resizing."""
+"""Images in memory as arrays of their own number type, upright; and resizing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ _WITH_ALPHA = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A file as decoded and upright, nothing reduced."""
+    """A decoded image, upright, with all its values."""
 
     pixels: np.ndarray  # [H, W, C] in its own type, perhaps read-only; uint8 indices [H, W, 1] where there is a palette
     palette: np.ndarray | None = None  # uint8 [n, 3], or [n, 4] with transparency; every index is in it
@@ -93,13 +93,16 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     from PIL import ImageCms
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert converted is not None  # only in-place conversion gives None
+    return converted
 
 
 def _palette(image: Image.Image, indices: np.ndarray) -> np.ndarray:
     """Its colours, uint8 [n, 3], or [n, 4] with transparency; an index without one is black, as Pillow has it."""
     transparency = image.info.get("transparency")
-    mode = "RGB" if transparency is None and image.palette.mode == "RGB" else "RGBA"
+    opaque = transparency is None and image.palette is not None and image.palette.mode == "RGB"
+    mode = "RGB" if opaque else "RGBA"
     colours = np.array(image.getpalette(mode), np.uint8).reshape(-1, len(mode))
     missing = np.zeros((max(0, int(indices.max()) + 1 - len(colours)), len(mode)), np.uint8)
     missing[:, 3:] = 255
@@ -137,19 +140,23 @@ def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str, alpha:
     channels = pixels.shape[2]
     if pixels.dtype == np.uint8 and channels in ((2, 4) if alpha else (1, 3)):
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).resize(size[::-1], resample)
-        return np.asarray(image).reshape(*size, channels)
+        resized: np.ndarray = np.asarray(image).reshape(*size, channels)
+        return resized
     if resample == Image.Resampling.NEAREST:
         rows, columns = (_nearest(*sides) for sides in zip(pixels.shape[:2], size, strict=True))
-        return pixels[rows][:, columns]
+        plane: np.ndarray = pixels[rows][:, columns]
+        return plane
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
     resized = np.stack([np.asarray(plane.resize(size[::-1], resample)) for plane in planes], 2)
     if pixels.dtype.kind == "f":
         return resized
     low, high = (0, 1) if pixels.dtype.kind == "b" else (np.iinfo(pixels.dtype).min, np.iinfo(pixels.dtype).max)
-    return np.clip(np.rint(resized), low, high).astype(pixels.dtype)
+    rounded: np.ndarray = np.clip(np.rint(resized), low, high).astype(pixels.dtype)
+    return rounded
 
 
 def _nearest(old: int, new: int) -> np.ndarray:
     """Which of `old` rows each of `new` takes, by Pillow's own rule, so that all number types agree."""
     rows = Image.fromarray(np.arange(old, dtype=np.int32)[None])
-    return np.asarray(rows.resize((new, 1), Image.Resampling.NEAREST))[0]
+    chosen: np.ndarray = np.asarray(rows.resize((new, 1), Image.Resampling.NEAREST))[0]
+    return chosen

@@ -1,7 +1,4 @@
-"""The only place that opens and writes image files; what Pillow cannot hold is decoded by `deep`.
-
-A file gives the values that it holds, in their own number type: nothing is reduced in silence.
-"""
+"""Open, read and write image files, without reducing any values silently; `codecs` does what Pillow cannot."""
 
 import struct
 import threading
@@ -16,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import TiffImageFile
 
 from pix2pix.data.images import codecs as deep
 from pix2pix.data.images import info as headers
@@ -47,10 +45,10 @@ def is_image(path: Path) -> bool:
 
 
 class _Quiet:
-    """No odd EXIF and the like warns inside; a size that may be a bomb raises. `warnings.catch_warnings` for threads:
-    there is one set of filters in a process, so the first thread in sets them and the last one out puts them back."""
+    """Suppress decoder warnings; raise on decompression bombs. A `warnings.catch_warnings` for threads: a process has
+    one set of filters, which the first thread to enter sets and the last one to leave restores."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
 
     def __enter__(self) -> None:
@@ -62,11 +60,11 @@ class _Quiet:
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
             self.inside += 1
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *_: object) -> None:
         with self.lock:
             self.inside -= 1
             if not self.inside:
-                self.caught.__exit__(*error)
+                self.caught.__exit__(None, None, None)
 
 
 _quiet = _Quiet()
@@ -74,7 +72,7 @@ _quiet = _Quiet()
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Whatever decoders raise inside is a DataError that names the file."""
+    """Turn exceptions of decoders into a DataError that names the file."""
     try:
         with _quiet:
             yield
@@ -123,7 +121,7 @@ def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
 
 
 def read_info(path: str | Path) -> ImageInfo:
-    """What the file says of itself. Raises DataError as `read_image` does, as far as a header can tell."""
+    """Return the properties in a file's header. Raises DataError as `read_image` does, as far as a header can tell."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
         with _explained(path):
@@ -132,11 +130,11 @@ def read_info(path: str | Path) -> ImageInfo:
             return ImageInfo(array.shape[:2], array.shape[2], headers.kept_type(array.dtype).name)
     with _opened(path) as image:
         beyond = headers.beyond_pillow(path, image)
-        if beyond and (image is None or image.format == "TIFF"):
+        if image is None or (beyond and image.format == "TIFF"):
             return deep.tiff_header(path, beyond)
         width, height = image.size
-        orientation = 1
-        if image.format == "TIFF":  # of which newer Pillows give the size as turned
+        orientation: object = 1
+        if isinstance(image, TiffImageFile):  # of which newer Pillows give the size as turned
             width, height = image.tag_v2[256], image.tag_v2[257]
         # Pillow would decode a PNG to look for EXIF behind its pixels.
         if image.format != "PNG" or _MAY_TURN & image.info.keys() or b"eXIf" in headers.png_chunks(path):
@@ -153,7 +151,7 @@ def read_info(path: str | Path) -> ImageInfo:
 
 
 def read_image(path: str | Path) -> DecodedImage:
-    """The first frame of an image file, or a TIFF stack as channels, upright.
+    """Read the first frame of an image file, or a TIFF stack as channels, upright.
 
     uint8, uint16 and float32 pixels are pictures; other integers and bool come as they are, for labels. 1-bit images
     are 0 and 255; CMYK, YCbCr and LAB become RGB; a transparent colour (PNG's tRNS) becomes an alpha channel;
@@ -167,10 +165,10 @@ def read_image(path: str | Path) -> DecodedImage:
             return DecodedImage(deep.native(np.array(deep.open_npy(path))))
     with _opened(path, whole=True) as image:
         beyond = headers.beyond_pillow(path, image)
-        if beyond and (image is None or image.format == "TIFF"):
+        if image is None or (beyond and image.format == "TIFF"):
             pixels, alpha = deep.read_tiff(path, beyond)
             return DecodedImage(pixels, alpha=alpha)
-        if image.format == "TIFF":
+        if isinstance(image, TiffImageFile):
             headers.check_tiff(image)
             image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
         if image.format == "PNG":
@@ -181,7 +179,8 @@ def read_image(path: str | Path) -> DecodedImage:
                 return DecodedImage(pixels, alpha=pixels.shape[2] in (2, 4))
             if image.mode == "L" and "transparency" in image.info:  # Pillow scales the values, but not this one
                 image.info["transparency"] *= 255 // (2 ** png_header(path)[0] - 1)
-        feed = image.fp if isinstance(image.fp, jpeg.Feed) else None  # gone once it is loaded
+        source = getattr(image, "fp", None)  # gone once the image is loaded
+        feed = source if isinstance(source, jpeg.Feed) else None
         if feed:
             feed.hold_back()
         image.load()
@@ -227,7 +226,7 @@ def can_hold(suffix: str, channels: int, dtype: str) -> bool:
 
 
 def write_image(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None = None, signed: bool = False) -> None:
-    """Writes [H, W, C] as the kind of file that the name says, making its folder.
+    """Write [H, W, C] in the file format of the suffix, creating the folder.
 
     With a palette, uint8 [n, 3 | 4], the pixels are uint8 indices [H, W, 1], the file a PNG. JPEG and WebP are lossy.
     `signed` marks an 8-bit PNG as made by pix2pix, so that a later command may replace it.
@@ -247,4 +246,8 @@ def write_image(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None
         return
     signature = PngInfo()
     signature.add_text("Software", SOFTWARE)
-    as_pil(pixels, palette).save(path, **({"pnginfo": signature} if signed else {}))
+    image = as_pil(pixels, palette)
+    if signed:
+        image.save(path, pnginfo=signature)
+    else:
+        image.save(path)

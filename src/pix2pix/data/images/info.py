@@ -1,18 +1,15 @@
-"""What a file's header says: size, depth and channels, whether Pillow holds them, whether pixels are missing."""
+"""Read image headers: size, depth and channels, whether Pillow can represent them, whether pixels are missing."""
 
 import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image
-
-if TYPE_CHECKING:
-    from PIL.TiffImagePlugin import TiffImageFile
-
+from PIL.TiffImagePlugin import TiffImageFile
 
 MOST_PAGES = 1000  # of a TIFF
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are of BigTIFF
@@ -20,7 +17,7 @@ TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are of Bi
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file says of itself, its pixels unread."""
+    """The properties of an image file according to its header."""
 
     size: tuple[int, int]  # (H, W), as its EXIF orientation turns it
     channels: int  # once palette, CMYK, YCbCr and LAB are converted
@@ -32,7 +29,7 @@ class ImageInfo:
 
 
 def check_size(height: int, width: int, channels: int = 1) -> None:
-    """Pillow's limit on what may be a decompression bomb, for what it does not decode; four channels are a pixel."""
+    """Apply Pillow's limit on decompression bombs to files that Pillow does not decode; four channels are a pixel."""
     if Image.MAX_IMAGE_PIXELS is not None and height * width * max(channels, 4) > 4 * Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
 
@@ -42,25 +39,29 @@ def turned_size(height: int, width: int, orientation: object) -> tuple[int, int]
 
 
 def kept_type(dtype: np.dtype) -> np.dtype:
-    """This machine's byte order; half and double precision become float32."""
+    """Return the type in native byte order; half and double precision become float32."""
     return np.dtype(np.float32) if dtype.kind == "f" else dtype.newbyteorder("=")
 
 
 def png_header(path: Path) -> tuple[int, int]:
     """Bits a channel and colour type (2 RGB, 4 grey and alpha, 6 RGBA): Pillow makes 8 bits of 16-bit colour."""
     with open(path, "rb") as file:
-        return tuple(file.read(26)[24:])  # 8 bytes signature, 8 chunk head, 8 width and height, then these
+        depth, colour = file.read(26)[24:]  # 8 bytes signature, 8 chunk head, 8 width and height, then these
+        return depth, colour
 
 
 def grey_bits(path: Path, image: Image.Image) -> int:
     """Bits of a grey value in the file of a grey image, of which Pillow makes 8."""
     if image.format == "PNG":
         return png_header(path)[0]
-    return image.tag_v2.get(258, (1,))[0] if image.format == "TIFF" else 8
+    if not isinstance(image, TiffImageFile):
+        return 8
+    bits: int = image.tag_v2.get(258, (1,))[0]
+    return bits
 
 
 def png_chunks(path: Path) -> Iterator[bytes]:
-    """The names of the chunks."""
+    """Yield the names of the chunks of a PNG."""
     with open(path, "rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
@@ -105,13 +106,13 @@ def check_png_rows(image: Image.Image, header: bytes, stream: list[bytes]) -> No
 
 
 def beyond_pillow(path: Path, image: Image.Image | None) -> str:
-    """What the file is, if Pillow would reduce it or misread it; else nothing."""
+    """Describe a file that Pillow would reduce or misread; empty where Pillow reads it correctly."""
     if image is None:
         return "a TIFF of pixels that Pillow does not know"
     if image.format == "PNG":
         depth, colour = png_header(path)
         return "a 16-bit colour PNG" if depth > 8 and colour else ""
-    if image.format != "TIFF":
+    if not isinstance(image, TiffImageFile):
         return ""
     tags, kind = image.tag_v2, image.mode
     bits, kinds, samples = max(tags.get(258, (1,))), set(tags.get(339, (1,))), tags.get(277, 1)
@@ -136,7 +137,8 @@ def check_pages(file: BinaryIO) -> None:
     """Raises ValueError where a TIFF has more than `MOST_PAGES` pages, whose headers alone would take long to read."""
     file.seek(0)
     head = file.read(16)
-    order, big = ("little" if head[:2] == b"II" else "big"), head[2:4] in (b"+\0", b"\0+")
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    big = head[2:4] in (b"+\0", b"\0+")
     counts, entry, width = (8, 20, 8) if big else (2, 12, 4)
     at, seen = int.from_bytes(head[8:16] if big else head[4:8], order), set()
     while at and at not in seen:
@@ -158,7 +160,7 @@ def check_strips(offsets: Sequence[int], lengths: Sequence[int], count: int) -> 
         raise ValueError(f"{there} of {count} strips or tiles are there")
 
 
-def check_tiff(image: "TiffImageFile") -> None:
+def check_tiff(image: TiffImageFile) -> None:
     """Raises ValueError where strips or tiles are missing."""
     tags = image.tag_v2
     tiles = 324 in tags

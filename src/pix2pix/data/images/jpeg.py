@@ -1,4 +1,4 @@
-"""JPEG files whose pixels are not all there though they decode: decoders fill what is missing with grey, unsaid.
+"""Detect JPEG files with missing pixels, which decoders silently fill with grey.
 
 Huffman-coded data has no checksums, but it must last exactly to the last block. So the end mark is withheld from the
 decoder: one that asks for more has had too little, and one that is done early has read damaged data. That costs no
@@ -22,7 +22,7 @@ _PADDING = 16  # zeros or more before the end mark are filling
 def segments(file: BinaryIO, start: int = 2) -> Iterator[tuple[int, bytes]]:
     """(marker, content) of the segments from byte `start` up to a scan's header, that included.
 
-    Raises ValueError where there are more than anybody needs.
+    Raises ValueError where there are implausibly many.
     """
     file.seek(start)
     for _ in range(MOST_SEGMENTS):
@@ -51,7 +51,8 @@ class Feed(io.BytesIO):
         self.found, self.scan = found, file.tell()
         file.seek(0)
         super().__init__(file.read())
-        self.edge, self.passed = None, False
+        self.edge: int | None = None
+        self.passed = False
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As of any file, but no piece reaches over the edge."""
