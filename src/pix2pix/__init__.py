@@ -23,7 +23,7 @@ _HOMES = {
 __all__ = ["Trainer", "Translator", "__version__", "load_config", "load_generator"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name in _HOMES:
         return getattr(import_module(f"pix2pix.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'pix2pix' has no attribute {name!r}")

@@ -100,9 +100,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
 
     `overrides` are strings `KEY=VALUE`, as --set takes them. All three are held to the same rules; errors in a
     dictionary name it "config". Where run.output is null, it becomes runs/<name of the file>.
-    Raises ConfigError with one line for each error, sorted by line.
-
-    Example: `load_config({"data": {"root": "photos"}, "loss": {"lambda_l1": 50}})`.
+    Raises ConfigError with one line for each error, sorted by line. Example: `load_config({"data": {"root": "x"}})`.
     """
     if isinstance(source, Mapping):
         return config_from_dict(dict(source), "config", overrides)
