@@ -83,7 +83,9 @@ def test_palettes_that_give_an_id_other_colours_are_refused(tmp_path):
             image = Image.fromarray(index)
             image.putpalette(np.array(palette, np.uint8).tobytes())
             save(tmp_path / f"train/{side}/{name}.png", image)
-    data = DataConfig(root=str(tmp_path), input_format={"kind": "labels"}, target_format={"kind": "labels"})
+    data = DataConfig(
+        val_fraction=0, root=str(tmp_path), input_format={"kind": "labels"}, target_format={"kind": "labels"}
+    )
     dataset = open_split(data, "train", None)
     assert dataset.formats.target.palette == tuple(PALETTE)
     np.testing.assert_array_equal(dataset[0]["target"].numpy()[0], ids(3))
@@ -92,7 +94,7 @@ def test_palettes_that_give_an_id_other_colours_are_refused(tmp_path):
     with pytest.raises(DataError, match=words + r".*list the colours of the classes in data\.input_format\.palette"):
         dataset[2]
     colours = {"kind": "labels", "palette": PALETTE}
-    snapped = DataConfig(root=str(tmp_path), input_format=colours, target_format=colours)
+    snapped = DataConfig(val_fraction=0, root=str(tmp_path), input_format=colours, target_format=colours)
     np.testing.assert_array_equal(open_split(snapped, "train", None)[2]["input"].numpy()[0], 4 - ids(5))
 
 
@@ -157,7 +159,7 @@ def _notes(root, inputs: list[np.ndarray], **settings) -> tuple[str, ...]:
     for index, pixels in enumerate(inputs):
         save(root / f"train/input/{index}.png", pixels)
         save(root / f"train/target/{index}.png", noise(*pixels.shape[:2], index))
-    return infer_formats(DataConfig(root=str(root), input_format=settings)).notes
+    return infer_formats(DataConfig(val_fraction=0, root=str(root), input_format=settings)).notes
 
 
 def test_labels_with_gaps_are_noted(tmp_path):

@@ -165,7 +165,7 @@ def through_identity(root: Path, data: DataConfig, formats: PairFormat) -> list[
 def test_images_of_every_kind(tmp_path, kind):
     suffix, pixels, write, read, fmt = IMAGES[kind]
     made(tmp_path, suffix, pixels, write)
-    data = DataConfig(root=str(tmp_path))
+    data = DataConfig(val_fraction=0, root=str(tmp_path))
     formats = infer_formats(data)
     assert formats == PairFormat((fmt,), fmt)
     item = open_split(data, "train", None)[1]
@@ -194,7 +194,7 @@ def test_images_of_every_kind(tmp_path, kind):
 def test_labels_and_masks_never_change(tmp_path, kind):
     suffix, pixels, write, format = OTHERS[kind]
     made(tmp_path, suffix, pixels, write)
-    data = DataConfig(root=str(tmp_path), input_format=format, target_format=format)
+    data = DataConfig(val_fraction=0, root=str(tmp_path), input_format=format, target_format=format)
     formats = infer_formats(data)
     classes = format.get("classes", int(pixels.max()) + 1)
     mask = format["kind"] == "mask"
@@ -260,12 +260,12 @@ def test_stacked_inputs_from_their_folders_to_the_file(tmp_path):
     save(tmp_path / "other/depth/a.png", np.zeros((8, 8), np.uint16))
     refused(
         pix2pix("sample", "--weights", weights, "--input", tmp_path / "other", "--output", tmp_path / "out"),
-        3, f"{tmp_path / 'other/depth/a.png'} is 8x8 but {tmp_path / 'other/edges/a.png'} is 9x8; stacked inputs need",
+        3, f"{tmp_path / 'other/depth/a.png'}: is 8x8 but {tmp_path / 'other/edges/a.png'} is 9x8; stacked inputs need",
     )  # fmt: skip
     (tmp_path / "val/depth/b.png").unlink()
     refused(
         pix2pix("sample", "--weights", weights, "--input", tmp_path / "val", "--output", tmp_path / "out"),
-        3, str(tmp_path / "val/depth"), "has no picture b",
+        3, str(tmp_path / "val/depth"), "has no image b",
     )  # fmt: skip
     refused(
         pix2pix("sample", "--weights", weights, "--input", tmp_path / "val/edges", "--output", tmp_path / "out"),
@@ -308,7 +308,7 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
             pixels[..., 0] if pixels.shape[2] == 1 else pixels,
             name,
         )
-    data = PairedDataset.from_folder(tmp_path)
+    data = PairedDataset.from_folder(tmp_path, val_fraction=0)
     assert data.formats.channels == (4, 4)
     opaque = np.full((8, 8, 1), 255, np.uint8)
     wants = [np.dstack([GREY, GREY, GREY, opaque]), np.dstack([RGB, opaque]), RGBA, np.dstack([GREY] * 4)]
@@ -332,7 +332,7 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
 def test_what_a_form_cannot_hold_is_refused_by_name(tmp_path, pixels, settings, words):
     _pair(tmp_path, pixels, pixels)
     path = tmp_path / "train/input/a.png"
-    data = DataConfig(root=str(tmp_path), input_format=settings)
+    data = DataConfig(val_fraction=0, root=str(tmp_path), input_format=settings)
     with pytest.raises(DataError) as caught:
         open_split(data, "train", None)[0]
     assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value), caught.value
@@ -344,17 +344,17 @@ def test_numbers_that_are_not_finite_and_types_that_are_no_images(tmp_path):
     bad[3, 4] = np.nan
     _pair(tmp_path, bad, good, suffix=".npy")
     with pytest.raises(DataError, match=r"a\.npy: holds a non-finite number at row 3, column 4"):
-        infer_formats(DataConfig(root=str(tmp_path)))
+        infer_formats(DataConfig(val_fraction=0, root=str(tmp_path)))
     _pair(tmp_path, good.astype(np.int32), good, suffix=".npy")
     with pytest.raises(DataError, match=r"a\.npy: has int32 pixels, and an image is of uint8, uint16 or float32"):
-        infer_formats(DataConfig(root=str(tmp_path)))
+        infer_formats(DataConfig(val_fraction=0, root=str(tmp_path)))
 
 
 def test_another_depth_than_the_others_is_refused(tmp_path):
     for name in "abc":
         _pair(tmp_path, RGB, RGB, name)
     _pair(tmp_path, RGB.astype(np.uint16) * 257, RGB, "d")
-    data = PairedDataset.from_folder(tmp_path)
+    data = PairedDataset.from_folder(tmp_path, val_fraction=0)
     with pytest.raises(DataError, match=r"input/d\.png: has uint16 pixels, and uint8 is wanted here as in the others"):
         data[3]
 
@@ -363,7 +363,7 @@ def test_animated_files_are_said(tmp_path):
     frames = [Image.fromarray(noise(8, 8, seed)) for seed in range(3)]
     for side in ("input", "target"):
         save(tmp_path / f"train/{side}/a.webp", frames[0], save_all=True, append_images=frames[1:], lossless=True)
-    formats = infer_formats(DataConfig(root=str(tmp_path)))
+    formats = infer_formats(DataConfig(val_fraction=0, root=str(tmp_path)))
     assert formats.notes == tuple(
         f"1 of 1 sampled {side}s are animated: only their first frame is used" for side in ("input", "target")
     )
@@ -384,7 +384,7 @@ def test_augmentation_is_the_same_whatever_the_depth(tmp_path):
             for side in ("input", "target"):
                 path = tmp_path / name / f"train/{side}/{index}.npy"
                 _npy(path, change(pixels) if name != "f" else change(pixels).astype(np.float32))
-        data = PairedDataset.from_folder(tmp_path / name).prepare()
+        data = PairedDataset.from_folder(tmp_path / name, val_fraction=0).prepare()
         loader = PairLoader(data, (32, 32), 4, True, seed=2, augment=EVERYTHING)
         (batch,) = loader.epoch(0)
         assert len(set(batch["flip"].tolist())) == 2  # some and not all
@@ -402,7 +402,7 @@ def test_stacked_labels_and_pictures_move_alike_and_labels_only_move(tmp_path):
         save(tmp_path / f"train/mask/{index}.png", (label > 2) * np.uint8(255))
     kinds = {"kind": ["labels", "image"]}
     sides = {"input": ["map", "height"], "target": "mask", "target_format": {"kind": "mask"}, "input_format": kinds}
-    data = DataConfig(root=str(tmp_path), image_size=32, **sides)
+    data = DataConfig(val_fraction=0, root=str(tmp_path), image_size=32, **sides)
     dataset = open_split(data, "train", None).prepare()
     (batch,) = PairLoader(dataset, (32, 32), 3, True, augment=EVERYTHING).epoch(0)
     x, y = prepare(batch, torch.device("cpu"), EVERYTHING, (32, 32), dataset.formats)
