@@ -371,6 +371,24 @@ def test_a_read_only_folder(root, monkeypatch):
         folder.chmod(0o700)
 
 
+@pytest.mark.parametrize("size", [SIZE, None])
+@pytest.mark.parametrize("cache", ["memory", "disk", "off"])
+def test_each_pair_is_decoded_once_where_broken_ones_are_skipped(root, monkeypatch, cache, size):
+    want = pixels(opened(root, "off", size=size))
+    (root / "train/4.png").write_bytes((root / "train/4.png").read_bytes()[:-300])  # its header is whole
+    decoded, read = [], PairedDataset._read
+    monkeypatch.setattr(PairedDataset, "_read", lambda self, place: decoded.append(place) or read(self, place))
+    data = opened(root, cache, skip_broken=True, size=size).prepare()
+    assert sorted(decoded) == list(range(COUNT))
+    assert [str(root / "train/4.png") in str(error) for error in data.skipped] == [True]
+    assert [pair.name for pair in data.pairs] == [str(i) for i in range(COUNT) if i != 4]
+    assert same(pixels(data), want[:4] + want[5:])
+    if cache == "disk":
+        decoded.clear()
+        data = opened(root, cache, skip_broken=True, size=size).prepare()
+        assert decoded == [4] and len(data.skipped) == 1 and same(pixels(data), want[:4] + want[5:])
+
+
 # Several processes
 
 NO_LOCKS = """
@@ -439,7 +457,7 @@ def test_one_that_was_killed_leaves_no_cache_and_its_remains_go(root, monkeypatc
     process = _start(root)
     process.stdin.write("\n")
     process.stdin.flush()
-    while not any(".tmp-" in path.name for path in files()):
+    while not any(".cache.tmp-" in path.name for path in files()):
         time.sleep(0.01)
     process.kill()
     process.communicate()

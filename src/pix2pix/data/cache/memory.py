@@ -57,10 +57,10 @@ class PackedArrays(ABC):
         """Return which pairs an earlier process may have found to be broken."""
         return []
 
-    def _views(self, index: int, data: np.ndarray, base: int = 0) -> list[np.ndarray]:
-        """Return the arrays of a pair as views of `data`, whose first byte is byte `base` of the buffer."""
+    def _views(self, index: int, data: np.ndarray) -> list[np.ndarray]:
+        """Return the arrays of a pair as views of the buffer."""
         return [
-            data[start - base : end - base].view(spec.dtype).reshape(spec.shape)
+            data[start:end].view(spec.dtype).reshape(spec.shape)
             for (start, end), spec in zip(self.offsets[index], self.specs[index], strict=True)
         ]
 
