@@ -59,10 +59,11 @@ class OwnPairs:
 
     def _infer_format(self, key: str) -> ImageFormat:
         image = self._image(0, self.items[0], key)
-        dtype = _dtype(image)
-        if dtype not in ("uint8", "float32"):
-            raise DataError(f"{self.name}[0]: {key} is {dtype}; give uint8 in 0..255 or float32 in [-1, 1]")
-        return ImageFormat(channels=len(image), dtype=dtype, range=(0.0, 255.0) if dtype == "uint8" else (-1.0, 1.0))
+        if image.dtype == torch.uint8:
+            return ImageFormat(channels=len(image))
+        if image.dtype == torch.float32:
+            return ImageFormat(channels=len(image), dtype="float32", range=(-1.0, 1.0))
+        raise DataError(f"{self.name}[0]: {key} is {_dtype(image)}; give uint8 in 0..255 or float32 in [-1, 1]")
 
     def _image(self, index: int, item: object, key: str) -> Tensor:
         if not isinstance(item, dict) or key not in item:
