@@ -14,7 +14,7 @@ from PIL import Image
 
 from pix2pix.check import check
 from pix2pix.config import Config, DataConfig
-from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.index import DatasetIndex
 from pix2pix.runtime.parallel import cores, for_each
 
 

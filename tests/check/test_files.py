@@ -22,7 +22,7 @@ from planting import (
 )
 
 from pix2pix.config import load_config
-from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.index import DatasetIndex
 
 
 def test_every_unmatched_name_is_in_the_json_and_ten_are_on_the_screen(tmp_path):

@@ -11,8 +11,7 @@ from making import png
 from runs import after, make_config
 
 from pix2pix import Trainer
-from pix2pix.data.cache.budget import cache_key
-from pix2pix.data.fingerprint import SAMPLE, SAMPLE_BYTES, Fingerprint, content_digest, fingerprint
+from pix2pix.data.fingerprint import SAMPLE, SAMPLE_BYTES, Fingerprint, cache_key, content_digest, fingerprint
 from pix2pix.data.pairs import SideBySidePair
 from pix2pix.errors import CheckpointError, DataError
 from pix2pix.training import checkpointer as keeping

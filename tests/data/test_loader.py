@@ -23,8 +23,8 @@ from pix2pix.data import PairedDataset
 from pix2pix.data.augment.apply import prepare, to_float, to_pixels
 from pix2pix.data.augment.params import sample_augment_params
 from pix2pix.data.dataset import open_eval_split, open_split
-from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.formats.image_format import ImageFormat
+from pix2pix.data.index import DatasetIndex
 from pix2pix.data.loader import PairLoader, worker_count
 from pix2pix.errors import DataError
 from pix2pix.runtime.parallel import cores

@@ -9,7 +9,7 @@ from making import SHARED, noise, save, save_halves
 
 from pix2pix.config import DataConfig
 from pix2pix.config.data import SyntheticData
-from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.index import DatasetIndex
 from pix2pix.data.pairs import FilesPair, SideBySidePair, SyntheticPair
 from pix2pix.datasets.synthetic.draw import draw_pair
 from pix2pix.errors import DataError

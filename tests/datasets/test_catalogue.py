@@ -7,7 +7,7 @@ import pytest
 from commands import pix2pix
 
 from pix2pix.config import DataConfig, load_config, shipped_configs
-from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.index import DatasetIndex
 from pix2pix.datasets.catalogue import DATASETS, download_command, names, split_counts
 from pix2pix.errors import DataError
 

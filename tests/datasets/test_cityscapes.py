@@ -9,8 +9,8 @@ from making import noise, save, smooth
 from PIL import Image
 
 from pix2pix.config import load_config
-from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.images.files import read_image
+from pix2pix.data.index import DatasetIndex
 from pix2pix.datasets.catalogue import CITYSCAPES_COUNTS
 
 COLOURS = np.array([(128, 64, 128), (70, 70, 70), (0, 0, 142), (0, 0, 0)], np.uint8)  # road, building, car, nothing

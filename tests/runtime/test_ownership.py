@@ -11,8 +11,8 @@ import torch
 from commands import SETTINGS, TINY, contents, overrides, pairs, picture, pix2pix, program, refused
 
 from pix2pix.config import config_from_dict
-from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.images.files import write_image
+from pix2pix.data.index import DatasetIndex
 from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.models.unet import UNet
 from pix2pix.runtime.ownership import (

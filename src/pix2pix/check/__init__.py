@@ -14,10 +14,10 @@ from pix2pix.check.rules import pair_findings
 from pix2pix.check.sheet import write_sheet
 from pix2pix.check.stats import PairStats, pair_stats
 from pix2pix.config import Config, DataConfig
-from pix2pix.data.discovery.index import DatasetIndex, source_label
 from pix2pix.data.discovery.sources import Unmatched
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
-from pix2pix.data.formats.infer import infer_pair_formats
+from pix2pix.data.index import DatasetIndex, source_label
+from pix2pix.data.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.ownership import may_write_image

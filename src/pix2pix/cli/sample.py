@@ -12,7 +12,7 @@ from pix2pix.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from pix2pix.cli.options import Verbs
     from pix2pix.config import Config
-    from pix2pix.data.discovery.index import DatasetIndex
+    from pix2pix.data.index import DatasetIndex
 
 
 def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
@@ -79,7 +79,7 @@ def _find_pairs(args: argparse.Namespace, config: Config) -> tuple[Config, Datas
     Raises DataError.
     """
     from pix2pix.config import config_from_dict
-    from pix2pix.data.discovery.index import DatasetIndex, source_label
+    from pix2pix.data.index import DatasetIndex, source_label
     from pix2pix.runtime.log import info
 
     try:

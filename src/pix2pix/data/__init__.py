@@ -9,8 +9,8 @@ from typing import Any
 _HOMES = {
     "PairedDataset": "data.dataset",
     "draw_pair": "datasets.synthetic.draw",
-    "infer_formats": "data.formats.infer",
-    "DatasetIndex": "data.discovery.index",
+    "infer_formats": "data.infer",
+    "DatasetIndex": "data.index",
     "image_formats": "data.formats.image_format",
     "read_image": "data.images.files",
 }

@@ -15,13 +15,13 @@ from torch.utils.data import Dataset
 
 from pix2pix.config import DataConfig, config_from_dict
 from pix2pix.data.augment.geometry import center_crop
-from pix2pix.data.cache.budget import CacheBudget, cache_key, open_cache
+from pix2pix.data.cache.budget import CacheBudget, open_cache
 from pix2pix.data.cache.memory import ArraySpec
-from pix2pix.data.discovery.index import DatasetIndex
-from pix2pix.data.fingerprint import Fingerprint, fingerprint
+from pix2pix.data.fingerprint import Fingerprint, cache_key, fingerprint
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
-from pix2pix.data.formats.infer import infer_pair_formats
 from pix2pix.data.images.decoded import resize
+from pix2pix.data.index import DatasetIndex
+from pix2pix.data.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 from pix2pix.runtime.parallel import for_each

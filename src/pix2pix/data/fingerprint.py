@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pix2pix.data.cache.disk import FORMAT
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
@@ -57,6 +58,27 @@ def fingerprint(pairs: Sequence[Pair]) -> Fingerprint:
         files = [(path.name, _size(path)) for path in pair.files]
         digest.update(repr((pair.name, files or vars(pair))).encode("utf-8", "surrogatepass"))
     return Fingerprint(len(pairs), digest.hexdigest()[:32], content_digest(pairs))
+
+
+def cache_key(pairs: Sequence[Pair], recipe: str) -> bytes:
+    """Return 32 bytes that change with any file's path, size or time, with the pair's own fields, and with `recipe`.
+
+    They also change with the content of a sample of the files (see `content_digest`), since a file can be replaced with
+    its size and time kept. Raises DataError where a file is gone.
+    """
+    digest = hashlib.sha256(repr((FORMAT, recipe, content_digest(pairs))).encode())
+    for pair in pairs:
+        own = {name: value for name, value in vars(pair).items() if not isinstance(value, Path)}
+        digest.update(repr((type(pair).__name__, own)).encode())
+        for path in pair.files:
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read ({error.strerror}); fix or remove it") from None
+            digest.update(
+                repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns)).encode("utf-8", "surrogatepass")
+            )
+    return digest.digest()
 
 
 def content_digest(pairs: Sequence[Pair]) -> str:

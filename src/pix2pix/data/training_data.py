@@ -8,9 +8,9 @@ from pix2pix.config import DataConfig
 from pix2pix.data.cache.budget import CacheBudget
 from pix2pix.data.cache.state import CacheState
 from pix2pix.data.dataset import PairedDataset, open_eval_split, open_split
-from pix2pix.data.discovery.index import DatasetIndex, SplitLayout, source_label
 from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.data.formats.image_format import PairFormat
+from pix2pix.data.index import DatasetIndex, SplitLayout, source_label
 from pix2pix.data.own_pairs import MapDataset, OwnPairs
 from pix2pix.errors import DataError
 from pix2pix.runtime.distributed import stopped_together

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from pix2pix.config import Config
 from pix2pix.data.dataset import open_split
-from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.formats import convert
 from pix2pix.data.images.files import is_image, read_image, write_image
+from pix2pix.data.index import DatasetIndex
 from pix2pix.errors import ConfigError, DataError, is_out_of_memory
 from pix2pix.inference.translator import Translator
 from pix2pix.runtime.io import prepare_folder, replace_atomically

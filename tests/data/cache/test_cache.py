@@ -27,11 +27,12 @@ from pix2pix.config import DataConfig
 from pix2pix.data.cache import budget as cache_module
 from pix2pix.data.cache import disk as cache_file
 from pix2pix.data.cache import writing as cache_writing
-from pix2pix.data.cache.budget import CacheBudget, cache_folder, cache_key, free_memory
+from pix2pix.data.cache.budget import CacheBudget, cache_folder, free_memory
 from pix2pix.data.cache.disk import DiskCache
 from pix2pix.data.cache.memory import ArraySpec, MemoryCache
 from pix2pix.data.cache.state import show_bytes
 from pix2pix.data.dataset import PairedDataset, open_split
+from pix2pix.data.fingerprint import cache_key
 from pix2pix.data.loader import PairLoader, worker_count
 from pix2pix.data.pairs import FilesPair, SideBySidePair, SyntheticPair
 from pix2pix.errors import CheckpointError, DataError

@@ -16,7 +16,7 @@ from PIL import Image
 from pix2pix.config import DataConfig, config_from_dict, dump_config, load_config
 from pix2pix.data import PairedDataset
 from pix2pix.data.dataset import open_split
-from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.index import DatasetIndex
 from pix2pix.data.training_data import open_training_data
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.inference.files import translate_split

@@ -10,7 +10,7 @@ from making import noise, save
 
 from pix2pix.config import DataConfig
 from pix2pix.data import PairedDataset
-from pix2pix.data.discovery.index import DatasetIndex
+from pix2pix.data.index import DatasetIndex
 from pix2pix.errors import DataError
 
 SIZE = (4, 6)

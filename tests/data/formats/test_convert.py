@@ -11,9 +11,9 @@ from pix2pix.config import DataConfig
 from pix2pix.data.dataset import open_split
 from pix2pix.data.formats.convert import decode, preview
 from pix2pix.data.formats.image_format import ImageFormat, PairFormat
-from pix2pix.data.formats.infer import infer_formats
 from pix2pix.data.images.decoded import DecodedImage, decode_image
 from pix2pix.data.images.files import read_image
+from pix2pix.data.infer import infer_formats
 from pix2pix.errors import DataError
 
 SIDE = 40

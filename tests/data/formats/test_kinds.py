@@ -19,8 +19,8 @@ from pix2pix.data.augment.apply import prepare, to_float, to_pixels
 from pix2pix.data.dataset import open_split
 from pix2pix.data.formats.convert import decode
 from pix2pix.data.formats.image_format import ImageFormat, PairFormat
-from pix2pix.data.formats.infer import infer_formats
 from pix2pix.data.images.decoded import DecodedImage
+from pix2pix.data.infer import infer_formats
 from pix2pix.data.loader import PairLoader
 from pix2pix.errors import DataError
 from pix2pix.inference.files import translate_files

@@ -3,7 +3,6 @@
 It knows nothing of images: a pair is a few arrays, and `ArraySpec` describes each.
 """
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,12 +11,9 @@ from pathlib import Path
 import platformdirs
 import psutil
 
-from pix2pix.data.cache.disk import FORMAT, DiskCache
+from pix2pix.data.cache.disk import DiskCache
 from pix2pix.data.cache.memory import ArraySpec, MemoryCache, PackedArrays
 from pix2pix.data.cache.state import CacheState, show_bytes
-from pix2pix.data.fingerprint import content_digest
-from pix2pix.data.pairs import Pair
-from pix2pix.errors import DataError
 from pix2pix.runtime.io import free_space
 
 _SHARE_OF_FREE_MEMORY = 0.25
@@ -55,27 +51,6 @@ class CacheBudget:
     def __init__(self) -> None:
         self.memory = _SHARE_OF_FREE_MEMORY * free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         self.disk = free_space(cache_folder() / "file")
-
-
-def cache_key(pairs: Sequence[Pair], recipe: str) -> bytes:
-    """Return 32 bytes that change with any file's path, size or time, with the pair's own fields, and with `recipe`.
-
-    They also change with the content of a sample of the files (see `content_digest`), since a file can be replaced with
-    its size and time kept. Raises DataError where a file is gone.
-    """
-    digest = hashlib.sha256(repr((FORMAT, recipe, content_digest(pairs))).encode())
-    for pair in pairs:
-        own = {name: value for name, value in vars(pair).items() if not isinstance(value, Path)}
-        digest.update(repr((type(pair).__name__, own)).encode())
-        for path in pair.files:
-            try:
-                stat = path.stat()
-            except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror}); fix or remove it") from None
-            digest.update(
-                repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns)).encode("utf-8", "surrogatepass")
-            )
-    return digest.digest()
 
 
 def open_cache(

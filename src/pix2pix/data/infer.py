@@ -10,7 +10,6 @@ import numpy as np
 
 from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.config.data import Kind
-from pix2pix.data.discovery.index import DatasetIndex
 from pix2pix.data.formats.image_format import (
     FULL_RANGE,
     DType,
@@ -25,6 +24,7 @@ from pix2pix.data.formats.labels import ids_of
 from pix2pix.data.formats.mismatch import Mismatch, require_finite
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.info import ImageInfo
+from pix2pix.data.index import DatasetIndex
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
