@@ -66,8 +66,9 @@ def test_photos_and_labels_become_pairs_that_the_shipped_config_reads():
     data = load_config("cityscapes").data
     seed = 0
     for split, names in NAMES.items():
-        layout, pairs = DatasetIndex.scan(data).pairs(split, (256, 256))
-        assert layout == "two-folders" and [pair.name for pair in pairs] == names
+        index = DatasetIndex.scan(data)
+        pairs = index.pairs(split, (256, 256))
+        assert index.layout(split).name == "two-folders" and [pair.name for pair in pairs] == names
         for pair in pairs:
             input, target = pair.read()
             photo = Image.fromarray(smooth(288, 576) // (seed + 1)).resize((256, 256), Image.Resampling.BICUBIC)

@@ -66,7 +66,7 @@ def test_every_core_decodes(server, tmp_path, monkeypatch):
 
 
 def test_every_pair_is_decoded_however_many_there_are(monkeypatch):
-    monkeypatch.setattr(parallel, "_AT_ONCE", 2)
+    monkeypatch.setattr(parallel, "_CHUNK", 2)
     done = []
     parallel.for_each(done.append, range(5), "counting")
     assert sorted(done) == [0, 1, 2, 3, 4]

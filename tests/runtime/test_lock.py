@@ -64,8 +64,8 @@ def test_a_child_of_the_dead_holder_does_not_keep_it():
         process.kill()
         process.wait()
         os.kill(process.child, 0)
-        with lock(PATH, RUN, "training in it"):
-            pass
+        with lock(PATH, RUN, "training in it", waiting=lambda holder: None):  # the child closes its copy when it runs
+            os.kill(process.child, 0)
         os.kill(process.child, signal.SIGKILL)
 
 

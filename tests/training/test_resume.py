@@ -132,7 +132,7 @@ def test_a_validation_split_that_has_gone_is_refused_and_the_best_on_another_for
     config = folder_config(tmp_path, "data")
     stopped(config, 3)
     (tmp_path / "data" / "val").rename(tmp_path / "val")
-    with pytest.raises(DataError, match=r"the val data have changed: 3 pairs then, none now"):
+    with pytest.raises(DataError, match=r"the train data have changed: 3 pairs then, 2 pairs now"):
         Trainer(config).fit()
     (tmp_path / "val").rename(tmp_path / "data" / "val")
     picture(tmp_path / "data" / "val" / "7.png", 32, 64)

