@@ -169,11 +169,11 @@ def test_a_file_system_without_locks_is_refused_with_a_remedy(monkeypatch, numbe
     def fail(handle, operation):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(filelock._unix.fcntl, "flock", fail)
     said = r"\.lock: this file system cannot lock files .* another disk"
-    with pytest.raises(LockUnsupportedError, match=said), lock(PATH, RUN, "x"):
-        pass
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(filelock._unix.fcntl, "flock", fail)
+        with pytest.raises(LockUnsupportedError, match=said), lock(PATH, RUN, "x"):
+            pass
     with lock(PATH, RUN, "x"):
         pass
 
