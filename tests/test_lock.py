@@ -148,7 +148,9 @@ def test_whoever_waits_says_so_once_and_hears_a_stop():
     assert len(said) == 2
 
 
-def test_never_two_at_once():
+@pytest.mark.parametrize("removing", [False, True])
+def test_never_two_at_once(removing):
+    """Nor where the file is removed while it is locked, as data/staging.py does."""
     inside, most, done = [], [], []
 
     def hold(number):
@@ -157,6 +159,8 @@ def test_never_two_at_once():
             most.append(len(inside))
             time.sleep(0.005)
             inside.remove(number)
+            if removing:
+                PATH.unlink()
             done.append(number)
 
     with ThreadPoolExecutor(4) as pool:
