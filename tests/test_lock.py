@@ -142,7 +142,9 @@ def test_whoever_waits_says_so_once_and_hears_a_stop():
     assert len(said) == 2
 
 
-def test_never_two_at_once():
+@pytest.mark.parametrize("removing", [False, True])
+def test_never_two_at_once(removing):
+    """Nor where the file is removed while it is locked, as data/staging.py does."""
     inside, most, done = [], [], []
 
     def hold(number):
@@ -151,6 +153,8 @@ def test_never_two_at_once():
             most.append(len(inside))
             time.sleep(0.005)
             inside.remove(number)
+            if removing:
+                PATH.unlink()
             done.append(number)
 
     with ThreadPoolExecutor(4) as pool:
@@ -163,11 +167,11 @@ def test_a_file_system_without_locks_is_refused_with_a_remedy(monkeypatch, numbe
     def fail(handle, operation):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(filelock._unix.fcntl, "flock", fail)
     said = r"\.lock: this file system cannot lock files .* another disk"
-    with pytest.raises(LockUnsupportedError, match=said), lock(PATH, RUN, "x"):
-        pass
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(filelock._unix.fcntl, "flock", fail)
+        with pytest.raises(LockUnsupportedError, match=said), lock(PATH, RUN, "x"):
+            pass
     with lock(PATH, RUN, "x"):
         pass
 

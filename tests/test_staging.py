@@ -58,7 +58,7 @@ def test_a_second_download_of_the_same_name_is_refused(server, child):
     assert tree(Path()) == before and len(server.requests) == 1
     server.sent = 0
     download("tiny", "elsewhere")  # another folder is nobody's
-    assert tree(Path("elsewhere")) == FILES | {".tiny.lock": b""} and server.sent == len(ARCHIVE)
+    assert tree(Path("elsewhere")) == FILES and server.sent == len(ARCHIVE)
 
 
 def test_what_a_killed_download_left_is_cleared_and_not_fetched_anew(server, child, capsys):
@@ -67,7 +67,7 @@ def test_what_a_killed_download_left_is_cleared_and_not_fetched_anew(server, chi
     assert hidden() == [".tiny", ".tiny.lock", ".tiny.lock.json"] and not Path("tiny").exists()
     assert Path("tiny.tar.gz.part").read_bytes() == ARCHIVE
     download("tiny", ".")
-    assert tree(Path()) == FILES | {".tiny.lock": b""} and hidden() == [".tiny.lock"]
+    assert tree(Path()) == FILES and hidden() == []
     assert [wanted for wanted, _ in server.requests] == [None, f"bytes={len(ARCHIVE)}-"]
     assert server.sent == len(ARCHIVE)
     out = capsys.readouterr().out
@@ -82,9 +82,9 @@ def test_an_interruption_keeps_what_was_downloaded(server, monkeypatch):
         patch.setattr(module, "_check_side_by_side", interrupt)
         with pytest.raises(KeyboardInterrupt):
             download("tiny", ".")
-    assert sorted(tree(Path())) == [".tiny.lock", "tiny.tar.gz.part", "tiny.tar.gz.part.json"]
+    assert sorted(tree(Path())) == ["tiny.tar.gz.part", "tiny.tar.gz.part.json"]
     download("tiny", ".")
-    assert tree(Path()) == FILES | {".tiny.lock": b""} and server.sent == len(ARCHIVE)
+    assert tree(Path()) == FILES and server.sent == len(ARCHIVE)
 
 
 def test_only_what_is_ours_is_cleared(tmp_path):

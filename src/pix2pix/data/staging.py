@@ -1,8 +1,9 @@
 """A folder that is made out of sight, by one process at a time, and gets its name when it is right.
 
-Whoever makes `data/maps` holds the lock file `data/.maps.lock`, which stays there.
+Whoever makes `data/maps` holds the lock file `data/.maps.lock`.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -22,14 +23,23 @@ def making(folder: Path) -> Iterator[None]:
 
     Raises CheckpointError where another is at it, OSError where nothing can be written beside `folder`.
     """
-    with lock(folder.parent / f".{folder.name}.lock", folder, "making it"):
-        for path in folder.parent.iterdir():
-            ours = re.fullmatch(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}", path.name)
-            index = read_index(path) if ours and not path.is_symlink() else None
-            if index is not None and index.kind == "staging":
-                say(f"removing {path}, which an interrupted run left")
-                shutil.rmtree(path)
-        yield
+    path = folder.parent / f".{folder.name}.lock"
+    with lock(path, folder, "making it"):
+        try:
+            _remove_leftovers(folder)
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                path.unlink()  # while it is locked: whoever opened it before sees that it is gone, and makes another
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.parent.iterdir():
+        ours = re.fullmatch(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}", path.name)
+        index = read_index(path) if ours and not path.is_symlink() else None
+        if index is not None and index.kind == "staging":
+            say(f"removing {path}, which an interrupted run left")
+            shutil.rmtree(path)
 
 
 @contextmanager
