@@ -131,7 +131,7 @@ def test_the_plan_is_printed_before_anything_else(finished):
 def test_what_a_run_folder_holds(finished):
     folder, _ = finished
     assert contents(folder).keys() == {
-        *("config.yaml", "metrics.jsonl", "loss.png", "gen.pt", "dis.pt", "best.pt"),
+        *(".lock", "config.yaml", "metrics.jsonl", "loss.png", "gen.pt", "dis.pt", "best.pt"),
         *("samples/epoch_0001.png", "samples/epoch_0002.png"),
         *(f"checkpoints/step_0000000{step}/{name}" for step in (3, 6) for name in ("state.pt", "manifest.json")),
     }
@@ -239,7 +239,7 @@ def test_spoilt_metrics_are_named_and_kept(trained, line):
     shutil.rmtree(trained / "checkpoints" / "step_00000006")
     before = line + b"\n" + (trained / "metrics.jsonl").read_bytes()
     (trained / "metrics.jsonl").write_bytes(before)
-    refused(pix2pix("train", *TINY, "--output", trained), 4, "run/metrics.jsonl:1: ", "mend or remove the line")
+    refused(pix2pix("train", *TINY, "--output", trained), 4, "run/metrics.jsonl:1: ", "fix or remove the line")
     assert (trained / "metrics.jsonl").read_bytes() == before
 
 

@@ -80,7 +80,7 @@ def test_of_many_unknown_keys_twenty_are_explained():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("".join(f"key{number}: 1\n" for number in range(200_000)), ":1: has more than 1,048,576 bytes"),
+        ("".join(f"key{number}: 1\n" for number in range(200_000)), "larger than 1,048,576 bytes"),
         ("".join(f"k{number}:\n" for number in range(30_000)), ":25000: has more than 50,000 keys and values"),
         ("data: [" + "1," * 100_000 + "1]", ":1: has more than 50,000 keys and values"),
     ],

@@ -57,6 +57,7 @@ def _do(trainer: "Trainer", stop: Stop, validate: bool, sample: bool) -> None:
         if distributed.rank() == 0:
             with trainer.tracker.extra("the loss plot"):
                 plot_losses(trainer.folder / METRICS, trainer.folder / "loss.png")
+            keeping.require_same_run(trainer.folder, trainer.run_id)
             if sample:  # last: where its picture is missing, the next start draws both again
                 with trainer.tracker.extra("the sample grid"):
                     _sample(trainer, stop)

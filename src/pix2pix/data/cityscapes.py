@@ -18,13 +18,13 @@ _PHOTO, _LABELS = "_leftImg8bit.png", "_gtFine_color.png"
 _ZIPS = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 
 
-def how_to_get(output: str | Path) -> str:
-    """What to do, since its licence wants every user registered."""
+def how_to_get(output: str | Path) -> tuple[str, ...]:
+    """The steps to get it, a line each, since its licence wants every user registered."""
     return (
-        f"{CITYSCAPES} cannot be downloaded from here: its licence wants every user registered. To get it:\n"
-        f"  1. register at https://www.cityscapes-dataset.com and download {_ZIPS} (12 GB)\n"
-        "  2. unzip both into one folder, which then has leftImg8bit/ and gtFine/\n"
-        f"  3. {download_command(CITYSCAPES, output)} --from FOLDER"
+        f"{CITYSCAPES} cannot be downloaded from here: its licence wants every user registered. To get it:",
+        f"  1. register at https://www.cityscapes-dataset.com and download {_ZIPS} (12 GB)",
+        "  2. unzip both into one folder, which then has leftImg8bit/ and gtFine/",
+        f"  3. {download_command(CITYSCAPES, output)} --from FOLDER",
     )
 
 

@@ -30,7 +30,7 @@ def download(name: str, output: str | Path = "data", url: str | None = None, sou
     if _is_there(folder, name):
         return folder
     if name == CITYSCAPES and source is None:
-        raise DataError(how_to_get(output))
+        raise DataError(*how_to_get(output))
     with writing(Path(output)):  # the network's and the archive's errors are translated where they arise
         folder.parent.mkdir(parents=True, exist_ok=True)
         with making(folder):
