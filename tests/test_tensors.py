@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from pix2pix.errors import DataError
+from pix2pix.errors import ConfigError
 from pix2pix.runtime.files import output_path
 from pix2pix.runtime.plain_pickle import MOST_OPERATIONS, parse
 from pix2pix.runtime.tensors import read_tensors
@@ -172,7 +172,7 @@ def test_outputs_stay_in_their_folder(tmp_path):
         "..",
         "",
     ):
-        with pytest.raises(DataError, match="nothing is written there"):
+        with pytest.raises(ConfigError, match="nothing is written there"):
             output_path(folder, wrong)
     (tmp_path / "linked").symlink_to(folder, target_is_directory=True)  # a person's own choice
     assert output_path(tmp_path / "linked", "a.png") == tmp_path / "linked/a.png"

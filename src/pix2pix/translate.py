@@ -23,7 +23,7 @@ from pix2pix.errors import ConfigError, DataError, is_out_of_memory
 from pix2pix.grids import comparison_grid, titles
 from pix2pix.models import inference
 from pix2pix.runtime.acceleration import pick_device
-from pix2pix.runtime.files import output_path, prepare_folder, replace_atomically
+from pix2pix.runtime.files import prepare_folder, replace_atomically
 from pix2pix.runtime.ownership import claim_outputs, is_run, made_files
 from pix2pix.runtime.signals import unless_stopped
 from pix2pix.weights import load_generator_file
@@ -185,7 +185,7 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
     names = [one if sharing[one] == 1 else other for one, other in zip(short, whole, strict=True)]
     if len(set(names)) < len(names):  # a.png.jpg is still in the way of a.png
         names = whole
-    return [output_path(output, name) for name in names]
+    return [output / name for name in names]
 
 
 def translate_files(
@@ -243,7 +243,7 @@ def translate_split(
     read = [file for pair in dataset.pairs for file in pair.files]
     _require_apart(output, read)
     prepare_folder(output)
-    outputs = [output_path(output, Path(split, f"{pair.name}{suffix}")) for pair in dataset.pairs]
+    outputs = [output / split / f"{pair.name}{suffix}" for pair in dataset.pairs]
     claim_outputs(output, [*outputs, grid], read)
     rows, failed = [], list(dataset.skipped)
     for index in _progress(range(len(dataset)), stop):

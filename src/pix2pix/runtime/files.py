@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pix2pix.errors import CheckpointError, DataError
+from pix2pix.errors import CheckpointError, ConfigError
 
 # What helps where there is no room.
 FULL = {
@@ -51,13 +51,15 @@ def _unwritten(path: Path, error: OSError) -> CheckpointError:
 def output_path(folder: Path, relative: str | Path) -> Path:
     """`folder / relative`, a file that may be written: below `folder`, links followed.
 
-    `relative` may come from a file that somebody else has made. Raises DataError where it leads out of `folder`, by
+    `relative` may come from a file that somebody else has made. Raises ConfigError where it leads out of `folder`, by
     `..`, as an absolute path or through a link.
     """
     path, root = folder / relative, folder.resolve()
     whole = os.path.normpath(path.parent.resolve() / path.name)
     if path.name in ("", "..") or not Path(whole).is_relative_to(root) or Path(whole) == root:
-        raise DataError(f"{path}: is outside of {folder}, and nothing is written there; rename it, or remove the link")
+        raise ConfigError(
+            f"{path}: is outside of {folder}, and nothing is written there; remove the link, or choose another --output"
+        )
     return path
 
 

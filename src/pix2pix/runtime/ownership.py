@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from pix2pix.errors import ConfigError
-from pix2pix.runtime.files import replace_atomically
+from pix2pix.runtime.files import output_path, replace_atomically
 
 INDEX = ".pix2pix-output.json"
 SOFTWARE = "pix2pix"  # the PNG text "Software"
@@ -92,7 +92,7 @@ def claim_outputs(folder: Path, outputs: Collection[Path], read: Iterable[str | 
     anything is written.
     """
     index = read_index(folder) or Index("run" if is_run(folder) else "translations")
-    sources, base = {os.path.realpath(path) for path in read}, os.path.realpath(folder)
+    sources = {os.path.realpath(path) for path in read}
     names = {}
     for path in outputs:
         name = names[path] = path.relative_to(folder).as_posix()
@@ -102,9 +102,7 @@ def claim_outputs(folder: Path, outputs: Collection[Path], read: Iterable[str | 
             raise ConfigError(
                 f"{path}: exists and was not made by pix2pix here; move or delete it, or choose another --output"
             )
-        parent = os.path.realpath(path.parent)
-        if parent != base and not parent.startswith(os.path.join(base, "")):
-            raise ConfigError(f"{path.parent}: is a link out of {folder}; remove it, or choose another --output")
+        output_path(folder, name)
     write_index(folder, Index(index.kind, index.id, index.files | {*names.values()}))
 
 
