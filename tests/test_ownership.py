@@ -59,7 +59,7 @@ def test_outputs_replace_only_what_the_index_lists(tmp_path):
         claim_outputs(tmp_path, [tmp_path / "d.png"], [])
     with pytest.raises(ConfigError, match=r"a\.png: is an input and would be overwritten"):
         claim_outputs(tmp_path, outputs, [tmp_path / "deep/../a.png"])
-    with pytest.raises(ConfigError, match="is a link out of"):
+    with pytest.raises(ConfigError, match="is outside of"):
         claim_outputs(tmp_path, [tmp_path / "../x.png"], [])
     outputs[0].unlink()
     outputs[0].symlink_to("d.png")
