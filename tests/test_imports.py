@@ -49,8 +49,8 @@ MAY_IMPORT = {
         *("losses", "models", "objective", "runtime", "text", "visualization", "weights"),
     },
     "check": {
-        *("config", "data", "data.augment", "data.cache", "data.discovery", "data.formats", "data.images", "errors"),
-        *("models", "runtime", "text", "visualization"),
+        *("config", "data", "data.augment", "data.cache", "data.discovery", "data.formats", "data.images", "datasets"),
+        *("errors", "models", "runtime", "text", "visualization"),
     },
     "cli": {
         *("_version", "check", "config", "data", "data.discovery", "data.formats", "datasets", "errors", "inference"),

@@ -31,6 +31,7 @@ CODES = {
     "turned": "warning",
     "almost-constant": "note",
     "blended-labels": "note",
+    "known-colours": "note",
     "few-decide": "note",
     "animated": "note",
     "small": "note",

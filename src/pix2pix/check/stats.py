@@ -23,8 +23,8 @@ from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
 SAMPLED = 64  # rows and columns of the grid that colours are sampled on
-_ROUGH = 16  # values of a channel that count as one rough colour
-_ROUGH_COLOURS = (256 // _ROUGH) ** 3
+ROUGH = 16  # values of a channel that count as one rough colour
+_ROUGH_COLOURS = (256 // ROUGH) ** 3
 _COMMON = 16  # rough colours that are stored
 _FLAT = 2  # neighbouring pixels that differ by no more have the same colour
 
@@ -211,8 +211,8 @@ def _image_stats(raw: Sequence[_RawStats], greys: Pixels) -> list[ImageStats]:
     red, green, blue = sample = samples[0].reshape(3, count, -1)  # each [n, 4096]
     exact = np.sort(red << 16 | green << 8 | blue)
     colours = 1 + np.count_nonzero(exact[:, 1:] != exact[:, :-1], axis=1)
-    levels = 256 // _ROUGH
-    codes = (red // _ROUGH * levels + green // _ROUGH) * levels + blue // _ROUGH
+    levels = 256 // ROUGH
+    codes = (red // ROUGH * levels + green // ROUGH) * levels + blue // ROUGH
     codes += _ROUGH_COLOURS * np.arange(count, dtype=np.int32)[:, None]
     rough = np.bincount(codes.ravel(), minlength=_ROUGH_COLOURS * count).reshape(count, -1).astype(np.int32)
     # Count and colour as one number, because partitioning values is many times as fast as partitioning indices.

@@ -6,6 +6,7 @@ import numpy as np
 
 from pix2pix.check.cross_pair import few_colours
 from pix2pix.check.findings import Finding, Item, counted, finding
+from pix2pix.check.palettes import known_palette
 from pix2pix.check.stats import ImageStats, PairStats
 from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.data.discovery.folders import first_ten
@@ -23,6 +24,7 @@ def value_findings(data: DataConfig, pairs: Sequence[PairStats], formats: PairFo
     return [
         *_uniform(pairs, formats),
         *_blended(pairs, formats),
+        *_known_colours(pairs, formats),
         *_gaps(data, pairs, formats),
         *_few_decide(data, pairs, formats),
     ]
@@ -112,6 +114,21 @@ def _blended(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Findin
                 remedy,
                 [_item(pair, key) for pair in blended],
                 "warning" if fmt.kind == "labels" else None,
+            )
+
+
+def _known_colours(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
+    """Report images with the label colours of a published data set; drawn pairs, which have no files, are known."""
+    in_files = [pair for pair in pairs if pair.files]
+    for key, fmt in formats.parts.items():
+        known = known_palette([pair.images[key] for pair in in_files]) if fmt.kind == "image" else None
+        if known is not None:
+            yield finding(
+                "known-colours",
+                f"{counted(len(in_files), key)} with the label colours of {known}",
+                f"fine as images; to read them as labels, set {_section(key)} kind labels and the palette under "
+                '"Label colours of published data sets" in docs/your-own-pairs.md',
+                [_item(pair, key) for pair in in_files],
             )
 
 

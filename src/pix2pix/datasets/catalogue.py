@@ -17,10 +17,14 @@ Colour = tuple[int, int, int]
 
 
 class LabelColours(NamedTuple):
-    """The classes of a data set's label maps and the RGB colour of each, in class order."""
+    """The classes of a data set's label maps and the RGB colour of each, in class order.
+
+    `archived` are the colours in the files of the archive, where those differ from the authors' `palette`.
+    """
 
     classes: tuple[str, ...]
     palette: tuple[Colour, ...]
+    archived: tuple[Colour, ...] = ()
 
 
 class Dataset(NamedTuple):
@@ -60,7 +64,8 @@ class Dataset(NamedTuple):
 
 
 # R. Tylecek, R. Sara, "Spatial Pattern Templates for Recognition of Objects with Regular Structure", GCPR 2013. The
-# published label maps are JPEG, so their colours are close to these but not exact.
+# archive's label maps have other colours, which were measured in its files and are not exact, since those are JPEG. The
+# nearest colour of `palette` would give most of their pixels another class: the archive's background becomes facade.
 FACADES_LABELS = LabelColours(
     (
         *("background", "facade", "window", "door", "cornice", "sill"),
@@ -69,6 +74,10 @@ FACADES_LABELS = LabelColours(
     (
         *((0, 0, 170), (0, 0, 255), (0, 85, 255), (0, 170, 255), (0, 255, 255), (85, 255, 170)),
         *((170, 255, 85), (255, 255, 0), (255, 170, 0), (255, 85, 0), (255, 0, 0), (170, 0, 0)),
+    ),
+    (
+        *((0, 0, 222), (0, 48, 255), (0, 128, 255), (0, 207, 255), (32, 255, 224), (112, 254, 142)),
+        *((192, 255, 63), (255, 240, 0), (255, 159, 0), (255, 80, 0), (254, 0, 0), (174, 0, 0)),
     ),
 )
 _SERVER = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
@@ -151,6 +160,15 @@ def split_counts(name: str) -> dict[str, int]:
 def label_colours(name: str) -> LabelColours | None:
     """Return the classes and colours of the label maps of the data set `name`; None where it has none."""
     return CITYSCAPES_LABELS if name == CITYSCAPES else DATASETS[name].labels
+
+
+def known_palettes() -> dict[str, tuple[Colour, ...]]:
+    """Return the label colours of the published data sets, by a name for messages."""
+    return {
+        "the facades archive": FACADES_LABELS.archived,
+        "CMP Facades and the drawn facades": FACADES_LABELS.palette,
+        "Cityscapes": CITYSCAPES_LABELS.palette,
+    }
 
 
 def download_command(name: str, output: str | Path = "data") -> str:
