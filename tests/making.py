@@ -1,4 +1,4 @@
-"""Small pictures and data sets for the tests, some of them written byte by byte where Pillow cannot write them."""
+"""Small images and data sets for the tests, some of them written byte by byte where Pillow cannot write them."""
 
 import struct
 import zlib
@@ -36,18 +36,18 @@ EVERYTHING = AugmentConfig(
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """uint8 [H, W, 3]."""
+    """Return uniform noise, uint8 [H, W, 3]."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def smooth(height: int, width: int) -> np.ndarray:
-    """A gradient, uint8 [H, W, 3]: what survives JPEG."""
+    """Return a gradient, uint8 [H, W, 3], which JPEG hardly changes."""
     rows, columns = np.mgrid[0:height, 0:width]
     return np.stack([60 + 3 * rows, 200 - 2 * columns, 90 + rows + columns], -1).astype(np.uint8)
 
 
 def coordinates(height: int, width: int, index: int, offset: int = 0) -> np.ndarray:
-    """Every pixel holds its own row and column, `offset` added, and the picture's `index`: uint8 [H, W, 3]."""
+    """Return pixels of (row + `offset`, column + `offset`, `index`): uint8 [H, W, 3]."""
     rows, columns = np.mgrid[0:height, 0:width]
     return np.stack([rows + offset, columns + offset, np.full_like(rows, index)], -1).astype(np.uint8)
 
@@ -55,7 +55,7 @@ def coordinates(height: int, width: int, index: int, offset: int = 0) -> np.ndar
 def save(
     path: Path, image: np.ndarray | Image.Image, orientation: int | None = None, description: str = "", **options
 ) -> Path:
-    """Writes an image file with Pillow, making its folder; `orientation` and `description` are EXIF."""
+    """Write an image file with Pillow, making its folder; `orientation` and `description` are EXIF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if orientation is not None:
         options["exif"] = Image.Exif()
@@ -71,7 +71,7 @@ def save_halves(path: Path, a: np.ndarray, b: np.ndarray, **options) -> Path:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """A PNG chunk: its length, name, data and checksum."""
+    """Return a PNG chunk: its length, name, data and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
@@ -82,7 +82,7 @@ def exif_chunk(orientation: int) -> bytes:
 
 
 def png(path: Path, samples: np.ndarray, before: bytes = b"", behind: bytes = b"") -> Path:
-    """A PNG of uint8 or uint16 samples, [H, W] or [H, W, C]; Pillow writes no 16-bit colour.
+    """Write a PNG of uint8 or uint16 samples, [H, W] or [H, W, C]; Pillow writes no 16-bit colour.
 
     `before` and `behind` are chunks on either side of the pixels.
     """
@@ -96,7 +96,7 @@ def png(path: Path, samples: np.ndarray, before: bytes = b"", behind: bytes = b"
 
 
 def shallow_png(path: Path, values: np.ndarray, depth: int, transparent: int | None = None) -> Path:
-    """A grey PNG of 1, 2, 4 or 8 bits."""
+    """Write a grey PNG of 1, 2, 4 or 8 bits."""
     height, width = values.shape
     bits = np.unpackbits(values[..., None], axis=2)[..., -depth:].reshape(height, -1)
     rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
@@ -108,9 +108,9 @@ def shallow_png(path: Path, values: np.ndarray, depth: int, transparent: int | N
 
 
 def tiff(path: Path, samples: np.ndarray, **others: int) -> Path:
-    """An uncompressed TIFF [H, W, C] of the samples' own type; a fourth channel is one of unknown meaning.
+    """Write an uncompressed TIFF [H, W, C] of the samples' own type; the meaning of a fourth channel is unspecified.
 
-    `others` are tags that replace ours or come besides, such as t274=6, an orientation.
+    `others` replace or add tags, such as t274=6, an orientation.
     """
     samples = samples.astype(samples.dtype.newbyteorder("<"))
     height, width, channels = samples.shape

@@ -1,4 +1,4 @@
-"""Image files with something wrong, of every kind that people meet: cut off, damaged, mislabelled, lying or hostile.
+"""Malformed image files of many kinds: cut off, damaged, mislabelled, inconsistent or hostile.
 
 Each must be refused. What decoders repair or cannot notice is not here: a JPEG whose scan has a flipped bit
 or ends early but properly (the format has no checksums), a PNG without its last chunk, an animation broken behind its
@@ -20,13 +20,13 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def _pixels(random: Random, dtype: str = "uint8") -> np.ndarray:
-    """[H, W, 3] of 24 to 48 pixels a side."""
+    """Return noise, [H, W, 3], of 24 to 48 pixels a side."""
     height, width = random.integers(24, 49, 2)
     return random.integers(0, 256, (height, width, 3)).astype(dtype) * (257 if dtype == "uint16" else 1)
 
 
 def _file(random: Random, kind: str, **options) -> bytes:
-    """A good file, as Pillow writes it."""
+    """Return a valid file, written by Pillow."""
     buffer = io.BytesIO()
     Image.fromarray(_pixels(random)).save(buffer, kind, **options)
     return buffer.getvalue()
@@ -45,7 +45,7 @@ def _npy_header(shape: tuple[int, ...], descr: str = "<f4") -> bytes:
 
 
 def _made(write: Callable[[Path, np.ndarray], Path], random: Random, folder: Path, dtype: str = "uint16") -> bytes:
-    """A good file, as `making` writes it."""
+    """Return a valid file, written by `making`."""
     path = write(folder / "whole", _pixels(random, dtype))
     data = path.read_bytes()
     path.unlink()
@@ -53,7 +53,7 @@ def _made(write: Callable[[Path, np.ndarray], Path], random: Random, folder: Pat
 
 
 def _cut(data: bytes, random: Random, keep: int = 0) -> bytes:
-    """Only the beginning, so that pixels are missing: the last `keep` bytes hold none."""
+    """Cut a file off, so that pixels are missing: its last `keep` bytes hold none."""
     return data[: random.integers(1, len(data) - keep)]
 
 
@@ -63,7 +63,7 @@ def _changed(data: bytes, at: int, new: bytes) -> bytes:
 
 
 def _flipped(data: bytes, random: Random) -> bytes:
-    """One bit of the pixels is another."""
+    """Flip one bit of the pixels."""
     at = random.integers(data.index(b"IDAT") + 4, len(data) - 20)
     return _changed(data, at, bytes([data[at] ^ 1 << random.integers(8)]))
 
@@ -75,7 +75,7 @@ def _wrong_checksum(data: bytes) -> bytes:
 def _png(
     random: Random, width=None, height=None, depth=8, colour=2, pixels=None, before=b"", rest=None, interlaced=0
 ) -> bytes:
-    """A PNG whose header says something else than its pixels do."""
+    """Return a PNG whose header contradicts its pixels."""
     samples = _pixels(random)
     size = (samples.shape[1] if width is None else width, samples.shape[0] if height is None else height)
     header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlaced)
@@ -85,7 +85,7 @@ def _png(
 
 
 def _marker(data: bytes, marker: int) -> int:
-    """Where a segment of a JPEG begins."""
+    """Return the offset of a segment of a JPEG."""
     at = 2
     while data[at + 1] != marker:
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
@@ -93,7 +93,7 @@ def _marker(data: bytes, marker: int) -> int:
 
 
 def _entry(data: bytes, tag: int) -> int:
-    """Where the entry of a tag stands in a little-endian TIFF."""
+    """Return the offset of a tag's entry in a little-endian TIFF."""
     at = struct.unpack_from("<I", data, 4)[0] + 2
     while struct.unpack_from("<H", data, at)[0] != tag:
         at += 12
@@ -116,7 +116,7 @@ def _text_bomb(random: Random) -> bytes:
 
 
 def _missing_strip(random: Random, folder: Path) -> bytes:
-    """A TIFF whose picture is twice as high as its one strip; decoders leave the rest black."""
+    """Return a TIFF whose image is twice as high as its one strip; decoders leave the rest black."""
     data = _made(tiff, random, folder, "uint8")
     height = struct.unpack_from("<H", data, _entry(data, 257) + 8)[0]
     return _changed(data, _entry(data, 257) + 8, struct.pack("<H", 2 * height))
@@ -144,7 +144,7 @@ def _bmp(random: Random, at: int, new: bytes) -> bytes:
     return _changed(_file(random, "BMP"), at, new)
 
 
-# What is wrong: the file's suffix, and its bytes from a random generator and a folder to work in.
+# Kind of damage: the file's suffix, and its bytes from a random generator and a folder to work in.
 KINDS: dict[str, tuple[str, Callable[[Random, Path], bytes]]] = {
     "png cut off": (".png", lambda random, _: _cut(_file(random, "PNG"), random, 24)),
     "16-bit png cut off": (".png", lambda random, folder: _cut(_made(png, random, folder), random, 24)),
@@ -160,7 +160,7 @@ KINDS: dict[str, tuple[str, Callable[[Random, Path], bytes]]] = {
     "compressed tiff cut off": (".tiff", lambda random, _: _cut(_file(random, "TIFF", compression="tiff_lzw"), random)),
     "npy cut off": (".npy", lambda random, _: _cut(_npy(_pixels(random)), random)),
     "empty": (".png", lambda random, _: b""),
-    "text": (".png", lambda random, _: b"not a picture\n" * 99),
+    "text": (".png", lambda random, _: b"not an image\n" * 99),
     "html": (".jpg", lambda random, _: b"<!DOCTYPE html><html><body>404 not found</body></html>\n"),
     "svg": (".png", lambda random, _: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
     "postscript": (".png", lambda random, _: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"),
@@ -216,7 +216,7 @@ NO_FILES: dict[str, Callable[[Path], None]] = {
 
 
 def make_malformed(folder: Path, count: int = 300, seed: int = 0) -> list[tuple[Path, str]]:
-    """Makes `count` files that are none in `folder`, each kind in turn, and returns each path with what is wrong."""
+    """Make `count` malformed files in `folder`, each kind in turn; return each path with its kind of damage."""
     random, made = np.random.default_rng(seed), []
     kinds = [*KINDS, *NO_FILES]
     folder.mkdir(parents=True, exist_ok=True)

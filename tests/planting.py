@@ -1,4 +1,4 @@
-"""Data sets with something planted in them, for the tests of `pix2pix check`."""
+"""Data sets with planted problems, for the tests of `pix2pix check`."""
 
 import io
 import json
@@ -24,14 +24,14 @@ from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.files import read_image
 from pix2pix.datasets.synthetic.draw import PALETTE, draw_pair
 
-Pictures = tuple[np.ndarray, np.ndarray]
+Images = tuple[np.ndarray, np.ndarray]
 COUNT = 60
 FACADES = SHARED / "data" / "facades"
 
 
 @cache
-def clean(source: str) -> tuple[Pictures, ...]:
-    """(input, target) of 60 pairs: labels and photographs, drawn or real; read only."""
+def clean(source: str) -> tuple[Images, ...]:
+    """Return (input, target) of 60 pairs: labels and photographs, drawn or real; read only."""
     if source == "drawn":
         return tuple(draw_pair(index, size=(128, 128))[::-1] for index in range(COUNT))
     if not FACADES.is_dir():
@@ -42,7 +42,7 @@ def clean(source: str) -> tuple[Pictures, ...]:
 
 @dataclass(frozen=True)
 class InMemory:
-    """A pair that is read from nowhere."""
+    """A pair in memory, without files."""
 
     name: str
     input: np.ndarray
@@ -57,15 +57,15 @@ class InMemory:
         return [DecodedImage(self.input), DecodedImage(self.target)]
 
 
-def judge(pairs: Sequence[Pictures], size: int = 64) -> list[Finding]:
-    """What is found in pairs in memory, all of them to train on."""
+def judge(pairs: Sequence[Images], size: int = 64) -> list[Finding]:
+    """Return the findings about pairs in memory, all of them in the training split."""
     places = [("train", InMemory(str(index), *pair)) for index, pair in enumerate(pairs)]
     data = DataConfig(root="x", image_size=size)
     return pair_findings(data, pair_stats(places, RGB), ["train"], RGB)
 
 
-def write(root: Path, pairs: Sequence[Pictures], split: str = "train", start: int = 0) -> None:
-    """As two folders, `input` and `target`, of files without loss; names are numbers from `start`."""
+def write(root: Path, pairs: Sequence[Images], split: str = "train", start: int = 0) -> None:
+    """Write pairs as two folders of lossless files, `input` and `target`; names are numbers from `start`."""
     for index, sides in enumerate(pairs, start):
         for side, pixels in zip(("input", "target"), sides, strict=True):
             save(root / split / side / f"{index:03}.bmp", pixels)
@@ -76,7 +76,7 @@ def look(root: Path, **data) -> Report:
 
 
 def named(report: Report, code: str) -> set[str]:
-    """The files of a finding by split and name: `train/007`; with nothing but notes beside it."""
+    """Return the files of a finding by split and name, such as `train/007`; all other findings must be notes."""
     others = {one.code for one in report.findings if one.severity != "note"} - {code}
     assert not others, others
     return {
@@ -89,7 +89,7 @@ def named(report: Report, code: str) -> set[str]:
 
 
 def shifted(pixels: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Moved, the border going on where the picture came from."""
+    """Move an image; its border pixels are repeated."""
     height, width = pixels.shape[:2]
     rows, columns = (np.arange(side) - by for side, by in ((height, down), (width, right)))
     return pixels[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
@@ -114,14 +114,14 @@ NO_VALIDATION = ("--set", "data.val_fraction=0")
 
 
 def checked(root, *more) -> tuple[int, dict]:
-    """The exit code and the JSON; nothing is said elsewhere."""
+    """Return the exit code and the JSON of a check that prints nothing to stderr."""
     result = pix2pix("check", "--data", root, "--json", *more)
     assert result.err == ""
     return result.code, json.loads(result.out)
 
 
 def broken_set(root: Path) -> Path:
-    """A data set with an error, a warning and a note."""
+    """Write a data set with an error, a warning and a note."""
     write(root, clean("drawn")[:12])
     write(root, clean("drawn")[11:14], "val")
     (root / "train" / "input" / "003.bmp").write_bytes(b"BM, and no more")
@@ -129,8 +129,8 @@ def broken_set(root: Path) -> Path:
     return root
 
 
-def grey_copies(*pictures: np.ndarray) -> np.ndarray:
-    images = [Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX) for pixels in pictures]
+def grey_copies(*arrays: np.ndarray) -> np.ndarray:
+    images = [Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX) for pixels in arrays]
     return np.array([np.asarray(image) for image in images], np.float32)
 
 
@@ -145,17 +145,17 @@ def numbers(split: str, some) -> set[str]:
 
 
 def codes(pairs) -> set[str]:
-    """The codes of what is found in pairs in memory."""
+    """Return the codes of the findings about pairs in memory."""
     return {one.code for one in judge(pairs)}
 
 
 def classes(pixels: np.ndarray) -> np.ndarray:
-    """The class of each pixel of a drawn label map: uint8 [H, W]."""
+    """Return the class of each pixel of a drawn label map: uint8 [H, W]."""
     return (pixels[:, :, None] == PALETTE).all(-1).argmax(-1).astype(np.uint8)
 
 
 def write_ids(root, pairs, change) -> None:
-    """Label maps as ids, of which `change(index, ids)` makes what is written, beside their photographs."""
+    """Write label maps as ids, after `change(index, ids)`, and their photographs."""
     for index, (labels, photograph) in enumerate(pairs):
         save(root / "train" / "input" / f"{index:03}.png", change(index, classes(labels)))
         save(root / "train" / "target" / f"{index:03}.png", photograph)

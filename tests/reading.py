@@ -1,4 +1,4 @@
-"""What the tests of reading share: pictures of any number type, and what must be said of a file."""
+"""Helpers for the tests of reading: images of any number type, and assertions about a file."""
 
 import re
 
@@ -10,7 +10,7 @@ from pix2pix.errors import DataError
 
 
 def made(channels: int, dtype: str = "uint16", height: int = 7, width: int = 9) -> np.ndarray:
-    """[H, W, C] over the type's whole range, its extremes among them; floats in -1000..1000."""
+    """Return [H, W, C] over the type's whole range, its extremes among them; floats in -1000..1000."""
     rng = np.random.default_rng(channels)
     if np.dtype(dtype).kind == "f":
         return rng.uniform(-1000, 1000, (height, width, channels)).astype(dtype)
@@ -21,16 +21,17 @@ def made(channels: int, dtype: str = "uint16", height: int = 7, width: int = 9) 
 
 
 def same(path, want: np.ndarray, frames: int = 1) -> None:
-    """The file is read as `want`, to the bit, and its header says so."""
-    picture, header = read_image(path), read_info(path)
-    assert picture.pixels.dtype == want.dtype and picture.palette is None
-    np.testing.assert_array_equal(picture.pixels, want)
+    """Assert that the file is read as exactly `want`, and that its header agrees."""
+    image, header = read_image(path), read_info(path)
+    assert image.pixels.dtype == want.dtype and image.palette is None
+    np.testing.assert_array_equal(image.pixels, want)
     assert (*header.size, header.channels) == want.shape
-    assert header.alpha == picture.alpha
+    assert header.alpha == image.alpha
     assert (header.dtype, header.frames, header.paletted) == (want.dtype.name, frames, False)
 
 
 def refused(path, text: str, header: bool = True) -> None:
+    """Assert that reading the file, and its header if `header`, raises a DataError of one line with `text`."""
     for read in (read_image, read_info)[: 1 + header]:
         with pytest.raises(DataError, match=re.escape(text)) as caught:
             read(path)

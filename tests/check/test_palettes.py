@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from making import noise, save
-from planting import FACADES, Pictures, classes, clean, look, write
+from planting import FACADES, Images, classes, clean, look, write
 
 from pix2pix.check import check
 from pix2pix.check.findings import Finding
@@ -17,13 +17,13 @@ from pix2pix.datasets.catalogue import CITYSCAPES_LABELS, FACADES_LABELS, known_
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-pairs.md"
 
 
-def write_jpeg(root: Path, pairs: list[Pictures]) -> None:
+def write_jpeg(root: Path, pairs: list[Images]) -> None:
     for index, sides in enumerate(pairs):
         for side, pixels in zip(("input", "target"), sides, strict=True):
             save(root / "train" / side / f"{index}.jpg", pixels, quality=95)
 
 
-def recoloured(palette: tuple[tuple[int, int, int], ...]) -> list[Pictures]:
+def recoloured(palette: tuple[tuple[int, int, int], ...]) -> list[Images]:
     """Eight drawn pairs whose label maps have other colours for the same classes."""
     return [(np.array(palette, np.uint8)[classes(labels)], photograph) for labels, photograph in clean("drawn")[:8]]
 

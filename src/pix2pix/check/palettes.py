@@ -30,7 +30,7 @@ def _fit(palette: Pixels, rough: Pixels) -> float:
     """Return the share of the rough colours that are near one of the palette [n, 3]; 0 where few classes occur."""
     levels = 256 // ROUGH
     low = np.stack(np.unravel_index(np.arange(levels**3), (levels,) * 3), axis=1)[:, None] * ROUGH  # [4096, 1, 3]
-    near: Pixels = ((palette >= low - _NEAR) & (palette < low + ROUGH + _NEAR)).all(2)  # [4096, n]
+    near: Pixels = np.all((palette >= low - _NEAR) & (palette < low + ROUGH + _NEAR), axis=2)  # [4096, n]
     if (rough @ near >= _OCCURS).sum() < _CLASSES:
         return 0.0
     return float(rough[near.any(1)].sum())

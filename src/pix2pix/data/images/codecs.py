@@ -1,7 +1,7 @@
 """Read and write what Pillow cannot represent: .npy, 16-bit colour PNG, and TIFF of deep colour or many channels.
 
-imagecodecs and tifffile are the `formats` extra, imported only where a file needs them. Except for DataError, what is
-raised here on damaged files is for `images` to explain.
+imagecodecs and tifffile are the `formats` extra, imported only where a file needs them. On damaged
+files the decoders' own exceptions are raised, which `files` converts to DataError.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pix2pix.data.images.info import ImageInfo, check_size, check_strips, kept_type, turned_size
+from pix2pix.data.images.info import ImageInfo, check_size, check_strips, native_type, turned_size
 from pix2pix.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def need_extra(path: str | Path, what: str, doing: str = "reading") -> None:
 
 
 def turn(pixels: np.ndarray, orientation: object) -> np.ndarray:
-    """Pixels [H, W, C] turned as the EXIF orientation says (EXIF 2.32, 4.6.4 A); one not known changes nothing."""
+    """Turn pixels [H, W, C] as the EXIF orientation says (EXIF 2.32, 4.6.4 A); ignore an unknown orientation."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -47,12 +47,12 @@ def turn(pixels: np.ndarray, orientation: object) -> np.ndarray:
 
 
 def native(pixels: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes an infinity, for others to judge
-        return pixels.astype(kept_type(pixels.dtype), copy=False)
+    with np.errstate(over="ignore"):  # a double that float32 cannot hold becomes infinite; callers check for that
+        return pixels.astype(native_type(pixels.dtype), copy=False)
 
 
 def raster(array: np.ndarray, name: str | Path) -> np.ndarray:
-    """An array [H, W] or [H, W, C] of numbers as a view [H, W, C]. DataError, calling it `name`, where not."""
+    """Return a view [H, W, C] of an array [H, W] or [H, W, C]. Raise DataError, naming `name`, for other arrays."""
     if array.dtype.kind not in "buif":
         raise DataError(f"holds {array.dtype} values", path=name, remedy="only real numbers make an image: save those")
     if array.ndim not in (2, 3):
@@ -74,7 +74,7 @@ def raster(array: np.ndarray, name: str | Path) -> np.ndarray:
 
 
 def open_npy(path: Path) -> np.ndarray:
-    """The array of a .npy file [H, W, C], its values still on disk. Nothing is unpickled, and a short file raises."""
+    """Map a .npy file as [H, W, C] without reading its values. Nothing is unpickled, and a short file raises."""
     array = raster(np.lib.format.open_memmap(path, mode="r"), path)
     check_size(*array.shape)
     return array
@@ -86,7 +86,7 @@ def write_npy(path: Path, pixels: np.ndarray) -> None:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """The default image of a PNG, [H, W, C] as its own depth has it; a transparent colour becomes an alpha channel."""
+    """Decode the default image of a PNG, [H, W, C], in its own depth; a transparent colour becomes an alpha channel."""
     import imagecodecs
 
     pixels = imagecodecs.png_decode(data)
@@ -94,7 +94,7 @@ def decode_png(data: bytes) -> np.ndarray:
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
-    """uint16 [H, W, 2 | 3 | 4], which Pillow cannot write."""
+    """Write uint16 [H, W, 2 | 3 | 4], which Pillow cannot write."""
     import imagecodecs
 
     path.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels)))
@@ -105,13 +105,13 @@ def _opened(path: Path, what: str) -> Iterator["TiffFile"]:
     need_extra(path, what)
     import tifffile
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of damaged files, an error says once
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # damaged files raise an error that says the same
     with tifffile.TiffFile(path) as file:
         yield file
 
 
 def _pages(file: "TiffFile") -> list["TiffPage"]:
-    """The pages that make the picture: all of a stack of grey pages alike, else the first alone."""
+    """Return the pages that make up the image: all pages of a stack of equal grey pages, else only the first."""
     from tifffile import TiffPage
 
     pages = [page for page in file.pages if isinstance(page, TiffPage)]
@@ -143,7 +143,7 @@ def _header(pages: list["TiffPage"], frames: int, path: Path) -> ImageInfo:
     return ImageInfo(
         turned_size(page.imagelength, page.imagewidth, _orientation(page)),
         channels,
-        "uint8" if page.dtype.kind == "b" else kept_type(page.dtype).name,
+        "uint8" if page.dtype.kind == "b" else native_type(page.dtype).name,
         1 if len(pages) > 1 else frames,
         alpha=channels in (2, 4) and tuple(page.extrasamples) in ((_PREMULTIPLIED,), (_UNASSOCIATED,)),
     )
@@ -154,16 +154,19 @@ def _orientation(page: "TiffPage") -> object:
 
 
 def tiff_header(path: Path, what: str) -> ImageInfo:
-    """Raises DataError where the extra is missing, saying `what` needs it, or where these pixels are not read."""
+    """Read the header of a TIFF.
+
+    Raises DataError where the `formats` extra, which `what` needs, is missing, or where such pixels are not supported.
+    """
     with _opened(path, what) as file:
         return _header(_pages(file), len(file.pages), path)
 
 
 def read_tiff(path: Path, what: str) -> tuple[np.ndarray, bool]:
-    """Pixels [H, W, C] of the first page or of a stack, upright, in their own type, and whether the last channel is
-    transparency. Raises as `tiff_header` does.
+    """Read the first page of a TIFF, or a stack: pixels [H, W, C], upright, in their own type, and whether the last
+    channel is transparency. Raises as `tiff_header` does.
 
-    White is the greatest value, also where the file has it as zero; bits beyond 8 are not scaled, fewer are, to 0..255.
+    White is the greatest value, even where the file stores it as zero. Fewer than 8 bits are scaled to 0..255.
     """
     with _opened(path, what) as file:
         pages = _pages(file)
@@ -196,7 +199,7 @@ def _decoded(page: "TiffPage") -> np.ndarray:
 
 
 def write_tiff(path: Path, pixels: np.ndarray) -> None:
-    """[H, W, C] of any type; three channels are RGB and four RGBA, two grey with alpha, others unnamed."""
+    """Write [H, W, C] of any type; 2 channels are grey with alpha, 3 RGB and 4 RGBA; others are unspecified."""
     import tifffile
 
     channels = pixels.shape[2]

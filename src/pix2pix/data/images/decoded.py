@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from pix2pix.data.images import codecs as deep
+from pix2pix.data.images import codecs
 from pix2pix.errors import DataError
 
-_MODES = {  # Pillow's: how many channels we make of it, of which type
+_MODES = {  # Pillow's mode: the number of channels after decoding, and their type
     **dict.fromkeys(("1", "L", "P"), (1, "uint8")),
     **dict.fromkeys(("LA", "La"), (2, "uint8")),
     **dict.fromkeys(("RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"), (3, "uint8")),
@@ -18,11 +18,11 @@ _MODES = {  # Pillow's: how many channels we make of it, of which type
     "I": (1, "int32"),
     "F": (1, "float32"),
 }
-_CONVERTED = {  # those that are not kept as they are
+_CONVERTED = {  # modes that are converted before decoding
     **dict.fromkeys(("RGBX", "CMYK", "YCbCr", "HSV"), "RGB"),
     **{"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA"},
 }
-_WITH_KEY = frozenset({"1", "L", "RGB", "I;16"})  # one of whose values may be transparent, as PNG's tRNS says
+_WITH_KEY = frozenset({"1", "L", "RGB", "I;16"})  # modes of which one value may be transparent (PNG's tRNS)
 _WITH_ALPHA = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 
 
@@ -33,10 +33,10 @@ class DecodedImage:
     pixels: np.ndarray  # [H, W, C] in its own type, perhaps read-only; uint8 indices [H, W, 1] where there is a palette
     palette: np.ndarray | None = None  # uint8 [n, 3], or [n, 4] with transparency; every index is in it
     alpha: bool = False  # the last channel of its colours is transparency
-    bits: int = 8  # that a grey value had in its file, 1, 2, 4 or 8; fewer than 8 are scaled to 0..255
+    bits: int = 8  # of a grey value in the file: 1, 2, 4 or 8; fewer than 8 are scaled to 0..255
 
     def colours(self) -> np.ndarray:
-        """The pixels, their palette applied: uint8 [H, W, 3 | 4] where there is one."""
+        """Return the pixels, with the palette applied where there is one: then uint8 [H, W, 3 | 4]."""
         return self.pixels if self.palette is None else self.palette[self.pixels[..., 0]]
 
 
@@ -52,19 +52,19 @@ def channels_of(image: Image.Image) -> tuple[int, str]:
 
 
 def has_alpha(image: Image.Image) -> bool:
-    """Whether it has transparency; of a TIFF, only where it says that this is what its last channel means."""
+    """Return whether an image has transparency; a TIFF, only where its tags say that the last channel is alpha."""
     meaning = getattr(image, "tag_v2", {}).get(338, (2,))  # ExtraSamples
     keyed = (image.mode in _WITH_KEY or image.mode == "P") and "transparency" in image.info
     return keyed or (image.mode in _WITH_ALPHA and meaning[:1] in ((1,), (2,)))
 
 
 def decode_image(image: Image.Image | np.ndarray, name: str | Path = "image") -> DecodedImage:
-    """An image in memory as `read_image` gives a file's; an array is [H, W] or [H, W, C].
+    """Decode an image in memory as `read_image` decodes a file; an array is [H, W] or [H, W, C].
 
-    Raises DataError, calling it `name`, where it has no pixels or is no picture.
+    Raises DataError, with `name` as the source, where it has no pixels or is not an image.
     """
     if isinstance(image, np.ndarray):
-        return DecodedImage(deep.native(deep.raster(image, name)))
+        return DecodedImage(codecs.native(codecs.raster(image, name)))
     if not isinstance(image, Image.Image):
         raise DataError(
             f"is a {type(image).__name__}", path=name, remedy="give a PIL image or an array [H, W] or [H, W, C]"
@@ -86,7 +86,7 @@ def decode_image(image: Image.Image | np.ndarray, name: str | Path = "image") ->
         pixels = np.concatenate([pixels, opaque * np.iinfo(pixels.dtype).max], 2, dtype=pixels.dtype, casting="unsafe")
     alpha = has_alpha(image) if palette is None else palette.shape[1] == 4
     bits = 1 if image.mode == "1" else 8
-    return DecodedImage(pixels if orientation == 1 else deep.turn(pixels, orientation), palette, alpha, bits)
+    return DecodedImage(pixels if orientation == 1 else codecs.turn(pixels, orientation), palette, alpha, bits)
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:
@@ -99,7 +99,7 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _palette(image: Image.Image, indices: np.ndarray) -> np.ndarray:
-    """Its colours, uint8 [n, 3], or [n, 4] with transparency; an index without one is black, as Pillow has it."""
+    """Return the palette, uint8 [n, 3], or [n, 4] with transparency; indices beyond it are black, as in Pillow."""
     transparency = image.info.get("transparency")
     opaque = transparency is None and image.palette is not None and image.palette.mode == "RGB"
     mode = "RGB" if opaque else "RGBA"
@@ -115,7 +115,7 @@ def _palette(image: Image.Image, indices: np.ndarray) -> np.ndarray:
 
 
 def as_pil(pixels: np.ndarray, palette: np.ndarray | None = None) -> Image.Image:
-    """[H, W, C] as a PIL image, of mode P where there is a palette; the inverse of `decode_image`.
+    """Convert [H, W, C] to a PIL image, of mode P where there is a palette; the inverse of `decode_image`.
 
     Raises DataError where Pillow has no mode for it.
     """
@@ -129,10 +129,10 @@ def as_pil(pixels: np.ndarray, palette: np.ndarray | None = None) -> Image.Image
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str, alpha: bool = False) -> np.ndarray:
-    """[H, W, C] resized to `size` (H, W); the very same array where the size is right already.
+    """Resize [H, W, C] to `size` (H, W); return the same array where it already has that size.
 
-    "bicubic" and "bilinear" are antialiased, and integers rounded. "nearest" takes values that are there. uint8,
-    uint16, float32 and bool. With `alpha`, the last channel is transparency, which weighs the colours of uint8.
+    "bicubic" and "bilinear" are antialiased, and integers are rounded. "nearest" only copies values. Types are uint8,
+    uint16, float32 and bool. With `alpha`, the last channel is transparency, which weights the colours of uint8.
     """
     if pixels.shape[:2] == tuple(size):
         return pixels
@@ -156,7 +156,7 @@ def resize(pixels: np.ndarray, size: tuple[int, int], interpolation: str, alpha:
 
 
 def _nearest(old: int, new: int) -> np.ndarray:
-    """Which of `old` rows each of `new` takes, by Pillow's own rule, so that all number types agree."""
+    """Return the source row, of `old`, of each of `new` rows, by Pillow's rule, so that all number types agree."""
     rows = Image.fromarray(np.arange(old, dtype=np.int32)[None])
     chosen: np.ndarray = np.asarray(rows.resize((new, 1), Image.Resampling.NEAREST))[0]
     return chosen

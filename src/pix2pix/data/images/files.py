@@ -15,9 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pix2pix.data.images import codecs as deep
-from pix2pix.data.images import info as headers
-from pix2pix.data.images import jpeg
+from pix2pix.data.images import codecs, info, jpeg
 from pix2pix.data.images.decoded import (
     DecodedImage,
     as_pil,
@@ -40,7 +38,7 @@ _REPLACE = "remove it or replace it"
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name says that this is an image file of a kind that we read; hidden files are not."""
+    """Return whether the name is that of an image file which can be read; hidden files are excluded."""
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 
@@ -97,14 +95,14 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
-    """The file's header as Pillow has it; None where it is a TIFF of a kind that Pillow does not know.
+    """Open a file with Pillow; yield None for a TIFF of a kind that Pillow does not know.
 
-    `whole`: its pixels will be read too.
+    `whole`: the pixels will be read too, not the header alone.
     """
     with _explained(path), open_regular(path) as file:
         magic = file.read(4)
-        if magic in headers.TIFF_MAGICS:
-            headers.check_pages(file)
+        if magic in info.TIFF_MAGICS:
+            info.check_pages(file)
         source = file
         if magic.startswith(b"\xff\xd8"):
             found = dict(jpeg.segments(file))
@@ -113,7 +111,7 @@ def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
         try:
             image = Image.open(source, formats=_FORMATS)
         except UnidentifiedImageError:
-            if magic not in headers.TIFF_MAGICS:
+            if magic not in info.TIFF_MAGICS:
                 raise
             image = None
         with image or nullcontext():
@@ -126,23 +124,23 @@ def read_info(path: str | Path) -> ImageInfo:
     if path.suffix.lower() == ".npy":
         with _explained(path):
             open_regular(path).close()
-            array = deep.open_npy(path)
-            return ImageInfo(array.shape[:2], array.shape[2], headers.kept_type(array.dtype).name)
+            array = codecs.open_npy(path)
+            return ImageInfo(array.shape[:2], array.shape[2], info.native_type(array.dtype).name)
     with _opened(path) as image:
-        beyond = headers.beyond_pillow(path, image)
+        beyond = info.beyond_pillow(path, image)
         if image is None or (beyond and image.format == "TIFF"):
-            return deep.tiff_header(path, beyond)
+            return codecs.tiff_header(path, beyond)
         width, height = image.size
         orientation: object = 1
         if isinstance(image, TiffImageFile):  # of which newer Pillows give the size as turned
             width, height = image.tag_v2[256], image.tag_v2[257]
         # Pillow would decode a PNG to look for EXIF behind its pixels.
-        if image.format != "PNG" or _MAY_TURN & image.info.keys() or b"eXIf" in headers.png_chunks(path):
+        if image.format != "PNG" or _MAY_TURN & image.info.keys() or b"eXIf" in info.png_chunks(path):
             orientation = orientation_of(image)
-        size = headers.turned_size(height, width, orientation)
+        size = info.turned_size(height, width, orientation)
         frames, turned = getattr(image, "n_frames", 1), orientation in range(2, 9)
         if beyond:
-            deep.need_extra(path, beyond)
+            codecs.need_extra(path, beyond)
             channels = {2: 3, 4: 2, 6: 4}[png_header(path)[1]] + ("transparency" in image.info)
             return ImageInfo(size, channels, "uint16", frames, turned=turned, alpha=channels in (2, 4))
         if image.mode == "P":
@@ -153,8 +151,8 @@ def read_info(path: str | Path) -> ImageInfo:
 def read_image(path: str | Path) -> DecodedImage:
     """Read the first frame of an image file, or a TIFF stack as channels, upright.
 
-    uint8, uint16 and float32 pixels are pictures; other integers and bool come as they are, for labels. 1-bit images
-    are 0 and 255; CMYK, YCbCr and LAB become RGB; a transparent colour (PNG's tRNS) becomes an alpha channel;
+    uint8, uint16 and float32 pixels are images; other integers and bool are returned unchanged, for labels. 1-bit
+    images are 0 and 255; CMYK, YCbCr and LAB become RGB; a transparent colour (PNG's tRNS) becomes an alpha channel;
     halves and doubles become float32. Raises DataError naming the file where it is missing, broken or cannot be read
     without loss.
     """
@@ -162,20 +160,20 @@ def read_image(path: str | Path) -> DecodedImage:
     if path.suffix.lower() == ".npy":
         with _explained(path):
             open_regular(path).close()
-            return DecodedImage(deep.native(np.array(deep.open_npy(path))))
+            return DecodedImage(codecs.native(np.array(codecs.open_npy(path))))
     with _opened(path, whole=True) as image:
-        beyond = headers.beyond_pillow(path, image)
+        beyond = info.beyond_pillow(path, image)
         if image is None or (beyond and image.format == "TIFF"):
-            pixels, alpha = deep.read_tiff(path, beyond)
+            pixels, alpha = codecs.read_tiff(path, beyond)
             return DecodedImage(pixels, alpha=alpha)
         if isinstance(image, TiffImageFile):
-            headers.check_tiff(image)
+            info.check_tiff(image)
             image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
         if image.format == "PNG":
             data = path.read_bytes()
-            stream = headers.png_stream(data)
+            stream = info.png_stream(data)
             if beyond:
-                pixels = _deep_png(path, image, data, beyond)
+                pixels = _decode_deep_png(path, image, data, beyond)
                 return DecodedImage(pixels, alpha=pixels.shape[2] in (2, 4))
             if image.mode == "L" and "transparency" in image.info:  # Pillow scales the values, but not this one
                 image.info["transparency"] *= 255 // (2 ** png_header(path)[0] - 1)
@@ -187,20 +185,20 @@ def read_image(path: str | Path) -> DecodedImage:
         if feed:
             feed.require_used()
         if image.format == "PNG":
-            headers.check_png_rows(image, data, stream)
-        picture = decode_image(image, path)
-        return replace(picture, bits=headers.grey_bits(path, image)) if image.mode == "L" else picture
+            info.check_png_rows(image, data, stream)
+        decoded = decode_image(image, path)
+        return replace(decoded, bits=info.grey_bits(path, image)) if image.mode == "L" else decoded
 
 
-def _deep_png(path: Path, image: Image.Image, data: bytes, what: str) -> np.ndarray:
-    deep.need_extra(path, what)
-    pixels = deep.decode_png(data)
+def _decode_deep_png(path: Path, image: Image.Image, data: bytes, what: str) -> np.ndarray:
+    codecs.need_extra(path, what)
+    pixels = codecs.decode_png(data)
     turns = any(mark in data for mark in (b"eXIf", *(name.encode() for name in _MAY_TURN)))  # or Pillow would decode it
-    return deep.turn(pixels, orientation_of(image)) if turns else pixels
+    return codecs.turn(pixels, orientation_of(image)) if turns else pixels
 
 
 def _writer(suffix: str, channels: int, dtype: str) -> str:
-    """What writes such pixels: pillow, png, tiff, npy; "" where files of that suffix cannot hold them."""
+    """Return the writer of such pixels: pillow, png, tiff or npy; "" where files of that suffix cannot hold them."""
     suffix = suffix.lower()
     if suffix == ".npy":
         return "npy" if dtype == "float32" or np.dtype(dtype).kind in "bui" else ""
@@ -215,13 +213,13 @@ def _writer(suffix: str, channels: int, dtype: str) -> str:
 
 
 def holds(suffix: str, channels: int, dtype: str) -> bool:
-    """Whether `write_image` writes such pixels without loss as files of that suffix, with what is installed."""
+    """Return whether `write_image` can write such pixels to that suffix without loss, with the installed packages."""
     writer = _writer(suffix, channels, dtype)
-    return can_hold(suffix, channels, dtype) and (writer not in ("png", "tiff") or deep.has_extra())
+    return can_hold(suffix, channels, dtype) and (writer not in ("png", "tiff") or codecs.has_extra())
 
 
 def can_hold(suffix: str, channels: int, dtype: str) -> bool:
-    """Whether files of that suffix hold such pixels without loss, with or without what is installed."""
+    """Return whether files of that suffix hold such pixels without loss, whatever packages are installed."""
     return suffix.lower() in LOSSLESS and bool(_writer(suffix, channels, dtype))
 
 
@@ -239,10 +237,10 @@ def write_image(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None
         what = f"{channels}-channel {dtype} pixels" + (" with a palette" if palette is not None else "")
         raise DataError(f"a {path.suffix} file cannot hold {what}", path=path, remedy="write .png, .tif or .npy")
     if writer in ("png", "tiff"):
-        deep.need_extra(path, f"to hold {channels}-channel {dtype} pixels", "writing")
+        codecs.need_extra(path, f"to hold {channels}-channel {dtype} pixels", "writing")
     path.parent.mkdir(parents=True, exist_ok=True)
     if writer != "pillow":
-        {"png": deep.write_png, "tiff": deep.write_tiff, "npy": deep.write_npy}[writer](path, pixels)
+        {"png": codecs.write_png, "tiff": codecs.write_tiff, "npy": codecs.write_npy}[writer](path, pixels)
         return
     signature = PngInfo()
     signature.add_text("Software", SOFTWARE)

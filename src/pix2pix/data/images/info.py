@@ -38,20 +38,23 @@ def turned_size(height: int, width: int, orientation: object) -> tuple[int, int]
     return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
 
 
-def kept_type(dtype: np.dtype) -> np.dtype:
+def native_type(dtype: np.dtype) -> np.dtype:
     """Return the type in native byte order; half and double precision become float32."""
     return np.dtype(np.float32) if dtype.kind == "f" else dtype.newbyteorder("=")
 
 
 def png_header(path: Path) -> tuple[int, int]:
-    """Bits a channel and colour type (2 RGB, 4 grey and alpha, 6 RGBA): Pillow makes 8 bits of 16-bit colour."""
+    """Return the bits per channel and the colour type (2 RGB, 4 grey and alpha, 6 RGBA).
+
+    Pillow does not report them, and reduces 16-bit colour to 8 bits.
+    """
     with open(path, "rb") as file:
         depth, colour = file.read(26)[24:]  # 8 bytes signature, 8 chunk head, 8 width and height, then these
         return depth, colour
 
 
 def grey_bits(path: Path, image: Image.Image) -> int:
-    """Bits of a grey value in the file of a grey image, of which Pillow makes 8."""
+    """Return the bits of a grey value in the file; Pillow converts fewer than 8 to 8."""
     if image.format == "PNG":
         return png_header(path)[0]
     if not isinstance(image, TiffImageFile):
@@ -70,8 +73,7 @@ def png_chunks(path: Path) -> Iterator[bytes]:
 
 
 def png_stream(data: bytes) -> list[bytes]:
-    """The compressed pixels of a PNG. Raises ValueError where a checksum is wrong, at which Pillow does not look, so
-    that a flipped bit may pass unseen."""
+    """Return the compressed pixels of a PNG. Raises ValueError where a checksum, which Pillow ignores, is wrong."""
     at, parts = 8, []
     while at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
@@ -85,7 +87,7 @@ def png_stream(data: bytes) -> list[bytes]:
 
 
 def check_png_rows(image: Image.Image, header: bytes, stream: list[bytes]) -> None:
-    """Raises ValueError where a loaded PNG has less rows than its header says: Pillow leaves them black, unsaid.
+    """Raise ValueError where a loaded PNG has fewer rows than its header says: Pillow silently leaves them black.
 
     Unpacking takes time, and is needed only where the last row is black; or for an interlaced PNG, which is rare.
     """
@@ -119,7 +121,7 @@ def beyond_pillow(path: Path, image: Image.Image | None) -> str:
     grey = tags.get(262) in (0, 1)
     if grey and samples == 1 and image.n_frames > 1:
         return f"a TIFF of {image.n_frames} grey pages"
-    if samples > len(image.getbands()):  # Pillow forgets those that it has no name for
+    if samples > len(image.getbands()):  # Pillow drops channels that its modes do not have
         return f"a TIFF of {samples} channels of {bits} bits"
     if kind in ("I;16", "I;16B"):  # which Pillow does not invert
         return "a 16-bit TIFF whose white is zero" if tags.get(262) == 0 else ""
@@ -134,7 +136,7 @@ def beyond_pillow(path: Path, image: Image.Image | None) -> str:
 
 
 def check_pages(file: BinaryIO) -> None:
-    """Raises ValueError where a TIFF has more than `MOST_PAGES` pages, whose headers alone would take long to read."""
+    """Raise ValueError where a TIFF has more than `MOST_PAGES` pages, whose headers alone would take long to read."""
     file.seek(0)
     head = file.read(16)
     order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
@@ -152,7 +154,7 @@ def check_pages(file: BinaryIO) -> None:
 
 
 def check_strips(offsets: Sequence[int], lengths: Sequence[int], count: int) -> None:
-    """Raises ValueError where a TIFF has less than `count` strips or tiles: decoders leave those black, unsaid."""
+    """Raise ValueError where a TIFF has fewer than `count` strips or tiles: decoders silently leave those black."""
     there = sum(offset > 0 for offset in offsets)
     if lengths:
         there = sum(offset > 0 and length > 0 for offset, length in zip(offsets, lengths, strict=False))
@@ -161,7 +163,7 @@ def check_strips(offsets: Sequence[int], lengths: Sequence[int], count: int) -> 
 
 
 def check_tiff(image: TiffImageFile) -> None:
-    """Raises ValueError where strips or tiles are missing."""
+    """Raise ValueError where strips or tiles are missing."""
     tags = image.tag_v2
     tiles = 324 in tags
     width, height = (tags[322], tags[323]) if tiles else (tags[256], tags.get(278, tags[257]))

@@ -20,7 +20,7 @@ _PADDING = 16  # zeros or more before the end mark are filling
 
 
 def segments(file: BinaryIO, start: int = 2) -> Iterator[tuple[int, bytes]]:
-    """(marker, content) of the segments from byte `start` up to a scan's header, that included.
+    """Yield (marker, content) of the segments from byte `start` up to and including a scan's header.
 
     Raises ValueError where there are implausibly many.
     """
@@ -37,14 +37,14 @@ def segments(file: BinaryIO, start: int = 2) -> Iterator[tuple[int, bytes]]:
             if mark[1] == _START_OF_SCAN:
                 return
             if file.tell() > MOST_BYTES:
-                raise ValueError(f"more than {MOST_BYTES >> 20} MiB stand before its pixels")
-    raise ValueError(f"more than {MOST_SEGMENTS:,} segments stand before its pixels")
+                raise ValueError(f"more than {MOST_BYTES >> 20} MiB precede its pixels")
+    raise ValueError(f"more than {MOST_SEGMENTS:,} segments precede its pixels")
 
 
 class Feed(io.BytesIO):
-    """A JPEG file for the decoder. `hold_back` withholds the end mark, and then `require_used` judges what was read.
+    """A JPEG file for the decoder. `hold_back` withholds the end mark; then `require_used` checks how much was read.
 
-    `found`: what `segments` gave of `file`, which stands behind them.
+    `found`: the segments of `file`, whose position is behind them.
     """
 
     def __init__(self, file: BinaryIO, found: dict[int, bytes]):
@@ -55,7 +55,7 @@ class Feed(io.BytesIO):
         self.passed = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file, but no piece reaches over the edge."""
+        """Read up to `size` bytes, but never across the edge."""
         at = self.tell()
         if self.edge is not None and at >= self.edge:
             self.passed = True
@@ -64,7 +64,7 @@ class Feed(io.BytesIO):
         return super().read(size)
 
     def hold_back(self) -> None:
-        """To be called between header and pixels. Raises ValueError where scans or parts of them are missing."""
+        """Withhold the end mark, between header and pixels. Raises ValueError where parts of scans are missing."""
         at, data = self.tell(), self.getvalue()
         found, scan = self.found, self.scan
         kind, frame = next(((m, c) for m, c in found.items() if m in _FRAMES), (0, b""))
@@ -84,13 +84,13 @@ class Feed(io.BytesIO):
         self.seek(at)
 
     def require_used(self) -> None:
-        """Raises ValueError where the picture was complete before its data was."""
+        """Raise ValueError where the image was complete before all of its data was read."""
         if self.edge is not None and not self.passed:
             raise ValueError("its pixels are damaged: data is left behind the last of them")
 
 
 def _without_filling(data: bytes, end: int) -> int:
-    """Where coded data ends: zeros and 0xFF may stand between it and the end mark."""
+    """Return the end of the coded data: zeros and 0xFF may fill the space before the end mark."""
     while data[end - 1] == 0xFF:
         end -= 1
     bare = len(data[:end].rstrip(b"\0"))
@@ -98,7 +98,7 @@ def _without_filling(data: bytes, end: int) -> int:
 
 
 def _units(frame: bytes) -> int:
-    """How many coded units (MCUs) a picture of one scan has (ITU T.81, A.2)."""
+    """Return the number of coded units (MCUs) in an image of one scan (ITU T.81, A.2)."""
     height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
     factors = [(frame[at] >> 4, frame[at] & 15) for at in range(7, 6 + 3 * frame[5], 3)]
     across, down = (max(some) for some in zip(*factors, strict=True)) if frame[5] > 1 else (1, 1)
@@ -114,7 +114,7 @@ def _require_restarts(scan: bytes, parts: int) -> None:
 
 
 def _require_scans(file: Feed, frame: bytes) -> None:
-    """Raises ValueError where a progressive picture has not had every bit of every coefficient (ITU T.81, G.1)."""
+    """Raise ValueError where the scans of a progressive image lack bits of a coefficient (ITU T.81, G.1)."""
     components = [frame[at] for at in range(6, 6 + 3 * frame[5], 3)]
     missing = {(component, place): 14 for component in components for place in range(64)}
     data, at = file.getvalue(), 2

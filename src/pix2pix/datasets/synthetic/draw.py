@@ -60,7 +60,7 @@ def draw_pair(
 
 
 def _tint(rng: np.random.Generator, hue: Span, saturation: Span, value: Span) -> np.ndarray:
-    """A colour from ranges of hue (wrapping at 1), saturation and value: float32 [3] in [0, 1]."""
+    """Draw a colour from ranges of hue (wrapping at 1), saturation and value: float32 [3] in [0, 1]."""
     return np.array(hsv_to_rgb(rng.uniform(*hue) % 1, rng.uniform(*saturation), rng.uniform(*value)), np.float32)
 
 
@@ -89,7 +89,7 @@ class _Scene:
         self.bright = np.float32(rng.uniform(0.87, 1.13) * (1 + rng.uniform(-0.05, 0.05, 3)))
 
     def render(self) -> np.ndarray:
-        """uint8 [H, W, 3], before the camera's tilt and noise."""
+        """Paint all parts: uint8 [H, W, 3], before the camera's tilt and noise."""
         _street(self)
         for part in self.facade.parts:
             PAINTERS[part.kind](self, part)
@@ -97,7 +97,7 @@ class _Scene:
         return (255 * self.color * self.shade * falloff * self.bright).clip(0, 255).astype(np.uint8)
 
     def cell(self, part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A part's colours, a view to paint on [h, w, 3], and places in it from 0 to 1: u [1, w, 1], v [h, 1, 1]."""
+        """Return a view of a part's colours [h, w, 3] and coordinates in it, 0 to 1: u [1, w, 1], v [h, 1, 1]."""
         view = self.color[part.pixels(self.size)]
         height, width = view.shape[:2]
         u = (np.arange(width, dtype=np.float32) + 0.5) / width
@@ -105,23 +105,23 @@ class _Scene:
         return view, u[None, :, None], v[:, None, None]
 
     def cast(self, part: Part, depth: float) -> None:
-        """The shadow of a part that stands out from the wall; `depth` is its length, a fraction of the height."""
+        """Cast the shadow of a part in front of the wall; `depth` is its length, a fraction of the height."""
         across = self.slant * depth
         left, right = part.x0 + 0.3 * across, min(part.x1 + across, self.facade.wall.x1)
         shadow = Part("", left, part.y1, right, part.y1 + depth)
         self.shadow(self.shade[shadow.pixels(self.size)])
 
     def shadow(self, light: np.ndarray, depth: float = 1.0) -> None:
-        """Darken a view of `shade`. Where two shadows meet, the deeper one stands: the sun is gone only once."""
+        """Darken a view of `shade`. Where two shadows meet, the deeper one counts: they do not add up."""
         np.minimum(light, 1 - depth * self.sun, out=light)
 
     def blotches(self, rows: int, columns: int) -> np.ndarray:
-        """Smooth noise with that many bumps: float32 [H, W, 1], about -1 to 1, the same at every size."""
+        """Return smooth noise of `rows` x `columns` bumps: float32 [H, W, 1], about -1 to 1, the same at every size."""
         grid = Image.fromarray(self.rng.uniform(-1, 1, (rows, columns)).astype(np.float32))
         return np.asarray(grid.resize(self.size[::-1], Image.Resampling.BICUBIC))[..., None]
 
     def masonry(self, rows: int, part: Part) -> np.ndarray:
-        """Courses of blocks with darker joints, a factor: float32 [h, w, 1]. `rows` courses fill the whole picture."""
+        """Return the brightness of courses of blocks with darker joints: float32 [h, w, 1]; `rows` fill the image."""
         ys, xs = part.pixels(self.size)
         v, u = self.y[ys, :, 0] * rows, self.x[:, xs, 0] * rows * 0.45
         row = v.astype(np.intp)
@@ -185,7 +185,7 @@ def _window(s: _Scene, part: Part) -> None:
 
 
 def _above_arch(u: np.ndarray, v: np.ndarray, rise: float) -> np.ndarray:
-    """The two corners that a round arch cuts off: bool [h, w]; `rise` is the arch's share of the height."""
+    """Return the two corners that a round arch cuts off: bool [h, w]; `rise` is the arch's share of the height."""
     above: np.ndarray = (2 * u - 1) ** 2 + (1 - v / rise).clip(0) ** 2 > 1
     return above[..., 0]
 
@@ -247,7 +247,7 @@ def _blind(s: _Scene, part: Part) -> None:
 
 
 def _ledge(s: _Scene, part: Part) -> None:
-    """Cornices, sills and moldings: a profile lit from above, and its shadow."""
+    """Paint cornices, sills and moldings: a profile lit from above, and its shadow."""
     view, _, v = s.cell(part)
     view[:] = s.trim * (1.12 - 0.4 * v)
     if part.look == "eave":

@@ -21,7 +21,7 @@ class Part(NamedTuple):
     look: str = ""  # which of its kind it is, for the photograph: a roof and a wall are both `facade`
 
     def pixels(self, size: tuple[int, int]) -> tuple[slice, slice]:
-        """Its rows and columns in a picture of (height, width) pixels, at least one of each."""
+        """Return its rows and columns in an image of (height, width) pixels, at least one of each."""
         sides = ((self.y0, self.y1, size[0]), (self.x0, self.x1, size[1]))
         starts = [(max(0, min(round(a * n), n - 1)), round(b * n)) for a, b, n in sides]
         rows, columns = (slice(a, max(a + 1, b)) for a, b in starts)
@@ -70,7 +70,7 @@ STYLES: dict[str, Style] = {
 
 
 def class_map(facade: Facade, size: tuple[int, int]) -> np.ndarray:
-    """The class of every pixel, an index into `CLASSES`: uint8 [H, W]. Before the camera's tilt."""
+    """Return the class of every pixel, an index into `CLASSES`: uint8 [H, W], before the camera's tilt."""
     classes = np.zeros(size, np.uint8)
     for part in facade.parts:
         classes[part.pixels(size)] = CLASSES.index(part.kind)
@@ -120,7 +120,7 @@ def lay_out(rng: np.random.Generator) -> Facade:
 
 
 def _neighbour(rng: np.random.Generator, x0: float, x1: float, ground: float) -> list[Part]:
-    """The house next door, in the background class with labelled windows, as CMP's annotators did."""
+    """Lay out the house next door: background with labelled windows, as in CMP Facades."""
     height = rng.uniform(0.15, 0.4)
     if x1 - x0 < 0.05 or rng.random() < 0.25:
         return []
@@ -142,7 +142,7 @@ def _roof(rng: np.random.Generator, x0: float, y0: float, x1: float, y1: float, 
 def _floor(
     rng: np.random.Generator, style: Style, edges: np.ndarray, span: tuple[float, float], windows: Openings
 ) -> list[Part]:
-    """One upper storey: the same elements in every column, except balconies and blinds."""
+    """Lay out an upper storey: the same elements in every column, except balconies and blinds."""
     (y0, y1), height = span, span[1] - span[0]
     upper, lower = y0 + height * rng.uniform(0.22, 0.3), y1 - height * rng.uniform(0.14, 0.2)
     molding, cornice, sill, deco = rng.random(4) < (style.molding, style.cornice, style.sill, style.deco)
@@ -170,7 +170,7 @@ def _floor(
 
 
 def _balcony_columns(rng: np.random.Generator, columns: int) -> tuple[int, ...]:
-    """All columns, every second one, or the middle: what people build."""
+    """Choose the columns with balconies: all, every second one, or the middle."""
     middle = tuple(range((columns - 1) // 2, columns // 2 + 1))
     return (tuple(range(columns)), tuple(range(0, columns, 2)), middle)[rng.integers(3)]
 
