@@ -26,8 +26,10 @@ from pix2pix.config import config_from_dict
 
 
 def test_a_clean_data_set_has_no_problems(tmp_path):
-    write(tmp_path, clean("drawn")[:8])
-    write(tmp_path, clean("drawn")[8:10], "val")
+    # Darkened, since the drawn labels have the colours of CMP Facades.
+    pairs = [(labels // 2, photograph) for labels, photograph in clean("drawn")[:10]]
+    write(tmp_path, pairs[:8])
+    write(tmp_path, pairs[8:], "val")
     result = pix2pix("check", "--data", tmp_path, "--set", "data.image_size=128")
     assert result.code == 0 and result.err == ""
     source, *table, resources, end = result.out.splitlines()
@@ -47,9 +49,9 @@ def test_the_worst_comes_first_with_its_remedy_and_exit_code(tmp_path):
     assert result.code == 3 and result.err == ""
     lines = result.out.splitlines()
     starts = [line.split("]")[0] for line in lines if line.split()[0] in SEVERITIES]
-    assert starts == ["error [unreadable", "error [unmatched", "warning [leak", "note [small"]
+    assert starts == ["error [unreadable", "error [unmatched", "warning [leak", "note [known-colours", "note [small"]
     assert f"    {tmp_path}/train/input/003.bmp: is not an image that can be read" in result.out
-    assert lines[-1].startswith("2 errors, 1 warning, 1 note")
+    assert lines[-1].startswith("2 errors, 1 warning, 2 notes")
     assert len(lines) <= 40 and max(map(len, lines)) < 250
 
 
@@ -215,4 +217,7 @@ def test_clean_pairs_have_only_notes(tmp_path, source):
 def test_nothing_is_wrong_with_all_606_facades():
     report = check(config_from_dict({"data": {"root": str(FACADES), "direction": "b2a"}}, "test"))
     assert {name: split.pairs for name, split in report.splits.items()} == {"train": 400, "val": 100, "test": 106}
-    assert [(one.code, one.severity, one.count) for one in report.findings] == [("blended-labels", "note", 606)]
+    assert [(one.code, one.severity, one.count) for one in report.findings] == [
+        ("blended-labels", "note", 606),
+        ("known-colours", "note", 606),
+    ]
