@@ -1,6 +1,6 @@
 """The discriminator's and the generator's objective (Isola et al. 2017, equations 1, 3 and 4).
 
-An objective of your own is any object with the two methods of `ObjectivePair`; `ConditionalGAN` is the paper's.
+Any object with the two methods of `ObjectivePair` can serve as an objective; `ConditionalGAN` is the paper's.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ Discriminator = Callable[[Tensor, Tensor], Tensor]  # (condition, image) -> logi
 
 @dataclass(frozen=True)
 class Objective:
-    """What a network minimises, `loss`, a scalar; and the scalars that are logged beside it, by name."""
+    """The value of an objective: `loss`, the scalar to minimise, and `terms`, further scalars to log, by name."""
 
     loss: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
 
     def named(self, player: str) -> dict[str, Tensor]:
-        """Return the loss, as `<player>/loss`, and the terms."""
+        """Return the scalars to log, by name: the loss as `<player>/loss`, and the terms."""
         return {f"{player}/loss": self.loss, **self.terms}
 
 
@@ -30,11 +30,11 @@ class ObjectivePair(Protocol):
     """The two objectives of adversarial training; `x`, `y` and `fake` are [B, C, H, W] in [-1, 1]."""
 
     def discriminator(self, discriminator: Discriminator, x: Tensor, y: Tensor, fake: Tensor) -> Objective:
-        """Return what the discriminator minimises; `fake` carries no gradient."""
+        """Return the discriminator's objective; `fake` is detached."""
         ...
 
     def generator(self, discriminator: Discriminator, x: Tensor, y: Tensor, fake: Tensor) -> Objective:
-        """Return what the generator minimises; gradients flow through `fake`."""
+        """Return the generator's objective; gradients flow through `fake`."""
         ...
 
 
@@ -42,8 +42,8 @@ class ObjectivePair(Protocol):
 class ConditionalGAN:
     """The conditional GAN objective plus L1, the paper's equation 4.
 
-    `adversarial` names a loss in `losses.ADVERSARIAL`. `generator_condition`: the discriminator sees the `input` beside
-    the fake in the generator's update, as in the paper, or the `target`, as in the tutorial's published code.
+    `adversarial` names a loss in `losses.ADVERSARIAL`. `generator_condition` is the discriminator's condition in
+    the generator's update: `input`, as in the paper, or `target`, as in the tutorial's published code.
     """
 
     adversarial: str = "bce"
@@ -52,7 +52,7 @@ class ConditionalGAN:
     generator_condition: str = "input"
 
     def discriminator(self, discriminator: Discriminator, x: Tensor, y: Tensor, fake: Tensor) -> Objective:
-        """Equation 1: real pairs towards 1, fake pairs towards 0; halved, as section 3.3 has it.
+        """Equation 1: real pairs towards 1, fake pairs towards 0. The sum is halved (section 3.3).
 
         The real and the fake pass stay separate: one pass over both would mix their batch-norm statistics.
         """
@@ -62,7 +62,7 @@ class ConditionalGAN:
         return Objective((real_loss + fake_loss) / 2, {"d/real": real_loss, "d/fake": fake_loss})
 
     def generator(self, discriminator: Discriminator, x: Tensor, y: Tensor, fake: Tensor) -> Objective:
-        """Equation 4: fakes that are judged real (section 3.3), plus lambda times the L1 distance (equation 3)."""
+        """Equation 4: the adversarial loss of fakes towards real (section 3.3), plus lambda times L1 (equation 3)."""
         condition = x if self.generator_condition == "input" else y
         gan = losses.generator_adversarial(discriminator(condition, fake), self.adversarial)
         l1 = losses.l1(fake, y)

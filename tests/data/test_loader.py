@@ -354,7 +354,7 @@ def test_workers_that_are_still_there_at_the_end_do_not_keep_the_program_alive()
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_workers_that_hang_between_epochs_are_said_in_time_and_killed(dataset, monkeypatch):
     monkeypatch.setattr("pix2pix.data.loader.PATIENCE", 1)
-    with pytest.raises(DataError, match="gave nothing for 1 seconds"), PairLoader(dataset, CROP, workers=2) as loader:
+    with pytest.raises(DataError, match="returned no batch for 1 s"), PairLoader(dataset, CROP, workers=2) as loader:
         [*loader.epoch(0)]
         for worker in multiprocessing.active_children():
             os.kill(worker.pid, signal.SIGSTOP)

@@ -179,7 +179,7 @@ def f29_lost_data(count: int, folder: Path) -> Outcome:
         (_fill_shared_memory, "out of shared memory (/dev/shm)", 2, _small_shared_memory),
         (spoil, "cannot be read as an image", 2, _nothing),
         (_to_readers("SIGKILL"), "a process that reads data was killed", 2, _nothing),
-        (_to_readers("SIGSTOP"), "gave nothing for 3 seconds", 2, _impatient),
+        (_to_readers("SIGSTOP"), "returned no batch for 3 seconds", 2, _impatient),
         (lambda _: (train / "0.png").unlink(), "another rank cannot read its data", -2, _nothing),
     ]
     for number, chance in trials(count, 29):

@@ -30,9 +30,9 @@ _GROUP = 8  # pairs that a thread processes in one call
 
 
 def check(config: Config, preview: str | Path | None = None) -> Report:
-    """Read every pair of every split of a config's data set and report; the networks are measured, not trained.
+    """Read every pair of every split of a config's data set and report problems. Nothing is trained.
 
-    `preview`: where to write a sheet of pairs as the networks will see them. Problems of the data are in the report.
+    `preview`: where to write a sheet of pairs as the networks will see them. Problems of the data go into the report.
     Raises DataError only where there is no data set, and ConfigError or CheckpointError where the sheet cannot be
     written.
     """
@@ -45,7 +45,7 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     formats, problem = _infer_formats(data, pairs)
     stats = _measure(pairs, formats)
     about_pairs = pair_findings(data, stats, used, formats)
-    if problem is not None:  # the formats are a guess, and every file differs from them
+    if problem is not None:  # the formats are a guess, from which every file may differ
         if any(one.code == "format" for one in about_pairs):
             findings.append(layout_finding(problem, code="format"))
         about_pairs = [one for one in about_pairs if one.code != "format"]
@@ -63,7 +63,7 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
 
 
 def _require_sheet(path: Path) -> None:
-    """Raise ConfigError where the name is not that of a PNG, or another file has it."""
+    """Raise ConfigError where the path does not end with .png, or a file that pix2pix did not make exists there."""
     if path.suffix.lower() != ".png":
         raise ConfigError(f"{path}: a sheet is a PNG image; give a name that ends with .png")
     if not may_write_image(path):
@@ -84,7 +84,7 @@ def _find(index: DatasetIndex, used: Sequence[str]) -> tuple[str, dict[str, Sequ
                 found = index.layout(split)
                 layout = found.name if found.name == "synthetic" else f"{found.name}, {found}"
         except DataError as error:
-            if error.code != "no-pairs" or index.unmatched(split) == Unmatched():  # else the unmatched images say why
+            if error.code != "no-pairs" or index.unmatched(split) == Unmatched():  # else unmatched images explain it
                 errors.setdefault(str(error), (error, []))[1].append(split)
         unmatched[split] = index.unmatched(split)
     findings = [
@@ -102,7 +102,7 @@ def _find(index: DatasetIndex, used: Sequence[str]) -> tuple[str, dict[str, Sequ
 
 
 def _infer_formats(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[PairFormat, DataError | None]:
-    """Infer the formats from a sample of the pairs; return a guess and the error where that is impossible.
+    """Infer the formats from a sample of the pairs. If that is impossible, return RGB and the error.
 
     Broken pairs are left out of the sample: they are reported when all pairs are read.
     """
@@ -145,7 +145,7 @@ def _summarize(stats: Sequence[PairStats], formats: PairFormat) -> Split:
 
 
 def _describe(fmt: ImageFormat, stored: Sequence[tuple[int, str]]) -> str:
-    """Describe a format, and what the files hold where that differs."""
+    """Describe a format, and the content of the files if it differs."""
     if fmt.kind != "image" or {*stored} <= {(fmt.channels, fmt.dtype)}:
         return str(fmt)
     kinds = Counter(channels for channels, _ in stored).most_common()
@@ -154,7 +154,7 @@ def _describe(fmt: ImageFormat, stored: Sequence[tuple[int, str]]) -> str:
 
 
 def _cache_bytes(config: Config, stats: Sequence[PairStats], formats: PairFormat) -> int:
-    """Return the size of the pairs as they are cached."""
+    """Return the bytes that the pairs take in the cache."""
     load = config.data.load
     pixel = sum(fmt.channels * np.dtype(fmt.dtype).itemsize for fmt in formats.parts.values())
     sizes = (load or one.input.size for one in stats if one.images)
@@ -164,7 +164,7 @@ def _cache_bytes(config: Config, stats: Sequence[PairStats], formats: PairFormat
 def _preview(
     path: Path, config: Config, pairs: dict[str, Sequence[Pair]], stats: Sequence[PairStats], formats: PairFormat
 ) -> int:
-    """Write the sheet and return how many pairs it shows; where none can be read, write nothing."""
+    """Write the sheet and return the number of pairs on it; if no pair can be read, write nothing and return 0."""
     good = {(one.split, one.name) for one in stats if one.images}
     for split, some in pairs.items():
         readable = [pair for pair in some if (split, pair.name) in good]

@@ -10,11 +10,11 @@ from pix2pix.data.discovery.folders import SPLITS
 
 _PLAIN = 8  # images with a smaller range of grey may be equal by chance
 _FEWEST = 8  # pairs from which the usual direction can be learned
-_DISTINCT = 3  # spreads by which at least one trait must separate inputs from targets
+_DISTINCT = 3  # at least one trait must separate inputs from targets by this many spreads
 _PALETTE = 24  # rough colours, besides the most common, that label maps may have
-_FEW_COLOURS = 0.55  # their share in the rest of the image: JPEG labels of the facades have 0.65, photographs 0.35
+_FEW_COLOURS = 0.55  # their share beside the most common colour: JPEG labels of the facades have 0.65, photographs 0.35
 _FLAT = 0.5  # share of flat areas: JPEG labels of the facades have 0.8, photographs 0.45
-_SURE = 0.4  # of the usual score: below its negative a pair is swapped; in between it is unclear
+_SURE = 0.4  # share of the usual score: below its negative, a pair is swapped; between the two, it is unclear
 
 
 def duplicates(pairs: Sequence[PairStats]) -> list[tuple[PairStats, PairStats]]:
@@ -52,7 +52,7 @@ def near_leaks(pairs: Sequence[PairStats]) -> list[tuple[PairStats, PairStats]]:
     """Return (pair, pair of an earlier split) where they are nearly equal."""
     if not pairs:
         return []
-    # Compare first what has more colours and is more like a photograph: label maps resemble each other more.
+    # Compare the side with more colours first: photographs differ from each other more than label maps do.
     inputs, targets = (np.median([pair.images[side].traits[0] for pair in pairs]) for side in ("input", "target"))
     first, second = ("input", "target") if inputs > targets else ("target", "input")
 
@@ -70,10 +70,10 @@ def near_leaks(pairs: Sequence[PairStats]) -> list[tuple[PairStats, PairStats]]:
 
 
 def swapped(pairs: Sequence[PairStats]) -> list[PairStats]:
-    """Return the pairs whose input has the traits of the others' targets, and the reverse; none where that is unclear.
+    """Return the pairs whose input looks like the other targets and vice versa; an empty list where this is unclear.
 
     A pair's score is the difference of its traits, projected on the median difference; each trait is weighted by how
-    consistently it separates the two. Medians keep the swapped pairs themselves from having an influence.
+    consistently it separates the two. Medians make the result robust against the swapped pairs themselves.
     """
     if len(pairs) < _FEWEST:
         return []
@@ -91,7 +91,7 @@ def swapped(pairs: Sequence[PairStats]) -> list[PairStats]:
 
 
 def few_colours(images: Sequence[ImageStats]) -> bool:
-    """Tell whether images consist of a few flat colours that they share, as label maps and edges do."""
+    """Return whether images consist of a few flat colours that they share, as label maps and edges do."""
     if not images or np.median([image.traits[2] for image in images]) < _FLAT:
         return False
     codes, counts = np.concatenate([image.common for image in images], axis=1)

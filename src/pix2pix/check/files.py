@@ -10,7 +10,7 @@ from pix2pix.errors import DataError
 
 _Place = TypeVar("_Place", bound=Hashable)
 
-_PROBLEMS = {  # by code: what is counted, what is wrong with it, and the remedy
+_PROBLEMS = {  # by code: the unit that is counted, the problem, and the remedy
     "unreadable": ("file", "that cannot be read", "replace or remove it, and its partner"),
     "unequal-size": ("pair", "of images that differ in size", "resize, crop or turn one to fit, or remove both"),
     "format": ("file", "whose format differs from the others", "convert it, or remove it and its partner"),
@@ -21,7 +21,7 @@ _PROBLEMS = {  # by code: what is counted, what is wrong with it, and the remedy
 
 
 def layout_finding(error: DataError, severity: str = "error", code: str = "layout") -> Finding:
-    """Report why a split cannot be found or read."""
+    """Return the finding about a split that cannot be found or read."""
     message = error.reason if error.path is None else f"{error.path}: {error.reason}"
     return finding(code, message, error.remedy, severity=severity)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 SEVERITIES = ("error", "warning", "note")
 
-# The severity of each code. An error prevents training or would end it; a note may well be intended.
+# The severity of each code. An error prevents training or would end it; a note is often about something intended.
 CODES = {
     "layout": "error",
     "unreadable": "error",

@@ -25,7 +25,7 @@ Pixels = NDArray[Any]
 
 
 class Likeness(NamedTuple):
-    """What an image is compared by, in a few hundred bytes; equal values come from equal images."""
+    """A signature of an image, a few hundred bytes long. Equal signatures mean equal images."""
 
     checksum: int
     hash: bytes  # 8 bytes: 64 bits
@@ -33,7 +33,10 @@ class Likeness(NamedTuple):
 
 
 def checksum(pixels: Pixels) -> int:
-    """Return the CRC-32 of an image, contiguous [H, W, C], and its shape; hash and thumbnail make it unique."""
+    """Return the CRC-32 of the shape and the pixels of an image, contiguous [H, W, C].
+
+    Different images with the same CRC-32 are told apart by their hashes and thumbnails.
+    """
     return zlib.crc32(pixels.data, zlib.crc32(repr(pixels.shape).encode()))
 
 
@@ -72,8 +75,8 @@ def near_duplicates(
 ) -> Iterator[tuple[int, int]]:
     """Yield (i, j) where `pairs[i]` nearly equals `others[j]`, with at most one j for each i.
 
-    A pair is its image that is more like a photograph, and that image's partner. The first images must have similar
-    hashes and the same thumbnail, and the partners must be similar too.
+    Each pair is given as (first image, partner), the first being the one that is more like a photograph. The first
+    images must have similar hashes and the same thumbnail, and the partners must be similar too.
     """
     for start in range(0, len(pairs), _BLOCK):
         block, found = pairs[start : start + _BLOCK], set()

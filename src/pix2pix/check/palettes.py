@@ -8,14 +8,14 @@ from pix2pix.check.cross_pair import few_colours
 from pix2pix.check.stats import ROUGH, ImageStats, Pixels
 from pix2pix.datasets.catalogue import known_palettes
 
-_NEAR = 8  # how far, in each channel, JPEG may move a colour beyond its rough colour
+_NEAR = 8  # the largest change of a channel by JPEG beyond the rounding to rough colours
 _SHARE = 0.7  # of the common colours: the archive's JPEG files have 0.91, and 0.14 near any other palette
 _CLASSES = 4  # of a palette that must occur: black, white and red are in many images
 _OCCURS = 0.002  # share of the common colours from which a class occurs
 
 
 def known_palette(images: Sequence[ImageStats]) -> str | None:
-    """Return the name, as in `known_palettes`, of the palette that the flat colours of images have; None for others."""
+    """Return the name of the published palette that the flat colours of the images belong to, or None."""
     if not few_colours(images):
         return None
     codes, counts = np.concatenate([image.common for image in images], axis=1)

@@ -11,12 +11,12 @@ SIDE = 96  # pixels a side of the reduced grey copies
 SMALLEST = 48  # pixels a side; edges cannot be compared in smaller images
 _REACH = SIDE * 3 // 16  # the largest offset that is considered
 _NEAR = np.arange(-_REACH, _REACH + 1)
-_CLEAR = 6.5  # standard deviations that a peak must be above the mean
-_LEAD = 2.5  # and above the correlation at no offset
-_ENOUGH = 0.16  # share of an image that edges must cover: a mask with a single window matches any window
-_AWAY = 2.5  # pixels of SIDE that count as an offset: 7 pixels of 256
-_AGREE = 1.5  # pixels of SIDE around the median within which offsets are equal
-_FEWEST = 5  # pairs that a common offset is measured from
+_CLEAR = 6.5  # a peak must be this many standard deviations above the mean
+_LEAD = 2.5  # and this many above the correlation at offset 0
+_ENOUGH = 0.16  # share of an image that edges must cover, since a mask of one window matches any window
+_AWAY = 2.5  # the smallest offset that is reported, in pixels of SIDE: 7 pixels of 256
+_AGREE = 1.5  # offsets count as equal within this many pixels of SIDE around the median
+_FEWEST = 5  # the fewest pairs from which a common offset is measured
 
 Pixels = NDArray[Any]
 
@@ -24,8 +24,8 @@ Pixels = NDArray[Any]
 class Offset(NamedTuple):
     """How far the target must be moved to be aligned with the input, as fractions of height and width.
 
-    `peak`: height of the correlation's peak in standard deviations; `lead`: how far it exceeds the correlation at no
-    offset; `edges`: the share that edges cover in the image with fewer of them.
+    `peak`: height of the correlation's peak in standard deviations; `lead`: how far it exceeds the correlation at
+    offset 0; `edges`: the share of the image that edges cover, the smaller of the two images' shares.
     """
 
     down: float
@@ -53,8 +53,8 @@ def edge_spectra(greys: Pixels) -> tuple[Pixels, Pixels]:
     """Return the spectra of the edges of grey copies, complex64 [n, SIDE, SIDE], and the share that edges cover, [n].
 
     `greys`: float32 [n, SIDE, SIDE]. An edge is represented by its strength and twice its angle, so that light on dark
-    equals dark on light (A. Fitch, A. Kadyrov, W. Christmas, J. Kittler, Orientation Correlation, BMVC 2002). Strength
-    alone is misled by rows of windows.
+    equals dark on light (A. Fitch, A. Kadyrov, W. Christmas, J. Kittler, Orientation Correlation, BMVC 2002). Comparing
+    strengths alone fails on rows of windows.
     """
     across, down = np.zeros((2, *greys.shape), np.float32)
     across[:, :, 1:-1] = greys[:, :, 2:] - greys[:, :, :-2]
@@ -74,8 +74,8 @@ def offsets(inputs: Pixels, targets: Pixels, shares: Pixels) -> list[Offset]:
     """Return the offset of each pair, from the spectra of inputs and targets, [n, SIDE, SIDE] each.
 
     `shares`: the smaller share of edges of each pair, [n]. The method is phase correlation (C. Kuglin, D. Hines, The
-    Phase Correlation Image Alignment Method, 1975), only half whitened: images of different kinds share few
-    frequencies, and the others are noise.
+    Phase Correlation Image Alignment Method, 1975), only half whitened, because images of different kinds
+    share few frequencies, and full whitening would amplify the noise in all others.
     """
     cross = inputs * targets.conj()
     strength = np.sqrt(cross.real * cross.real + cross.imag * cross.imag)
@@ -85,7 +85,7 @@ def offsets(inputs: Pixels, targets: Pixels, shares: Pixels) -> list[Offset]:
 
 
 def _peak(surface: Pixels, share: float) -> Offset:
-    """Find the peak of a correlation surface whose centre is no offset."""
+    """Find the peak of a correlation surface, whose centre is offset 0."""
     row, column = divmod(int(surface.argmax()), surface.shape[1])
     top, spread = surface[row, column], max(float(surface.std()), 1e-9)
     unmoved = surface[_REACH - 1 : _REACH + 2, _REACH - 1 : _REACH + 2].max()

@@ -10,8 +10,8 @@ from pix2pix.data.cache.state import show_bytes
 from pix2pix.text import show_text
 
 _WIDTH = 110
-_SHOWN = 3  # files of a finding that are named on the screen
-_SHOWN_OF = {"unmatched": 10}  # by code, where it is another number
+_SHOWN = 3  # files of a finding that are shown on the screen
+_SHOWN_OF = {"unmatched": 10}  # the same for some codes, by code
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings about a data set, the worst first, and what training on it takes; `sheet` is the preview's file."""
+    """The findings about a data set, the worst first, and the resources of training; `sheet`: the preview's path."""
 
     data: str
     layout: str

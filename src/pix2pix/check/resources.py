@@ -1,4 +1,4 @@
-"""Estimate what training takes: memory for the images, the networks and their activations, and the U-Net's depth."""
+"""Estimate the memory that training takes for images, networks and activations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +10,14 @@ from pix2pix.config import Config, UNetConfig, unet_depth
 from pix2pix.models.build import build_discriminator, build_generator
 from pix2pix.models.layers import parameter_count
 
-_COPIES = 4  # of each weight: itself, its gradient, and Adam's two moments
+_COPIES = 4  # copies of each weight: the weight, its gradient and Adam's two moments
 _FLOAT = 4  # bytes
 _PASSES = 3  # of the discriminator per update: one for the real pair, two for the fake one
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What training takes. `levels`: of a U-Net, else None. `cache_bytes`: of all pairs. `train_bytes`: an estimate."""
+    """The resources that training takes; `levels` is the depth of a U-Net, else None, and the bytes are estimates."""
 
     levels: int | None
     parameters: int
@@ -26,7 +26,7 @@ class Resources:
 
 
 def estimate_resources(config: Config, cache_bytes: int, in_channels: int = 3, out_channels: int = 3) -> Resources:
-    """Run the networks on the meta device, without numbers. Raises ConfigError where they do not fit the data."""
+    """Estimate by running the networks on the meta device. Raises ConfigError where they do not fit the data."""
     generator, crop = config.model.generator, config.data.crop
     state = torch.get_rng_state()
     with torch.device("meta"):
@@ -48,7 +48,7 @@ def estimate_resources(config: Config, cache_bytes: int, in_channels: int = 3, o
 
 
 def _activations(network: nn.Module, *inputs: torch.Tensor) -> int:
-    """Count the outputs of all layers; about as many are stored for the gradient."""
+    """Count the output values of all layers; about as many values are stored for the backward pass."""
     total = 0
 
     def add(module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Rules: from the statistics of the pairs to the findings about the data set."""
+"""Rules that derive findings about the data set from the statistics of its pairs."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median
@@ -12,7 +12,7 @@ from pix2pix.check.values import names, value_findings
 from pix2pix.config import DataConfig
 from pix2pix.data.formats.image_format import PairFormat
 
-_ODD_SIZE = 3  # times the usual length, or a third of it
+_ODD_SIZE = 3  # a side this many times as long or as short as usual is odd
 _FEW = 0.05
 _SUFFIXES = (("_a", "_b"), ("_input", "_target"))
 
@@ -98,7 +98,7 @@ def _offsets(pairs: Sequence[PairStats]) -> Iterator[Finding]:
 
 
 def _shift(down: float, right: float, height: float, width: float) -> str:
-    """Describe in pixels where a target is, given how far it must be moved to be aligned."""
+    """Describe in pixels how a target is shifted, given how far it must be moved to be aligned."""
     rows, columns = round(-down * height), round(-right * width)
     words = []
     if rows:
@@ -129,13 +129,13 @@ def _halves(pairs: Sequence[PairStats]) -> Iterator[Finding]:
 
 
 def _partners(name: str) -> list[str]:
-    """Return what the partner of an image is called, where its name ends with `_a`, `_input` and so on."""
+    """Return possible names of the partner of an image whose name ends with `_a`, `_input` and so on."""
     suffixes = [couple for pair in _SUFFIXES for couple in (pair, pair[::-1])]
     return [name.removesuffix(own) + other for own, other in suffixes if name.endswith(own)]
 
 
 def _turned(pairs: Sequence[PairStats]) -> Iterator[Finding]:
-    # Of a square image only: any other would differ in size from its partner once it is turned.
+    # Only square images reach this: turning any other makes its size differ from its partner's.
     turned = [file for pair in pairs if pair.input.size[0] == pair.input.size[1] for file in pair.turned]
     if turned:
         yield finding(

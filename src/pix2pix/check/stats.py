@@ -1,8 +1,8 @@
 """Statistics of each pair, from one pass over its images: numbers, hashes and a thumbnail, but no pixels.
 
-The pass has two parts: what takes long for one image, and what numpy computes for several images in one call, so that
-threads do not wait for the interpreter lock. Most of it takes the same time for an image of any size: about a
-millisecond per pair, which is several times as long as decoding small images takes.
+The pass has two parts: slow operations on single images, and numpy operations on several images at once, which keep
+threads from waiting for the interpreter lock. Most operations take the same time for images of any size, in total about
+a millisecond per pair: several times as long as decoding small images.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ SAMPLED = 64  # rows and columns of the grid that colours are sampled on
 ROUGH = 16  # values of a channel that count as one rough colour
 _ROUGH_COLOURS = (256 // ROUGH) ** 3
 _COMMON = 16  # rough colours that are stored
-_FLAT = 2  # neighbouring pixels that differ by no more have the same colour
+_FLAT = 2  # neighbouring pixels that differ by at most this have the same colour
 
 _LOSSY = (".jpg", ".jpeg", ".jfif")
 _SINGLE_FRAME = (*_LOSSY, ".bmp", ".npy")  # suffixes of files that hold one image
-_BLENDED = 0.002  # share of label pixels whose colours may be missing from the palette
+_BLENDED = 0.002  # the largest share of label pixels with colours that are not in the palette
 
 _NO_IDS = np.zeros(0, np.uint16)
 _counts = np.arange(SAMPLED**2 + 1)
@@ -67,8 +67,8 @@ class Problem(NamedTuple):
 class PairStats:
     """Statistics of one pair. Where there are `problems`, there are no `images`.
 
-    `images` and `stored` (channels and number type in the file) have the keys of `PairFormat.parts`. `offset` is None
-    also where the images are too small to measure it. `animated`: files of several frames. `turned`: files that EXIF
+    `images` and `stored` (channels and number type in the file) have the keys of `PairFormat.parts`. `offset` is also
+    None where the images are too small to measure it. `animated`: files of several frames. `turned`: files that EXIF
     turns while their partners are not turned.
     """
 
@@ -172,7 +172,7 @@ def _stored(image: DecodedImage) -> tuple[int, str]:
 
 
 def _raw_stats(pixels: Pixels, fmt: ImageFormat, image: DecodedImage, name: str) -> _RawStats:
-    """Compute them from [H, W, C] in the format `fmt`, which were decoded from `image`."""
+    """Compute the first part of the statistics; `pixels`, [H, W, C] in the format `fmt`, were decoded from `image`."""
     pixels = np.ascontiguousarray(pixels)
     rgb = np.ascontiguousarray(preview(pixels, fmt))
     height, width = rgb.shape[:2]
@@ -193,7 +193,7 @@ def _raw_stats(pixels: Pixels, fmt: ImageFormat, image: DecodedImage, name: str)
 
 
 def blended_labels(image: DecodedImage, fmt: ImageFormat, name: str) -> bool:
-    """Tell whether labels were changed after they were drawn: colours that no class has, or ids saved as JPEG."""
+    """Return whether labels were altered by compression or resizing: unknown colours, or ids saved as JPEG."""
     colours = image.colours()
     if not fmt.snap or colours.shape[2] < 3:
         return name.lower().endswith(_LOSSY)
@@ -259,7 +259,7 @@ def _traits(sample: Pixels, rough: Pixels, common: Pixels, flat: Pixels, greys: 
 
 
 def _file_problems(pair: Pair, error: DataError) -> tuple[Problem, ...]:
-    """Find which files of a pair cannot be read; where each can, `error` says why the pair cannot be used."""
+    """Return the files of a pair that cannot be read; if all can be read, the problem is that of `error`."""
     found = []
     for path in pair.files:
         try:

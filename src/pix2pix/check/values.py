@@ -12,11 +12,11 @@ from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.data.discovery.folders import first_ten
 from pix2pix.data.formats.image_format import PairFormat
 
-_MANY_COLOURS = 64  # in a sample of a flat image: labels have few, and JPEG or resizing makes many of them
+_MANY_COLOURS = 64  # in a sample of a flat image: labels have few colours, and JPEG or resizing adds many
 _DARK = 31  # the highest value of an image that looks black
 _FAINT = 8  # the range of grey of an image that is almost of one colour
 _CHANNELS = {2: "grey with alpha", 3: "RGB", 4: "RGBA"}
-_GAPS = 8  # ids that never occur
+_GAPS = 8  # the fewest unused ids that are reported
 
 
 def value_findings(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> list[Finding]:
@@ -31,7 +31,7 @@ def value_findings(data: DataConfig, pairs: Sequence[PairStats], formats: PairFo
 
 
 def names(*pairs: PairStats) -> tuple[str, ...]:
-    """Return the first file of each pair, or the name of a drawn one."""
+    """Return the first file of each pair, or the name of a drawn pair."""
     return tuple(pair.files[0] if pair.files else pair.name for pair in pairs)
 
 
@@ -118,7 +118,7 @@ def _blended(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Findin
 
 
 def _known_colours(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
-    """Report images with the label colours of a published data set; drawn pairs, which have no files, are known."""
+    """Report images with the label colours of a published data set; drawn pairs are left out."""
     in_files = [pair for pair in pairs if pair.files]
     for key, fmt in formats.parts.items():
         known = known_palette([pair.images[key] for pair in in_files]) if fmt.kind == "image" else None
@@ -133,7 +133,7 @@ def _known_colours(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[
 
 
 def _few_decide(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
-    """Report the few files whose channels decide the format of all, where the config does not."""
+    """Report a minority of files whose alpha or colours determine the number of channels of all files."""
     for key, fmt in formats.parts.items():
         if fmt.kind != "image" or _configured(data, key).channels != "auto" or fmt.channels not in _CHANNELS:
             continue
@@ -150,7 +150,7 @@ def _few_decide(data: DataConfig, pairs: Sequence[PairStats], formats: PairForma
 
 
 def _gaps(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
-    """Report labels whose highest id makes many classes that never occur, where the config does not ask for them."""
+    """Report labels with many unused ids below the highest one, unless the config sets the number of classes."""
     for key, fmt in formats.parts.items():
         if fmt.kind != "labels" or _configured(data, key).classes is not None or fmt.snap:
             continue

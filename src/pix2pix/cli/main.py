@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _require_directory() -> None:
-    """Raise ConfigError where the current directory is deleted, in which torch cannot be loaded either."""
+    """Raise ConfigError where the current directory was deleted: torch cannot be imported there."""
     try:
         os.getcwd()
     except OSError as failure:
@@ -61,16 +61,16 @@ def _require_directory() -> None:
 
 
 def _report(failure: Pix2PixError) -> int:
-    """Log an error. An error in a config is the same on all ranks of a machine, so only one of them logs it."""
+    """Log an error. A ConfigError is the same on all ranks of a machine, so only one of them logs it."""
     if type(failure) is ConfigError and not is_first_rank() and os.environ.get("LOCAL_RANK") != "0":
-        time.sleep(1)  # torchrun ends the other ranks once one has ended: let the first one log it before
+        time.sleep(1)  # torchrun ends all ranks once one has ended: let the first rank log the error before that
     else:
         error(str(failure).split("\n"))
     return failure.exit_code
 
 
 def _report_bug(failure: Exception) -> int:
-    """Write the traceback to a file and name that, or print it where PIX2PIX_DEBUG is 1."""
+    """Write the traceback to a file and log its path; print the traceback instead if PIX2PIX_DEBUG is 1."""
     import tempfile
     import traceback
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """Parse a command; what was typed, which may be file names from anywhere, is escaped in errors."""
+    """A parser that escapes control characters in its errors: the arguments may be untrusted file names."""
 
     def error(self, message: str) -> NoReturn:
         super().error(show_text(message))
@@ -39,9 +39,9 @@ def device(text: str) -> str:
 
 
 def add_verbosity(parser: argparse.ArgumentParser, default: int | str = argparse.SUPPRESS) -> None:
-    """Add --quiet and --verbose, which set `level`, the least level of `logging` that is shown.
+    """Add --quiet and --verbose, which set `level`, the lowest level of `logging` that is shown.
 
-    Parsers of verbs have no default, so that they do not reset what was given before the verb.
+    The parsers of verbs have no default, so that they do not reset an option that was given before the verb.
     """
     levels = parser.add_mutually_exclusive_group()
     for flag, level, words in (
@@ -60,7 +60,7 @@ def add_config(parser: argparse.ArgumentParser, required: bool) -> None:
 
 
 def config_from(args: argparse.Namespace, **flags: str | None) -> Config:
-    """Read the config that --config, --set and --data name; `flags` are further values by key, None for no value.
+    """Read the config that --config, --set and --data describe; `flags` holds further overrides, None meaning none.
 
     Raises ConfigError.
     """
@@ -68,11 +68,11 @@ def config_from(args: argparse.Namespace, **flags: str | None) -> Config:
     from pix2pix.runtime.log import info
 
     path, source = locate_config(args.config)
-    if not getattr(args, "json", False):  # whose output is one object
+    if not getattr(args, "json", False):  # --json prints one object and nothing else
         info(f"config {path} ({source})")
     flags["data.root"] = args.data
     overrides = args.set + [f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None]
     config = read_config(path, overrides)
-    if args.data is not None and config.data.layout == "synthetic":  # a layout without a folder
+    if args.data is not None and config.data.layout == "synthetic":  # drawn pairs need no folder, and --data names one
         config = read_config(path, [*overrides, "data.layout=auto"])
     return config

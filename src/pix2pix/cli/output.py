@@ -1,4 +1,4 @@
-"""Print the results that a command was asked for, which --quiet does not silence."""
+"""Print the result of a command; --quiet does not silence it."""
 
 import sys
 
@@ -12,5 +12,5 @@ def show(text: str, end: str = "\n") -> None:
         put(text, sys.stdout, end)
     except OSError as error:
         discard(sys.stdout)
-        if not isinstance(error, BrokenPipeError):  # the reader has seen enough, as `| head` has
+        if not isinstance(error, BrokenPipeError):  # a reader such as `| head` has closed it
             raise CheckpointError(f"stdout cannot be written ({error.strerror}); send it somewhere else") from None

@@ -40,7 +40,7 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Translate; return the exit code, that of the first image that failed where others were translated."""
+    """Translate; return the exit code: 0, or the code of the first image that failed."""
     from pix2pix.runtime.log import info
     from pix2pix.runtime.signals import Stopped, stop_on_signals
 
@@ -74,7 +74,7 @@ def _translate(args: argparse.Namespace) -> int:
 
 
 def _find_pairs(args: argparse.Namespace, config: Config) -> tuple[Config, DatasetIndex, str]:
-    """Return the data and the split to sample from: as given, else what the weights were trained on.
+    """Return the config, index and split to sample from: the data that were given, or those of the training.
 
     Raises DataError.
     """

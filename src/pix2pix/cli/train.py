@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fit(config: Config, args: argparse.Namespace) -> bool:
-    # A function of its own: the trainer, which refers to the process group, must be gone before the group is.
+    # In a separate function, so that the trainer, which refers to the process group, is freed before the group.
     from pix2pix.training.trainer import Trainer
 
     return Trainer(config).fit(args.resume, args.fresh, args.allow_changed)

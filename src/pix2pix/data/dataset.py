@@ -1,4 +1,4 @@
-"""Pairs as tensors: the part of the data that never changes from epoch to epoch, decoded, resized and cached."""
+"""Pairs as tensors, decoded, resized and cached: the part of preprocessing that is the same in every epoch."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ from pix2pix.errors import DataError
 from pix2pix.runtime.parallel import for_each
 
 _T = TypeVar("_T")
-# Keys of a config that do not change what is cached of a pair.
+# Keys of a config that do not affect the cached arrays.
 _NOT_CACHED = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
 
 
@@ -37,10 +37,10 @@ class PairedDataset(Dataset[dict[str, Any]]):
     `dataset[i]` is a dict: `input` and `target`, [C, H, W] as `formats` says, by default uint8 [3, H, W] in 0..255
     (further stacked inputs are `input_2` and so on), `name` and `index`.
 
-    `load_size`: (H, W), or None for each pair's own size; with `center` that size is cropped from the middle instead of
-    resized to. `cache`: `memory`, `disk` or `off`, or `auto`, which chooses within `budget`; `cache_state` tells where.
-    `cache_prefix` begins the names of cache files. `skip_broken` drops pairs that cannot be read; `skipped` are their
-    errors. Raises DataError.
+    `load_size`: (H, W), or None for each pair's own size; with `center` pairs are cropped to that size from the middle
+    instead of being resized. `cache`: `memory`, `disk` or `off`, or `auto`, which chooses within `budget`;
+    `cache_state` is the choice. The names of cache files start with `cache_prefix`. `skip_broken` drops pairs that
+    cannot be read, and `skipped` lists their errors. Raises DataError.
 
     Usage: `PairedDataset.from_folder("data/facades", split="train", direction="b2a", load_size=286)`.
     """
@@ -63,7 +63,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
         self.formats, self.center = formats, center
         self.skipped: list[DataError] = []
         self._candidates = pairs
-        if skip_broken and load_size is None:  # the size of the cache follows from the infos
+        if skip_broken and load_size is None:  # the size of the cache depends on the infos
             errors: dict[int, DataError] = {}
             for_each(_recording(lambda place: pairs[place].infos(), errors), range(len(pairs)), progress=False)
             self._candidates = [pairs[place] for place in self._readable(errors)]
@@ -92,8 +92,8 @@ class PairedDataset(Dataset[dict[str, Any]]):
     ) -> "PairedDataset":
         """Open the pairs of a folder or of a manifest, whatever their layout.
 
-        `formats` are found from a sample of the pairs by default; the rest is as in the section `data` of a config.
-        Raises DataError, and ConfigError where the settings contradict each other.
+        By default `formats` are inferred from a sample of the pairs. The other arguments are keys of a config's section
+        `data`. Raises DataError, and ConfigError where the settings contradict each other.
         """
         size = (load_size, load_size) if isinstance(load_size, int) else load_size
         names = {"root": root, "input": input, "target": target, "manifest": manifest}
@@ -126,10 +126,11 @@ class PairedDataset(Dataset[dict[str, Any]]):
         return cache_key(self._candidates, repr((*recipe, PIL.__version__, np.__version__)))
 
     def prepare(self, progress: bool = False, known: bool = False) -> "PairedDataset":
-        """Fill the cache. Without one, read every pair once, so that a broken file is found before training starts.
+        """Fill the cache. Without a cache, read every pair once, so that a broken file is found before training starts.
 
-        Where pairs are `known` to be whole, as when a run resumes, reading their infos is enough without a cache. Does
-        nothing where `skip_broken` has read them. Raises DataError, naming the file, and Stopped. Returns the data set.
+        If the pairs are `known` to be intact, as when a run resumes, only their infos are read if there is no cache.
+        Does nothing if `skip_broken` has read all pairs already. Raises DataError, naming the file, and Stopped.
+        Returns the data set.
         """
         if self._is_prepared:
             return self
@@ -141,7 +142,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
         return self
 
     def _drop_broken(self) -> None:
-        """Read every pair, into the cache where there is one, and drop those that cannot be read."""
+        """Read every pair, into the cache if there is one, and drop the pairs that cannot be read."""
         errors: dict[int, DataError] = {}
         read = _recording(self._read, errors)
         if self._cache is None:
@@ -156,7 +157,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
         self._is_prepared = True
 
     def _readable(self, errors: dict[int, DataError]) -> list[int]:
-        """Record the errors as skipped; return the places without one. Raises the first error where there are none."""
+        """Record the errors in `skipped`; return the places of the other pairs. Raises the first if all failed."""
         if errors and len(errors) == len(self._candidates):
             raise errors[min(errors)]
         self.skipped += [errors[place] for place in sorted(errors)]
@@ -168,7 +169,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
         if self.load_size is not None:
             formats = self.formats.parts.values()
             images = [self._fit(image, fmt, self.load_size) for image, fmt in zip(images, formats, strict=True)]
-        # Copies: arrays that are read-only, or views of both halves of an image, are not kept.
+        # Copied, since the arrays may be read-only, or views that keep both halves of an image in memory.
         arrays = [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [C, H, W]
         if self._cache is not None and [array.shape for array in arrays] != [s.shape for s in self._cache.specs[place]]:
             raise DataError(f"{', '.join(_files(pair))}: has changed since the start; start again")
@@ -184,7 +185,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
         return fingerprint(self.pairs)
 
     def files(self, index: int) -> list[str]:
-        """Return the files of a pair, or its name where it is drawn."""
+        """Return the files of a pair, or the name of a drawn pair."""
         return _files(self.pairs[index])
 
     def __len__(self) -> int:
@@ -211,9 +212,9 @@ def open_split(
 ) -> PairedDataset:
     """Open a split of the data set that a config names, resized to `size` (H, W), or each pair at its own size.
 
-    `index`: its index, where the disk was scanned already. `formats` are found from a sample of the pairs by default.
-    `budget`: what caches may take, shared by the splits of a run. Raises DataError, and Stopped where every pair is
-    read (`skip_broken`).
+    `index`: the index of the data set, if the disk was scanned already. By default `formats` are inferred from a sample
+    of the pairs. `budget`: the space for caches, shared by the splits of a run. Raises DataError, and, with
+    `skip_broken`, which reads every pair, Stopped.
     """
     return _open(data, split, size, False, index, formats, budget)
 
@@ -228,8 +229,8 @@ def open_eval_split(
 ) -> PairedDataset:
     """Open a split for validation and sample grids: whole images, resized to `image_size`.
 
-    Where training keeps the size of images (`load_size: native`), the middle `image_size` of each is used, since the
-    generator has not seen resized ones. Else as `open_split`.
+    With `load_size: native`, images are cropped to the middle `image_size` instead, since the generator has not seen
+    resized images. The arguments are those of `open_split`.
     """
     return _open(data, split, data.crop, data.load is None, index, formats, budget)
 
@@ -260,7 +261,7 @@ def _open(
 
 
 def _cache_prefix(data: DataConfig, split: str, size: tuple[int, int] | None, center: bool) -> str:
-    """Begin the name of cache files of this split, made this way; when its files change, the old one is removed."""
+    """Return the prefix of the cache files of this split with these settings; older files with it are removed."""
     root = os.path.realpath(data.root or "")
     settings = (root, split, size, center, data.model_dump(mode="json", exclude={"root", *_NOT_CACHED}))
     name = re.sub(r"[^\w-]", "_", os.path.basename(root) if data.root else data.layout)[:40]
@@ -268,7 +269,7 @@ def _cache_prefix(data: DataConfig, split: str, size: tuple[int, int] | None, ce
 
 
 def _recording(read: Callable[[int], Sequence[_T]], errors: dict[int, DataError]) -> Callable[[int], Sequence[_T]]:
-    """Return a `read` that records a DataError under its place in `errors`, and returns nothing instead."""
+    """Wrap `read`: a DataError is recorded in `errors` under its place, and an empty list is returned."""
 
     def tolerant(place: int) -> Sequence[_T]:
         try:

@@ -51,7 +51,7 @@ class SplitLayout:
 class DatasetIndex:
     """The layout, splits and pairs of a data set. Each folder is listed at most once, when it is first needed.
 
-    `data` are the settings, as they apply to this data set. Make one with `scan`, `scan_leniently` or `scan_at`.
+    `data`: the settings, adapted to this data set. Create an index with `scan`, `scan_leniently` or `scan_at`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class DatasetIndex:
 
     @classmethod
     def scan_leniently(cls, data: DataConfig) -> "DatasetIndex":
-        """Scan for a report: images that match no other are recorded in `unmatched` instead of raising DataError."""
+        """Scan for a report: images without a partner are recorded in `unmatched` instead of raising DataError."""
         if data.layout == "synthetic":
             return cls(data, None, Unmatched())
         unmatched = Unmatched()
@@ -80,7 +80,7 @@ class DatasetIndex:
 
     @classmethod
     def scan_at(cls, data: DataConfig, root: str) -> "DatasetIndex":
-        """Scan another folder or manifest, whatever its layout; `data` of the result are adapted to it.
+        """Scan another folder or manifest, whatever its layout; the settings in `data` are adapted to it.
 
         Raises DataError.
         """
@@ -95,7 +95,7 @@ class DatasetIndex:
 
     @cached_property
     def splits(self) -> list[str]:
-        """Which of train, val and test there are: on disk, drawn, or held out for validation. Raises DataError."""
+        """The splits that exist on disk, are drawn or are held out, out of train, val and test. Raises DataError."""
         if self._layout is None:
             return list(SPLITS)
         with _listing_errors(self.data.root):
@@ -108,7 +108,7 @@ class DatasetIndex:
             return on_disk
         try:
             held_out = bool(self._held_out)
-        except DataError:  # which whoever needs the training pairs will see
+        except DataError:  # raised again when the training pairs are read
             return on_disk
         return [split for split in SPLITS if split in on_disk or (split == "val" and held_out)]
 
@@ -120,8 +120,8 @@ class DatasetIndex:
     def pairs(self, split: str, size: tuple[int, int]) -> Sequence[Pair]:
         """Return the pairs of a split in the order of their names; drawn ones have `size` (height, width).
 
-        Raises DataError: no such split, no pairs in it, images without a partner, two of one name, several ways to read
-        the folders, or a direction that contradicts the names of the folders.
+        Raises DataError for a missing or empty split, images without a partner, two images of one name, an ambiguous
+        layout, or a direction that contradicts the names of the folders.
         """
         if self._layout is None:
             return _drawn(self.data, split, size)
@@ -143,7 +143,7 @@ class DatasetIndex:
         return [_pair(name, paths, direction) for name, paths in files.items()]
 
     def unmatched(self, split: str) -> Unmatched:
-        """What was left out of a split by `scan_leniently`, once its pairs were asked for."""
+        """Return the images that `pairs` left out of a split after `scan_leniently`."""
         found = self._unmatched_by_split.get(self._listed_split(split), Unmatched())
         missing = self._unmatched.missing if self._unmatched is not None else []
         return Unmatched(found.unpaired, found.name_clashes, missing)
@@ -164,11 +164,11 @@ class DatasetIndex:
 
     @property
     def _holds_out(self) -> bool:
-        """Whether pairs to validate on are taken from the training pairs: there is no split val."""
+        """Whether validation pairs are held out of the training pairs, because there is no split val."""
         return self._layout is not None and (not self._layout.splits or self._listed_split("val") == "train")
 
     def _listed_split(self, split: str) -> str:
-        """The split on disk that a split is taken from."""
+        """Return the split on disk that contains the pairs of a split."""
         splits = self._layout.splits if self._layout is not None else []
         if not splits or (split == "val" and "val" not in splits and "train" in splits):
             return "train"
@@ -206,7 +206,7 @@ class DatasetIndex:
 
 
 def source_label(data: DataConfig) -> str:
-    """Return where the data set is, as the config names it."""
+    """Return the location of the data set, as the config names it."""
     if data.layout == "synthetic":
         return "drawn facades"
     if data.manifest is not None:
@@ -215,10 +215,10 @@ def source_label(data: DataConfig) -> str:
 
 
 def held_out_keys(keys: Iterable[str], fraction: float) -> frozenset[str]:
-    """Pick the keys of the pairs to validate on, by a hash of each key.
+    """Choose the keys of the validation pairs by a hash of each key, so that the choice is stable as a data set grows.
 
-    So the choice stays the same as a data set grows. Where `fraction` is above 0, at least one of two or more keys is
-    picked, that of the smallest hash, and never all of them.
+    If `fraction` is above 0 and there are two or more keys, at least one is chosen (that of the smallest hash), and
+    never all of them.
     """
     numbers = {key: int.from_bytes(_digest(key)[:8], "big") for key in keys}
     order = sorted(numbers, key=lambda key: (numbers[key], key))
@@ -244,7 +244,7 @@ def _listing_errors(root: str | None) -> Iterator[None]:
 def _find_layout(
     data: DataConfig, root_folder: Folder | None = None, missing: list[tuple[str, Path]] | None = None
 ) -> FolderLayout | ManifestLayout:
-    """Find what is where a config says. Raises DataError where nothing is, and OSError."""
+    """Return the layout of the folder or manifest that a config names. Raises DataError if it is missing; OSError."""
     if data.manifest is not None:
         return ManifestLayout(Path(data.root or "") / data.manifest, missing)
     if data.root is not None and is_manifest(data.root) and data.layout in ("auto", "manifest"):

@@ -36,9 +36,10 @@ _SENSOR_BITS = (10, 12, 14, 16)
 
 
 def infer_formats(data: DataConfig) -> PairFormat:
-    """What the inputs and targets of a config are: as it says, and else as a sample of its training pairs shows.
+    """Return the formats of the inputs and targets of a config.
 
-    Raises DataError where there are none, or where they are nothing that can be trained on.
+    What the config leaves open is inferred from a sample of the training pairs. Raises DataError where there are no
+    pairs, or where they cannot be trained on.
     """
     index = DatasetIndex.scan(data)
     return infer_pair_formats(data, index.pairs(next(iter(index.splits), "train"), data.crop))
@@ -81,9 +82,10 @@ def _notes(sides: Sequence["_Inference"]) -> tuple[str, ...]:
 
 
 class _Inference:
-    """Infers the format of one image of each pair of a sample: the `index`-th, an input or the target.
+    """Infers one format of a pair, that of the `index`-th image, from a sample of pairs.
 
-    `wish` is what the config says of this side, `kind` what it says of this image. `notes` collects observations.
+    `wish` is the config's section for this side, and `kind` the kind that it gives for this image. `notes` collects
+    observations.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class _Inference:
         return [pair.images()[self.index] for pair in self.pairs]
 
     def _suffix(self, channels: int, dtype: DType) -> Suffix:
-        """Return the suffix of translations: that of most files, where such files hold them without loss."""
+        """Return the suffix of translations: the most common one if such files can hold them without loss."""
         return output_suffix(_most_common([Path(file).suffix.lower() for file in self.files]), channels, dtype)
 
     def _image(self) -> ImageFormat:
@@ -139,25 +141,25 @@ class _Inference:
         return ImageFormat("image", channels, dtype, (float(low), float(high)), suffix=suffix, alpha=alpha)
 
     def _has_only_0_and_1(self) -> bool:
-        """Tell whether all images are grey and hold only 0 and 1; colour and JPEG files need not be decoded."""
+        """Return whether all images are grey and hold only 0 and 1. Colour and JPEG files are not decoded."""
         if any((info.channels, info.dtype, info.paletted) != (1, "uint8", False) for info in self.infos):
             return False
         if any(Path(file).suffix.lower() in _LOSSY for file in self.files):
             return False
         try:
             return all(pair.images()[self.index].pixels.max() <= 1 for pair in self.pairs)
-        except DataError:  # reported where every pair is read
+        except DataError:  # reported when every pair is read
             return False
 
     def _channels(self) -> int:
-        """Return a number of channels that fits all: with colour where any file has colour, transparency likewise."""
+        """Return a number of channels for all files: with colour (alpha) if any file has colour (alpha)."""
         seen = Counter(info.channels for info in self.infos)
         if self._has_extra_channels():
             return _most_common(list(seen.elements()))
         return (3 if seen[3] or seen[4] else 1) + (1 if seen[2] or seen[4] else 0)
 
     def _has_extra_channels(self) -> bool:
-        """Tell whether some files have channels that are neither colours nor transparency."""
+        """Return whether some files have channels that are neither colours nor alpha."""
         return any(info.channels - info.alpha not in (1, 3) for info in self.infos)
 
     def _range(self, dtype: DType) -> tuple[float, float]:
@@ -209,7 +211,7 @@ class _Inference:
 
 
 def _most_common(values: Sequence[T]) -> T:
-    """Return the commonest value; of several, the one that comes first."""
+    """Return the most common value; on a tie, the one that occurs first."""
     return Counter(values).most_common(1)[0][0]
 
 

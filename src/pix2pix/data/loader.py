@@ -38,7 +38,7 @@ class _Crops(Dataset[Item | DataError]):
         epoch, index = place
         try:
             pair = self.dataset[index]
-        except DataError as error:  # returned as a value: raised in a worker, it would arrive wrapped in a traceback
+        except DataError as error:  # returned: raised in a worker, it would be wrapped in a traceback
             return error
         height, width = pair["input"].shape[-2:]
         load = height, width
@@ -98,17 +98,20 @@ _open: "weakref.WeakSet[PairLoader]" = weakref.WeakSet()
 
 @cache
 def _close_at_exit() -> None:
-    """Close all loaders at exit: Python would send workers a SIGTERM, which they ignore, and wait for them for ever."""
+    """Close all loaders at exit: Python would send workers a SIGTERM, which they ignore, and wait for them forever."""
 
     def close_all() -> None:
         for loader in list(_open):
             loader.close()
 
-    atexit.register(close_all)  # not on import: registered after multiprocessing's own handler, it runs before it
+    atexit.register(close_all)  # registered after multiprocessing's handler, to run before it
 
 
 class _SuspendableTimeout(Timer):
-    """A timeout that ignores time spent suspended, as by Ctrl-Z or SLURM: it waits for ten tenths one by one."""
+    """A timeout that hardly counts the time that the process is suspended (Ctrl-Z, SLURM).
+
+    It waits ten times for a tenth of the interval, so a suspension uses up one tenth at most.
+    """
 
     def run(self) -> None:
         if not any(self.finished.wait(self.interval / 10) for _ in range(10)):
@@ -124,7 +127,7 @@ class _Order:
 
     def __iter__(self) -> Iterator[list[Place]]:
         order = counter_rng(self.seed, ORDER, self.epoch).permutation(self.count).tolist()[self.start :]
-        places = [(self.epoch, index) for index in order]  # a list, so that the next epoch may start meanwhile
+        places = [(self.epoch, index) for index in order]  # a list, so that a change of self.epoch does not affect it
         batches = [places[first : first + self.batch_size] for first in range(0, len(places), self.batch_size)]
         # A rank whose share of the last batch is empty reads a placeholder pair.
         return iter([list(distributed.shard(batch, self.rank, self.ranks)) or batch[:1] for batch in batches])
@@ -137,8 +140,8 @@ class PairLoader:
     set's formats (16 bits as int32), of size `crop` plus the margin that `augment` needs; `index`, int [B], into the
     data set; and the parameters for `augment.apply.prepare`: `flip`, bool [B], and where they are on `flip_vertical`,
     bool [B], `turns`, int [B], `warp` [B, 2] and `colour` [B, 4]. The last batch of an epoch may be smaller.
-    Each of several `ranks` gets its share of every batch.
-    Pixels must not be modified: a batch may be a view of the data set's cache.
+    With several `ranks`, each gets its share of every batch. Pixels must not be modified: a batch may be a view of the
+    data set's cache.
     """
 
     def __init__(
@@ -174,9 +177,9 @@ class PairLoader:
         )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Return the batches of an epoch from its `start`-th pair on. With workers, starting another ends this one.
+        """Return the batches of an epoch from its `start`-th pair on. With workers, the next call ends this epoch.
 
-        Raises DataError where a pair that was not read before turns out to be broken.
+        Raises DataError where a pair is broken that was not read before.
         """
         self._order.epoch, self._order.start = epoch, start
         if self._loader is None:
@@ -192,18 +195,18 @@ class PairLoader:
         return iter(loader)
 
     def _iterator(self) -> _MultiProcessingDataLoaderIter | None:
-        """Return torch's iterator, which owns the workers; None where there are none."""
+        """Return torch's iterator, which owns the workers; None without workers."""
         iterator = None if self._loader is None else self._loader._iterator
         return iterator if isinstance(iterator, _MultiProcessingDataLoaderIter) else None
 
     def close(self) -> None:
-        """End the workers, where there are any; another epoch starts new ones."""
+        """End the workers, if there are any; the next epoch starts new ones."""
         iterator = self._iterator()
         if self._loader is not None and iterator is not None:
             self._loader._iterator = None
             iterator._shutdown_workers()
             for worker in iterator._workers:
-                worker.kill()  # a stopped process cannot end itself
+                worker.kill()  # a suspended process cannot end itself
                 worker.join()
 
     def __enter__(self) -> "PairLoader":
@@ -223,13 +226,15 @@ class PairLoader:
         if iterator is not None and worker_processes.died_of_shared_memory([one.exitcode for one in iterator._workers]):
             return worker_processes.out_of_shared_memory()
         return DataError(
-            f"a process that reads data was killed, or gave nothing for {PATIENCE} seconds",
+            f"a process that reads data was killed, or returned no batch for {PATIENCE} seconds",
             remedy="lower data.workers, or check whether the disk is slow or memory is short",
         )
 
     def _in_time(self, ask: Callable[[], T]) -> T:
-        """Return `ask()`, and kill workers that hang: the timeout of a DataLoader itself covers neither the start of an
-        epoch nor a worker that hangs while it sends a batch."""
+        """Return `ask()`; kill the workers if it takes longer than `PATIENCE`.
+
+        The timeout of a DataLoader covers neither the start of an epoch nor a worker that hangs while sending a batch.
+        """
         timeout = _SuspendableTimeout(PATIENCE, self._kill)
         timeout.start()
         try:
@@ -263,9 +268,9 @@ class PairLoader:
 
 
 def worker_count(workers: int | Literal["auto"], dataset: PairSource) -> int:
-    """Return the number of worker processes: `workers` itself, or for `auto` what suits the cache.
+    """Return the number of worker processes: `workers`, or for `auto` a number that suits the cache.
 
-    Pairs cached in memory need none and pairs cached on disk two; uncached ones get one per core, at most 8.
+    `auto` is 0 for pairs cached in memory, 2 for pairs cached on disk, and else the number of cores, at most 8.
     """
     if workers != "auto":
         return workers

@@ -36,8 +36,8 @@ class OwnPairs:
     """The pairs of a map-style data set, checked: items are dicts of `input` and `target`, [C, H, W] of one size.
 
     Images are tensors or arrays, uint8 in 0..255 or float32 in [-1, 1] unless `formats` says otherwise; an item is the
-    same each time it is read. With `crop` (H, W), `dataset[i]` is that size from the middle of the item, as it is
-    validated on. Raises DataError for any other item, naming it as `name[index]`.
+    same each time it is read. With `crop` (H, W), items are cropped to that size from the middle, as for
+    validation. Raises DataError for any other item, naming it as `name[index]`.
     """
 
     cache_state = CacheState("off", reason="read by the data set itself")
@@ -108,7 +108,7 @@ class OwnPairs:
                 )
 
     def files(self, index: int) -> list[str]:
-        """Return what names an item in messages."""
+        """Return the name of an item in messages."""
         return [f"{self.name}[{index}]"]
 
     def fingerprint(self) -> Fingerprint:
@@ -121,9 +121,9 @@ class OwnPairs:
         return Fingerprint(len(self), "", digest.hexdigest()[:32])
 
     def prepare(self, progress: bool = False, known: bool = False) -> "OwnPairs":
-        """Read every item once, or the first where they are `known`, so that a bad one is found before the first step.
+        """Read every item once (only the first if they are `known`), so that a bad item is found before the first step.
 
-        One by one, since the data set may not be safe to read from several threads. Raises DataError and Stopped.
+        Items are read one by one, since the data set may not be thread-safe. Raises DataError and Stopped.
         """
         indices = range(1 if known else len(self))
         for index in tqdm(
@@ -138,7 +138,7 @@ def _dtype(image: Tensor) -> str:
 
 
 def _center(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """[C, H, W] to the middle [C, h, w]."""
+    """Crop [C, H, W] to the middle [C, h, w]."""
     return torch.from_numpy(center_crop(image.permute(1, 2, 0).numpy(), size)).permute(2, 0, 1)
 
 

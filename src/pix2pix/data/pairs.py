@@ -1,4 +1,4 @@
-"""Reads pairs. A and B end here: a pair has one or more inputs and a target."""
+"""Pairs of images. Here the sides A and B become inputs and target: a pair has one or more inputs and one target."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ class _Pair(ABC):
     @property
     @abstractmethod
     def names(self) -> Sequence[str | Path]:
-        """The file or the name that an error about each input, and then the target, names."""
+        """The name in errors of each input and of the target: its file, or the name of a drawn pair."""
 
     @abstractmethod
     def infos(self) -> list[ImageInfo]:
-        """Return what the files say about each input and the target, without reading pixels. Raises DataError."""
+        """Return size and type of each input and of the target, without reading pixels. Raises DataError."""
 
     @abstractmethod
     def images(self) -> list[DecodedImage]:
@@ -97,7 +97,7 @@ class FilesPair(_Pair):
             if (height, width) != sizes[-1]:
                 remedy = "the images of a pair must have one size: resize one, or remove the pair"
                 turned = [some for some in (file, self.files[-1]) if read_info(some).turned]
-                if len(turned) == 1 and (width, height) == sizes[-1]:  # resizing would distort
+                if len(turned) == 1 and (width, height) == sizes[-1]:  # resizing would distort it
                     remedy = f"{turned[0]} is rotated by its EXIF orientation: remove that tag, or rotate the partner"
                 raise DataError(
                     f"is {width}x{height} but {self.files[-1]} is {sizes[-1][1]}x{sizes[-1][0]}",

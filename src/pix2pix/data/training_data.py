@@ -21,7 +21,7 @@ class PairSource(MapDataset, Protocol):
 
     @property
     def formats(self) -> PairFormat:
-        """What the images are."""
+        """The formats of the images."""
         ...
 
     @property
@@ -35,11 +35,11 @@ class PairSource(MapDataset, Protocol):
         ...
 
     def files(self, index: int) -> list[str]:
-        """Return how messages name a pair."""
+        """Return the files of a pair, or its name in messages."""
         ...
 
     def fingerprint(self) -> Fingerprint:
-        """Return what tells whether a later run sees the same pairs."""
+        """Return the fingerprint, by which a later run detects changed pairs."""
         ...
 
     def prepare(self, progress: bool = False, known: bool = False) -> "PairSource":
@@ -51,9 +51,9 @@ class PairSource(MapDataset, Protocol):
 class TrainingData:
     """The pairs of a run.
 
-    `val`: the validation pairs, called `val_name`; None and "" where there are none. `source` names the data set and
-    `layout` how its training pairs are stored, None where they are not on disk. `open_sampled` opens the pairs for
-    sample grids where there are no validation pairs.
+    `val` and `val_name`: the validation pairs and their name; None and "" if there are none. `source` names the data
+    set and `layout` how its training pairs are stored, None where they are not on disk. `open_sampled` opens the pairs
+    for sample grids where there are no validation pairs.
     """
 
     train: PairSource
@@ -76,7 +76,7 @@ class TrainingData:
         return found if self.val is None else found | {"val": self.val.fingerprint()}
 
     def prepare(self, known: bool) -> None:
-        """Read every pair once, into the cache where there is one; infos are enough where the pairs are `known`.
+        """Read every pair once, into the cache if there is one. If the pairs are `known`, infos are enough.
 
         Raises DataError and Stopped, on all ranks together.
         """
@@ -94,8 +94,9 @@ def open_training_data(
 ) -> TrainingData:
     """Open the training and validation pairs of a config, or those that are given instead.
 
-    Without `val_data`, given `train_data` are not validated on: the config's own split would be of another data set.
-    The disk is scanned once. Raises DataError where there are no pairs, or they cannot be trained on; Stopped.
+    With `train_data` but without `val_data` there is no validation, since the config's split val belongs to another
+    data set. The disk is scanned once. Raises DataError where there are no pairs or they cannot be trained on, and
+    Stopped.
     """
     if train_data is not None:
         return _given_data(data, train_data, val_data, formats)

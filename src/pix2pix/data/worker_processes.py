@@ -23,8 +23,8 @@ def leave_signals_to_the_parent(worker: int) -> None:
 def without_torchs_handler() -> Iterator[None]:
     """Restore the handler of SIGCHLD that a DataLoader replaces when it starts.
 
-    torch's handler raises wherever the main thread is, even during an update, whose state could not be saved.
-    Without it, a dead worker is noticed at the next batch.
+    torch's handler raises at any point of the main thread, even within an update, after which the state could not be
+    saved. Without the handler, a dead worker is noticed at the next batch.
     """
     before = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None  # Windows has none
     try:
@@ -37,7 +37,7 @@ def without_torchs_handler() -> Iterator[None]:
 def shared(batch: dict[str, Tensor]) -> dict[str, Tensor] | DataError:
     """Move a worker's batch to shared memory; return the error where that is full.
 
-    A DataLoader would move it in another thread, which prints an error while the batch never arrives.
+    A DataLoader would move the batch in another thread; if that fails, it prints an error and the batch never arrives.
     """
     try:
         for value in batch.values():
@@ -55,17 +55,17 @@ def require_semaphores(workers: int) -> None:
     A DataLoader that fails to create them prints a traceback when it is garbage-collected.
     """
     semaphores = [multiprocessing.Semaphore() for _ in range(4 * (workers + 2))]
-    del semaphores  # each takes up a page while it is there
+    del semaphores  # each takes up a page as long as it exists
 
 
 def is_out_of_shared_memory(error: Exception) -> bool:
-    """Tell whether an error of torch or the system means that shared memory is full."""
+    """Return whether an error of torch or the system means that shared memory is full."""
     words = ("allocate shared memory", "out of shared memory", "No space left")  # torch raises plain RuntimeErrors
     return getattr(error, "errno", None) == errno.ENOSPC or any(some in str(error) for some in words)
 
 
 def died_of_shared_memory(exit_codes: list[int | None]) -> bool:
-    """Tell whether a process ended with a bus error: a write to shared memory that could not be allocated."""
+    """Return whether a process ended with a bus error, the result of writing to full shared memory."""
     return hasattr(signal, "SIGBUS") and -signal.SIGBUS in exit_codes
 
 

@@ -1,1 +1,1 @@
-"""Inference: any image in, its translation out at the same size."""
+"""Inference: translate images of any size with a trained generator."""

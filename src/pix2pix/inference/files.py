@@ -24,7 +24,7 @@ from pix2pix.runtime.ownership import claim_outputs, is_run, made_files
 from pix2pix.runtime.signals import stoppable
 from pix2pix.visualization import comparison_grid, titles
 
-_GRID_PAIRS = 16  # pairs that the comparison of a split shows
+_GRID_PAIRS = 16  # rows of the comparison image of a split
 
 _Item = TypeVar("_Item")
 
@@ -37,7 +37,7 @@ def find_images(source: str) -> tuple[Path, list[Path], list[DataError]]:
     images.
     """
     path = Path(source)
-    if os.path.isdir(path):  # Path's own methods raise for a name that is too long or not accessible
+    if os.path.isdir(path):  # Path.is_dir raises for a name that is too long or not accessible
         errors: list[DataError] = []
         images = sorted(_walk(source, errors))
         if not images:
@@ -56,7 +56,10 @@ def find_images(source: str) -> tuple[Path, list[Path], list[DataError]]:
 
 
 def _walk(folder: str, errors: list[DataError]) -> Iterator[Path]:
-    """Yield the images of a folder and its subfolders, without following links; append what cannot be read."""
+    """Yield the images of a folder and its subfolders; append an error for each folder that cannot be read.
+
+    Links to folders are not followed.
+    """
 
     def fail(error: OSError) -> None:
         errors.append(
@@ -106,7 +109,7 @@ def _find_inputs(translator: Translator, source: str) -> tuple[Path, list[tuple[
 
 
 def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffix: str) -> list[Path]:
-    """Name each translation by its first image's relative path; keep the old suffix too where names would clash."""
+    """Name each translation by its first image's relative path; names that would clash keep the old suffix as well."""
     relative = [image.relative_to(base) for image, *_ in images]
     long = [path.with_name(path.name + suffix) for path in relative]
     short = [path.with_suffix(suffix) for path in relative]
@@ -120,11 +123,9 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
 def translate_files(translator: Translator, source: str, output: Path) -> tuple[int, list[DataError]]:
     """Translate every image of a file, a folder or a glob into the folder `output`.
 
-    `index` is that of the data, where the disk was scanned already.
-
     Returns the number of translations and the errors of the images that failed. Raises DataError where there are no
-    images, ConfigError where a file would be replaced that is an input or that pix2pix did not make, CheckpointError
-    where `output` cannot be written, Stopped.
+    images, ConfigError where an output would replace an input or a file that pix2pix did not make, CheckpointError
+    where `output` cannot be written, and Stopped.
     """
     base, images, failed = _find_inputs(translator, source)
     outputs = _outputs(base, images, output, translator.formats.target.suffix)
@@ -151,7 +152,7 @@ def _limited_memory(name: str | Path) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        error.__traceback__ = None  # its frames hold the tensors
+        error.__traceback__ = None  # releases the tensors that its frames refer to
         raise DataError(
             "is too large for the memory of this machine",
             path=name,
@@ -164,9 +165,11 @@ def translate_split(
 ) -> tuple[int, Path, list[DataError]]:
     """Translate the inputs of a split of the config's data into `output/<split>/`, at their own size.
 
+    `index`: the index of the data set, if the disk was scanned already.
+
     Returns the number of translations, the file that compares the first of them with their targets, and the errors of
     the pairs that failed. Raises DataError where there are no pairs or none can be read; ConfigError where `output`
-    holds the pairs, or a file would be replaced that pix2pix did not make; CheckpointError; Stopped.
+    holds the pairs, or a file that pix2pix did not make would be replaced; CheckpointError; Stopped.
     """
     formats = translator.formats
     data = config.data.model_copy(update={"cache": "off", "skip_broken": False})  # each pair is read once
@@ -201,7 +204,7 @@ def translate_split(
 
 
 def _require_apart(output: Path, files: Sequence[Path]) -> None:
-    """Raise ConfigError where the pairs are in the output folder: its new folders would be taken for part of them."""
+    """Raise ConfigError where the pairs are inside the output folder: outputs would join the data set."""
     folder = os.path.join(os.path.realpath(output), "")
     for place in {file.parent for file in files}:
         if os.path.join(os.path.realpath(place), "").startswith(folder):

@@ -1,4 +1,4 @@
-"""Translator: a trained generator that takes images of any size and returns them translated, at the same size."""
+"""The translator: a trained generator that translates images of any size, without changing their size."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +25,12 @@ class Translator:
 
     `translator(image)` takes a PIL image, an array [H, W, C] or the path of a file, of any size, and returns the
     translation as a PIL image of the same size; a generator of stacked inputs takes several images. Inference is
-    deterministic: there is no dropout, and no image depends on another. With `resize=True` each image is resized to the
-    training size instead of being padded, and the translation has that size. `formats` describes inputs and target.
+    deterministic: dropout is off, and no translation depends on other images. With `resize=True` each image is
+    resized to the training size instead of being padded, and the translation has that size. `formats` describes inputs
+    and target.
 
     A network of your own may have the attributes `multiple` and `min_size`: images are padded by reflection until each
-    side is a multiple of the one and at least the other. Both default to 1.
+    side is a multiple of `multiple` and at least `min_size`. Both default to 1.
     """
 
     def __init__(
@@ -44,10 +45,10 @@ class Translator:
         self.generator = generator.to(self.device)
 
     def __call__(self, *images: Image.Image | np.ndarray | str | Path) -> Image.Image:
-        """Translate one image, or the stacked inputs of one.
+        """Translate one image, given as one input or as several stacked inputs.
 
-        Raises DataError where they differ from what the generator was trained on, or where the translation cannot be a
-        PIL image.
+        Raises DataError where the inputs do not fit the formats that the generator was trained on, or where a PIL image
+        cannot hold the translation.
         """
         names = [image if isinstance(image, str | Path) else "the image" for image in images]
         decoded = [read_image(image) if isinstance(image, str | Path) else decode_image(image) for image in images]
@@ -57,7 +58,7 @@ class Translator:
     def decode(self, images: Sequence[DecodedImage], names: Sequence[str | Path]) -> list[np.ndarray]:
         """Convert decoded images to the generator's input formats, as `translate` takes them.
 
-        `names` are what errors call them. Raises DataError.
+        `names` name the images in errors. Raises DataError.
         """
         formats = self.formats.input
         if len(images) != len(formats):
@@ -112,8 +113,8 @@ def load_generator(
 ) -> Translator:
     """Read a `gen.pt` or `best.pt` and return its `Translator`; no other file is needed.
 
-    `generator`: an instance of your own network, where it was trained with `Trainer(config, generator=...)`; the
-    weights are loaded into it. Raises CheckpointError where the file cannot be read or does not fit it, ConfigError
+    `generator`: an instance of your own network, if the weights are from `Trainer(config, generator=...)`; they are
+    loaded into it. Raises CheckpointError where the file cannot be read or does not fit the instance, ConfigError
     where the device is not available.
     """
     file = load_generator_file(weights, generator)

@@ -1,1 +1,1 @@
-"""Randomness, devices, ranks, signals, locks, files and logs. Knows nothing of images or networks."""
+"""Randomness, devices, ranks, signals, locks, files and logs. Independent of images and networks."""

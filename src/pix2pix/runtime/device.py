@@ -37,13 +37,13 @@ def describe_device(device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Return the context in which networks run: bf16 autocast for `bf16`, else none. `auto` is fp32."""
+    """Return the context in which networks run: bf16 autocast for `bf16`, else no autocast. `auto` is fp32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 @contextmanager
 def deterministic(on: bool) -> Iterator[None]:
-    """Where `on`, use deterministic algorithms only; PyTorch's setting is restored at the end."""
+    """Use deterministic algorithms only, if `on`; the previous setting of PyTorch is restored at the end."""
     if not on:
         yield
         return

@@ -1,6 +1,6 @@
 """Distributed training with torchrun: ranks, collective decisions and gradient averaging.
 
-In a single process, every function does what that process would do alone.
+In a single process, every function works as for one rank.
 """
 
 import gc
@@ -37,7 +37,7 @@ def process_group() -> Iterator[None]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_TIMEOUT)
     try:
         yield
-    except RuntimeError as error:  # gloo and NCCL have no exception class of their own in every version
+    except RuntimeError as error:  # not every version has an exception class for lost ranks
         if world_size() == 1 or not any(word in str(error) for word in _LOST_RANK):
             raise
         raise LostRankError(
@@ -60,7 +60,7 @@ def world_size() -> int:
 
 
 def largest(number: int) -> int:
-    """Return the largest of the ranks' numbers. A barrier for all ranks; it does not wait for the GPU."""
+    """Return the largest of the ranks' numbers. This is a barrier for all ranks, but does not wait for the GPU."""
     if world_size() == 1:
         return number
     numbers = torch.tensor(number)
@@ -69,12 +69,12 @@ def largest(number: int) -> int:
 
 
 def any_rank(flag: bool) -> bool:
-    """Return whether the flag is true on any rank; a barrier for all ranks."""
+    """Return whether the flag is true on any rank. This is a barrier for all ranks."""
     return bool(largest(int(flag)))
 
 
 def all_equal(value: object) -> bool:
-    """Return whether all ranks have the same value, by its `repr`; a barrier for all ranks."""
+    """Return whether all ranks have the same value, compared by `repr`. This is a barrier for all ranks."""
     if world_size() == 1:
         return True
     digest = int.from_bytes(hashlib.blake2b(repr(value).encode(), digest_size=7).digest(), "big")
@@ -85,7 +85,7 @@ def all_equal(value: object) -> bool:
 
 @contextmanager
 def stopped_together() -> Iterator[None]:
-    """Raise Stopped on all ranks after the block where it was raised on any of them in it."""
+    """Raise Stopped on all ranks at the end of the block if any rank raised it within the block."""
     stopped = False
     try:
         yield
@@ -96,10 +96,10 @@ def stopped_together() -> Iterator[None]:
 
 
 def in_lockstep(items: Iterator[T]) -> Iterator[T]:
-    """Yield this rank's items, of which all ranks have the same number; one exchange for each item.
+    """Yield this rank's items; all ranks must have the same number. The ranks communicate before each item.
 
-    All ranks end after the same item: raises Stopped where one of them was asked to stop, and DataError where one of
-    them cannot read its next item.
+    All ranks end after the same item: raises Stopped on all if one rank was asked to stop, and DataError on all if one
+    rank cannot read its next item.
     """
     while True:
         item, error, stopping = None, None, stop_requested()
@@ -128,7 +128,7 @@ def rank_zero_first() -> Iterator[None]:
 
 
 def shard(items: Sequence[T], rank: int, ranks: int) -> Sequence[T]:
-    """Return a rank's share of a batch: sizes differ by at most one, the first ranks' are larger; may be empty."""
+    """Return a rank's share of a batch. Sizes differ by at most one, larger ones first; a share may be empty."""
     size, more = divmod(len(items), ranks)
     start = rank * size + min(rank, more)
     return items[start : start + size + (rank < more)]
@@ -139,7 +139,7 @@ def wrap_ddp(network: nn.Module) -> nn.Module:
     if world_size() == 1:
         return network
     # Buffers are not broadcast: the discriminator has two forward passes before its backward pass, and a broadcast in
-    # between would change the buffers that the first needs. Torch 2.15 renamed the switch.
+    # between would change the buffers that the backward pass needs. Torch 2.15 renamed the argument.
     names = inspect.signature(DistributedDataParallel).parameters
     switch = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
     wrap: Callable[..., nn.Module] = DistributedDataParallel
@@ -147,7 +147,7 @@ def wrap_ddp(network: nn.Module) -> nn.Module:
 
 
 def no_sync_but_last(network: nn.Module, parts: Sequence[T]) -> Iterator[T]:
-    """Yield the micro-batches of a batch; their gradients accumulate, and are averaged over the ranks with the last."""
+    """Yield the micro-batches of a batch; gradients accumulate, and only the last one averages them over the ranks."""
     for part in parts:
         if isinstance(network, DistributedDataParallel) and part is not parts[-1]:
             with network.no_sync():
@@ -157,7 +157,7 @@ def no_sync_but_last(network: nn.Module, parts: Sequence[T]) -> Iterator[T]:
 
 
 def mean(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return each scalar's mean over the ranks, in one exchange; non-finite on all ranks where it is on one."""
+    """Return each scalar's mean over the ranks, in one all-reduce; one non-finite value makes it non-finite."""
     if world_size() == 1:
         return terms
     numbers = torch.stack([term.detach() for term in terms.values()])

@@ -9,20 +9,20 @@ from torch.optim import Optimizer
 
 
 class FiniteGuard:
-    """A flag on the device, set for good by the first non-finite loss or gradient.
+    """A flag on the device that the first non-finite loss or gradient sets permanently.
 
-    From that update on, `apply` changes nothing, like a gradient scaler's `found_inf`. Only `first` waits for the
-    device; it returns the step and the names.
+    From that update on, `apply` changes nothing, as with the `found_inf` of a gradient scaler. Only `first`, which
+    returns the step and the names of the values, waits for the device.
     """
 
     def __init__(self, device: torch.device):
-        self._found = torch.zeros((), device=device)  # float, as fused optimizers take it
-        self._first: dict[tuple[str, ...], Tensor] = {}  # by names: the step at which each was non-finite, or 0
+        self._found = torch.zeros((), device=device)  # a float, as fused optimizers require
+        self._first: dict[tuple[str, ...], Tensor] = {}  # names to the step at which each was first non-finite, or 0
 
     def apply(self, optimizer: Optimizer, name: str, terms: dict[str, Tensor], step: int) -> None:
         """Make the optimizer's `step`-th step, unless one of `terms`, scalars, or a gradient is or was non-finite.
 
-        `name` is the network's in messages; its gradients are called `<name>/gradient`.
+        `name` is the name of the network in messages, where its gradients are called `<name>/gradient`.
         """
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         largest = get_total_norm(gradients, math.inf)
@@ -38,7 +38,7 @@ class FiniteGuard:
             optimizer.step()
 
     def first(self) -> tuple[int, list[str]] | None:
-        """Return the first step, from 1, with a non-finite value and the names of those; None where there was none."""
+        """Return the first step (from 1) with non-finite values, and their names; None if there was none."""
         if not self._found:
             return None
         found = [pair for names, steps in self._first.items() for pair in zip(steps.tolist(), names, strict=True)]

@@ -1,4 +1,4 @@
-"""Write files atomically: a reader never sees half of one."""
+"""Write files atomically: a reader never sees a partial file."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pix2pix.errors import CheckpointError, ConfigError
 
-# The remedy where there is no space.
+# Remedies for errors about missing space.
 FULL = {
     errno.ENOSPC: "free space",
     getattr(errno, "EDQUOT", errno.ENOSPC): "free space",  # not on Windows
@@ -20,14 +20,14 @@ FULL = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn every error while writing below `path` into one CheckpointError that names it."""
+    """Turn an error while writing at or below `path` into a CheckpointError that names the path."""
     try:
         yield
     except OSError as error:
         raise _write_error(path, error) from None
     except RuntimeError as error:
-        # The zip writer of torch.save raises this when it is closed during a write, after the error that stopped it:
-        # an OSError, or an error raised by a signal handler, such as the end of a worker process.
+        # The zip writer of torch.save raises this when it is closed during a write. Its context is the error that
+        # interrupted the write: an OSError, or an error that a signal handler raised.
         if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
             raise
         first = error.__context__
@@ -53,8 +53,8 @@ def _write_error(path: Path, error: OSError) -> CheckpointError:
 def output_path(folder: Path, relative: str | Path) -> Path:
     """Return `folder / relative` where that is below `folder`, links followed.
 
-    `relative` may come from a file that somebody else has made. Raises ConfigError where it leads out of `folder`, by
-    `..`, as an absolute path or through a link.
+    `relative` may come from an untrusted file. Raises ConfigError where it leads out of `folder`: by `..`, as an
+    absolute path or through a link.
     """
     path, root = folder / relative, folder.resolve()
     whole = os.path.normpath(path.parent.resolve() / path.name)
@@ -66,13 +66,13 @@ def output_path(folder: Path, relative: str | Path) -> Path:
 
 
 def free_space(path: Path) -> int:
-    """Return the free bytes where a file would be written, 0 where none can be; its folder need not exist yet."""
+    """Return the free bytes for a file at `path`, or 0 if none can be written; its folder need not exist yet."""
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     return shutil.disk_usage(folder).free if folder.is_dir() and os.access(folder, os.W_OK) else 0
 
 
 def require_space(path: Path, size: int) -> None:
-    """Raise CheckpointError unless a file of `size` bytes can be written at `path`; none is left there."""
+    """Raise CheckpointError unless a file of `size` bytes can be written at `path`. No file is left there."""
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         with writing(path), open(temporary, "wb") as file:
@@ -104,7 +104,7 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def save_tensors(path: Path, value: object) -> None:
-    """Call torch.save with an open file, so that a file that cannot be opened is an OSError, not a RuntimeError."""
+    """Call torch.save with an open file, so that a failure to open it raises OSError instead of RuntimeError."""
     import torch
 
     with open(path, "wb") as file:
@@ -112,7 +112,7 @@ def save_tensors(path: Path, value: object) -> None:
 
 
 def save_atomically(path: Path, value: object) -> None:
-    """Write with `save_tensors`, complete or not at all. Raises CheckpointError."""
+    """Write a file with `save_tensors` atomically. Raises CheckpointError."""
     replace_atomically(path, lambda temporary: save_tensors(temporary, value))
 
 

@@ -1,7 +1,7 @@
 """PID lock files: one process per run or dataset directory.
 
-The kernel holds the lock and releases it when the process ends, however it ends. A small JSON note beside the lock file
-says which process holds it. The note is used in messages only, so a stale one blocks nobody.
+The kernel holds the lock and releases it when the process ends, for whatever reason. A small JSON note beside the lock
+file records which process holds it. The note is used in messages only, so a stale note blocks no process.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ from pix2pix.runtime.signals import Stopped, stop_requested
 from pix2pix.text import show_text
 
 _POLL_SECONDS = 0.1
-_NOTE_BYTES = 1000  # that are read of a note
-_FIELD_CHARACTERS = 80  # that are shown of a field
+_NOTE_BYTES = 1000  # the most that is read of a note
+_FIELD_CHARACTERS = 80  # the most that is shown of a field
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
@@ -34,12 +34,13 @@ class LockUnsupportedError(CheckpointError):
 
 @contextmanager
 def lock(path: Path, subject: Path, purpose: str, waiting: Callable[[str], None] | None = None) -> Iterator[Path]:
-    """Hold the lock file `path`; yield the path of the note, which is removed at the end, as the lock file is not.
+    """Hold a lock on the file `path`; yield the path of the note. At the end the note is removed, the lock file is not.
 
-    `subject` and `purpose` are for messages, as in "runs/maps: process 7 on myhost is training in it already". Where
-    another process holds the lock, raises CheckpointError that names it, with the code "locked"; with `waiting`, calls
-    that once with the name of the holder and waits, and raises Stopped. Raises LockUnsupportedError where the file
-    system has no locks, CheckpointError where `path` is not a regular file, OSError where it cannot be opened.
+    `subject` and `purpose` are for messages, as in "runs/maps: process 7 on myhost is training in it already". If
+    another process holds the lock, raises a CheckpointError with the code "locked" that names the process. With
+    `waiting`, calls `waiting(holder)` once and waits for the lock instead; raises Stopped if a stop is requested.
+    Raises LockUnsupportedError where the file system has no locks, CheckpointError where `path` is not a regular file,
+    and OSError where it cannot be opened.
     """
     _require_file(path)
     file_lock = FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False)
@@ -101,7 +102,7 @@ def _write_note(path: Path) -> None:
 
 
 def _describe_holder(note: Path) -> str:
-    """Describe the process that holds a lock, by its note, which anybody may have written."""
+    """Describe the process that holds a lock, from its note, which is not trusted."""
     try:
         # A FIFO would block the reader, and a link could lead anywhere.
         handle = os.open(note, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))

@@ -17,29 +17,29 @@ logger.addHandler(logging.NullHandler())
 
 
 def is_first_rank() -> bool:
-    """Return whether this process is alone or the first of a torchrun, by the environment: before the group is made."""
+    """Return whether this is the only or the first rank, from the environment: the process group may not exist yet."""
     return "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 def debug(line: str | Sequence[str]) -> None:
-    """Log details, a line or several, on the first rank. Invisible characters are escaped in all logs."""
+    """Log details, one or several lines, on the first rank. Invisible characters are escaped at every level."""
     if is_first_rank():
         logger.debug(_escaped(line))
 
 
 def info(line: str | Sequence[str]) -> None:
-    """Log what happens, on the first rank."""
+    """Log progress and results, on the first rank."""
     if is_first_rank():
         logger.info(_escaped(line))
 
 
 def warning(line: str | Sequence[str]) -> None:
-    """Log a warning, on every rank: each may have its own."""
+    """Log a warning, on every rank, since warnings may differ between ranks."""
     logger.warning(_escaped(line))
 
 
 def error(line: str | Sequence[str]) -> None:
-    """Log an error, on every rank. On the console each line opens with `error: `, but those that are indented."""
+    """Log an error, on every rank. On the console each line that is not indented starts with `error: `."""
     logger.error(_escaped(line))
 
 
@@ -48,7 +48,7 @@ def _escaped(line: str | Sequence[str]) -> str:
 
 
 def bar_disabled() -> bool | None:
-    """Return the `disable` of a tqdm bar: True where `info` is not shown, else None, which asks for a terminal."""
+    """Return the argument `disable` of a tqdm bar: True if `info` is not shown; None shows it on terminals only."""
     return None if logger.isEnabledFor(logging.INFO) else True
 
 
@@ -68,7 +68,7 @@ _console = _Console()
 
 @contextmanager
 def to_console(level: int = logging.INFO) -> Iterator[None]:
-    """Show on the console, while the context lasts, what is logged at `level` or above."""
+    """Show messages of `level` or above on the console while the context lasts."""
     before = logger.level
     nested = _console in logger.handlers
     logger.setLevel(level)
@@ -82,7 +82,7 @@ def to_console(level: int = logging.INFO) -> Iterator[None]:
 
 
 def write_line(text: str, stream: TextIO) -> None:
-    """Write a line at once. Where nobody can read it, as after `| head` or on a full disk, drop it and what follows."""
+    """Write a line and flush it. If that fails (after `| head`, on a full disk), drop this and all later output."""
     try:
         put(text, stream)
     except OSError:
@@ -90,20 +90,20 @@ def write_line(text: str, stream: TextIO) -> None:
 
 
 def put(text: str, stream: TextIO, end: str = "\n") -> None:
-    """Write text as it is; characters that the stream's encoding lacks are escaped. Raises OSError."""
+    """Write text unchanged, except that characters missing in the stream's encoding are escaped. Raises OSError."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, end=end, flush=True)
 
 
 def discard(stream: TextIO) -> None:
-    """Send what a stream still holds, and all that follows, nowhere."""
+    """Discard what a stream has buffered and all its later output."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def fill_missing_streams() -> None:
-    """Open closed standard streams: Python has None for them, and the next file opened would get their numbers."""
+    """Open closed standard streams on the null device: other files would get their numbers."""
     for name, mode in {"stdin": "r", "stdout": "w", "stderr": "w"}.items():
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))

@@ -1,4 +1,4 @@
-"""Open files that others may have placed: only regular files, and in shared folders only those of this user."""
+"""Open files that others may have created: only regular files, and in shared folders only those of this user."""
 
 import errno
 import os
@@ -15,9 +15,9 @@ _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a de
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a regular file for reading; links to one are followed.
 
-    Raises OSError as `open` does, and for a folder, a FIFO, a socket or a device, of which nothing is read.
+    Raises OSError as `open` does, and for a folder, a FIFO, a socket or a device, before anything is read from it.
     """
-    _require_regular(os.stat(path))  # before it is opened: opening a device may do something
+    _require_regular(os.stat(path))  # before opening, since opening a device can have side effects
     return _opened(os.open(path, os.O_RDONLY | _NO_WAIT | _FLAGS), "rb")
 
 
@@ -33,7 +33,8 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
 def open_own(path: str | os.PathLike[str], mode: str = "rb", flags: int = 0) -> BinaryIO:
     """Open a regular file of this user in a folder that others may write to; `flags` are added to those of `mode`.
 
-    `mode`: "rb", "ab" or "r+b". A file of root may be read. Raises OSError for links and other users' files.
+    `mode`: "rb", "ab" or "r+b". A file of root may be read if only root can write to it. Raises OSError for
+    links and other users' files.
     """
     access = {"rb": os.O_RDONLY, "ab": os.O_WRONLY | os.O_APPEND, "r+b": os.O_RDWR}[mode]
     try:
@@ -51,7 +52,7 @@ def create_new(path: Path) -> BinaryIO:
 
 
 def is_own(state: os.stat_result) -> bool:
-    """Return whether this is a regular file of this user; any regular file is, where files have no owners."""
+    """Return whether this is a regular file of this user (on systems without file owners: any regular file)."""
     return stat.S_ISREG(state.st_mode) and (not hasattr(os, "geteuid") or state.st_uid == os.geteuid())
 
 

@@ -20,11 +20,11 @@ from pix2pix.runtime.io import output_path, replace_atomically
 
 INDEX = ".pix2pix-output.json"
 SOFTWARE = "pix2pix"  # the PNG text "Software"
-_LARGEST = 64 << 20  # bytes of an index that is read
+_LARGEST = 64 << 20  # bytes; a larger index is not read
 _PNG_HEAD = 512  # bytes of a PNG in which the text is found
 
 CHECKPOINT_FILES = frozenset({"state.pt", "manifest.json"})
-# By the folder in a run folder; each name ends with the number of a process.
+# By subfolder of a run folder. Each name contains the id of the process that wrote the file.
 _LEFTOVERS = {
     "": re.compile(
         r"\.probe-\d+|\.checkpoints\.tmp-\d+|\.(config|metrics|loss|gen|dis|best|\.pix2pix-output)"
@@ -72,7 +72,7 @@ def write_index(folder: Path, index: Index) -> None:
 
 
 def is_run(folder: str | Path) -> bool:
-    """Return whether a folder is that of a run, by its index or, for older runs, by two files that each has."""
+    """Return whether a folder is a run's: by its index, or by two files that every run has for runs without one."""
     index = read_index(folder)
     if index is not None:
         return index.kind == "run"
@@ -80,7 +80,7 @@ def is_run(folder: str | Path) -> bool:
 
 
 def made_files(folder: str | Path) -> set[str]:
-    """Return the paths of the files that pix2pix wrote into a folder, by its index."""
+    """Return the paths of the files that the index of a folder lists: those that pix2pix wrote."""
     index = read_index(folder)
     return {os.path.join(folder, *name.split("/")) for name in index.files} if index else set()
 
@@ -111,7 +111,7 @@ def _is_plain_file(path: Path) -> bool:
 
 
 def is_own_picture(path: Path) -> bool:
-    """Whether a file is a PNG that pix2pix signed (`write_image`)."""
+    """Return whether a file is a PNG that pix2pix signed (see `write_image`)."""
     try:
         if not _is_plain_file(path):
             return False
@@ -123,7 +123,7 @@ def is_own_picture(path: Path) -> bool:
 
 
 def may_write_image(path: Path) -> bool:
-    """Return whether a signed image may be written: nothing is there, or an image that pix2pix signed."""
+    """Return whether a signed image may be written: the path is free, or holds an image that pix2pix signed."""
     return not os.path.lexists(path) or is_own_picture(path)
 
 

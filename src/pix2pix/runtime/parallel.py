@@ -11,7 +11,7 @@ from pix2pix.runtime.log import bar_disabled
 from pix2pix.runtime.signals import raise_if_stopped
 
 _Item = TypeVar("_Item")
-_CHUNK = 1024  # items submitted together: after an error, at most this many more are processed
+_CHUNK = 1024  # items submitted together; an error leaves at most this many to finish
 
 
 def cores() -> int:
@@ -24,7 +24,7 @@ def for_each(
 ) -> None:
     """Call `work` with every item in threads, with a progress bar on a terminal.
 
-    Raises the exception of the first item, in order, that failed, or Stopped; items not yet started are skipped.
+    Raises the exception of the first item, in order, that failed, or Stopped. Items that have not started are skipped.
     """
 
     def stoppable(item: _Item) -> None:

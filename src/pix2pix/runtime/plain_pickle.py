@@ -1,4 +1,4 @@
-"""Read the pickle of a torch archive as data. No unpickler runs: nothing that it names is imported or called."""
+"""Read the pickle of a torch archive as data. No unpickler runs, so nothing that the pickle names is imported."""
 
 import pickletools
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-# A checkpoint of 400 tensors takes 80 KB and 20,000 operations. Reading the most that is allowed takes two seconds.
+# A checkpoint of 400 tensors takes 80 KB and 20,000 operations. Reading the largest allowed one takes two seconds.
 LONGEST, MOST_OPERATIONS = 4 << 20, 500_000  # bytes, operations
 MOST_VALUES, DEEPEST = 500_000, 32
 
@@ -43,7 +43,7 @@ def parse(data: bytes, make_tensor: TensorMaker) -> Any:
     """Return the value in a pickle of plain values, lists, tuples, dicts and tensors.
 
     `make_tensor(storage, offset, size, stride)` is called for each tensor. Raises ValueError where the pickle holds
-    anything else, or more than any file of tensors needs: nested deeply, or by references that multiply.
+    anything else, or is too large: in bytes, operations or depth, or after its references are followed.
     """
     if len(data) > LONGEST:
         raise ValueError(f"its pickle has {len(data):,} bytes, more than {LONGEST:,}")
@@ -55,7 +55,7 @@ def parse(data: bytes, make_tensor: TensorMaker) -> Any:
             _STEPS[operation.name](reader, argument)
         (value,) = reader.stack
     except (IndexError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"its pickle holds what no file of tensors needs ({error!r:.100})") from None
+        raise ValueError(f"its pickle is not that of a file of tensors ({error!r:.100})") from None
     if reader.marks:
         raise ValueError("its pickle ends within a value")
     _require_bounded(value)
@@ -91,19 +91,19 @@ class _Reader:
 
     def append(self, values: list[Any]) -> None:
         if type(self.stack[-1]) is not list:
-            raise TypeError("appends to what is no list")
+            raise TypeError("appends to a value that is not a list")
         self.stack[-1].extend(values)
 
     def set_items(self, values: list[Any]) -> None:
         target, keys = self.stack[-1], values[::2]
-        # Any other key could take forever to hash, such as a nested tuple.
+        # A key such as a nested tuple could take forever to hash.
         if type(target) is not dict or any(type(key) not in (str, int) for key in keys) or len(values) % 2:
-            raise TypeError("sets items of what is no dict, or by keys that are neither text nor whole numbers")
+            raise TypeError("sets items of a value that is not a dict, or keys that are neither text nor whole numbers")
         target.update(zip(keys, values[1::2], strict=True))
 
     def named(self, name: str) -> None:
         if name not in (_DICT, _TENSOR, *_DTYPES):
-            raise ValueError(f"its pickle names {name:.100}, which no file of tensors needs")
+            raise ValueError(f"its pickle names {name:.100}, which a file of tensors does not need")
         self.push(_Named(name))
 
     def storage(self, _: None) -> None:
@@ -127,10 +127,10 @@ class _Reader:
         self.push(self.make_tensor(storage, offset, size, stride))
 
     def set_state(self, _: None) -> None:
-        """Drop the attributes of an OrderedDict: a state_dict has the versions of its modules there."""
+        """Drop the attributes of an OrderedDict, where a state_dict stores the versions of its modules."""
         target, _ = self.last(2)
         if type(target) is not dict:
-            raise TypeError("sets attributes of what is no OrderedDict")
+            raise TypeError("sets attributes of a value that is not an OrderedDict")
         self.push(target)
 
 
@@ -138,7 +138,7 @@ def _constant(value: Any) -> Callable[[_Reader, None], None]:
     return lambda reader, _: reader.push(value)
 
 
-# All that torch.save writes with its pickle protocol, 2.
+# All operations that torch.save writes; it uses pickle protocol 2.
 _STEPS: dict[str, Callable[[_Reader, Any], None]] = {
     "PROTO": lambda reader, _: None,
     "STOP": lambda reader, _: None,
@@ -168,7 +168,7 @@ _STEPS: dict[str, Callable[[_Reader, Any], None]] = {
 
 
 def _require_bounded(value: Any) -> None:
-    """Raise ValueError where a value is large or deep once all its references are followed."""
+    """Raise ValueError where a value is too large or too deep after all its references are followed."""
     rest, count = [(value, 0)], 0
     while rest:
         value, depth = rest.pop()

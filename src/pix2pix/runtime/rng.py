@@ -1,6 +1,6 @@
 """Counter-based random numbers: functions of the seed, a purpose and counters, without any state to save.
 
-A run that is resumed, or that reads its pairs with another number of workers, gets the same numbers.
+A run that resumes, or that uses another number of workers, therefore gets the same numbers.
 """
 
 import hashlib
@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 
-# Purposes, which never share random numbers. Changing a value would change the results of every run.
+# Purposes: two of them never share random numbers. Changing a value would change the results of every run.
 INIT, ORDER, AUGMENT, STEP = range(4)
 
 

@@ -12,9 +12,9 @@ from typing import TypeVar
 from pix2pix.runtime.log import info
 
 T = TypeVar("T")
-# Windows lacks most of them. Of the others, SIGPIPE is ignored by Python, and SIGQUIT leaves at once.
+# Windows lacks most of these. Left out: SIGPIPE, which Python ignores, and SIGQUIT, which should exit at once.
 _ALWAYS = ("SIGINT", "SIGTERM", "SIGUSR1")
-_UNLESS_TAKEN = ("SIGHUP", "SIGXCPU", "SIGUSR2", "SIGALRM")  # by nohup, which ignores SIGHUP, or by a timer
+_UNLESS_TAKEN = ("SIGHUP", "SIGXCPU", "SIGUSR2", "SIGALRM")  # nohup ignores SIGHUP, and a timer uses SIGALRM
 STOP_SIGNALS = [getattr(signal, name) for name in (*_ALWAYS, *_UNLESS_TAKEN) if hasattr(signal, name)]
 # Seconds in which signals count as one: GNU timeout signals its child and then the whole group, and torchrun forwards
 # to its workers what a terminal has sent to all of them.
@@ -26,11 +26,11 @@ class Stopped(Exception):
     """Raised where work ends because a stop was requested."""
 
 
-_stops: list[Callable[[], bool]] = []  # what may ask this process to stop, the outermost first
+_stops: list[Callable[[], bool]] = []  # functions that return whether to stop, the outermost context first
 
 
 def stop_requested() -> bool:
-    """Return whether a signal, or what `stop_when` was given, asks for a stop."""
+    """Return whether a signal has arrived, or a function given to `stop_when` returns True."""
     return any(stop() for stop in _stops)
 
 
@@ -42,7 +42,7 @@ def raise_if_stopped() -> None:
 
 @contextmanager
 def stop_when(stop: Callable[[], bool] | None) -> Iterator[None]:
-    """Make `stop_requested` also true once `stop()` is, while the context lasts; None changes nothing."""
+    """Request a stop while `stop()` returns True, as long as the context lasts; None changes nothing."""
     if stop is None:
         yield
         return
@@ -54,7 +54,7 @@ def stop_when(stop: Callable[[], bool] | None) -> Iterator[None]:
 
 
 def stoppable(items: Iterable[T], stop: Callable[[], bool] = stop_requested) -> Iterator[T]:
-    """Yield the items; raise Stopped, before the next one is asked for, once a stop was requested."""
+    """Yield the items; once a stop was requested, raise Stopped instead of reading the next item."""
     iterator = iter(items)
     while True:
         if stop():
@@ -67,7 +67,7 @@ def stoppable(items: Iterable[T], stop: Callable[[], bool] = stop_requested) -> 
 
 
 class StopFlag:
-    """False until a signal arrives; then true, and `exit_code` says by which (128 + its number)."""
+    """A flag that is false until a signal arrives; `signal` is then its number."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -77,7 +77,7 @@ class StopFlag:
 
     @property
     def exit_code(self) -> int:
-        """130 for SIGINT, 143 for every other: the run was asked to end and ended."""
+        """The exit code of a stopped command: 130 after SIGINT, 143 after any other signal."""
         return 130 if self.signal == signal.SIGINT else 143
 
 
@@ -85,8 +85,9 @@ class StopFlag:
 def stop_on_signals() -> Iterator[StopFlag]:
     """Set the flag on the first signal; exit at once on another one, a second or more later.
 
-    SIGXCPU never counts as another one: the kernel repeats it every second once the limit of processor time is reached.
-    A thread listens: Python runs its own handlers only once the main thread is back from torch, which may take long.
+    SIGXCPU never counts as another one: the kernel repeats it every second once the limit of CPU time is reached.
+    A thread listens for the signals, since Python runs signal handlers only after the main thread has returned from
+    torch, which may take long.
     """
     numbers = [
         number for number in STOP_SIGNALS if number.name in _ALWAYS or signal.getsignal(number) == signal.SIG_DFL
@@ -129,9 +130,9 @@ def _listen(reading: int, stop: StopFlag, numbers: list[int]) -> None:
 
 
 def _log(*lines: str) -> None:
-    """Log lines in another thread: a terminal stopped by Ctrl-S blocks whoever prints, and the listener must not wait.
+    """Log lines in another thread: a terminal paused by Ctrl-S blocks printing, and must not block the listener.
 
-    It is waited for a moment, so that the last lines before an exit are printed.
+    Wait briefly for that thread, so that the last lines before an exit are printed.
     """
     writer = threading.Thread(target=info, args=(lines,), daemon=True)
     writer.start()
@@ -140,6 +141,6 @@ def _log(*lines: str) -> None:
 
 @cache
 def _detach_children() -> None:
-    """Detach forked children from the pipe, or their signals would count as their parent's."""
+    """Detach forked children from the pipe: otherwise their signals would count as signals to the parent."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))

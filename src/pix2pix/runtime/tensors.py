@@ -1,7 +1,7 @@
 """Validate a torch archive before unpickling: tensors only, in bounded time and memory.
 
-torch.load is not used: its reader of archives and any other one that would check a file before it can disagree on
-what the file holds, and its safe unpickler calls functions that can take all memory.
+torch.load is not used. A check that reads the archive with another zip reader first is not safe, because two readers
+can disagree on the content of an archive; and the safe unpickler of torch calls functions that can take all memory.
 """
 
 import struct
@@ -15,17 +15,18 @@ import torch
 
 from pix2pix.runtime.plain_pickle import Storage, parse
 
-_LARGEST_DIRECTORY = 4 << 20  # bytes; an entry takes some 60
+_LARGEST_DIRECTORY = 4 << 20  # bytes; an entry takes about 60
 _BLOCK = 1 << 20  # bytes
 _END, _END64, _LOCATOR = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 
 
 def read_tensors(path: Path, device: torch.device | str = "cpu", checksums: bool = True) -> Any:
-    """What torch.save wrote to a file: plain values, lists, tuples, dicts and tensors, those on `device`.
+    """Read what torch.save wrote to a file: plain values, lists, tuples, dicts, and tensors on `device`.
 
-    Nothing in the file is run, and it takes no more memory than it has bytes; on device "meta" tensors have shapes and
-    no numbers, and none are read. `checksums`: whether the archive's own are compared; a file with a manifest is
-    written without them. Raises ValueError where it is anything else, and OSError where it cannot be opened.
+    No code from the file is run, and reading it takes no more memory than the file has bytes. On device "meta" the
+    values of tensors are not read. `checksums`: whether to compare the checksums of the archive; a file whose manifest
+    has a SHA-256 does not need that. Raises ValueError where the file is anything else, and OSError where it cannot be
+    opened.
     """
     with open(path, "rb") as file:
         try:
@@ -33,20 +34,20 @@ def read_tensors(path: Path, device: torch.device | str = "cpu", checksums: bool
             with zipfile.ZipFile(file) as archive:
                 return _Archive(archive, path.stat().st_size, torch.device(device), checksums).read()
         except (zipfile.BadZipFile, struct.error, EOFError, KeyError, RuntimeError, OverflowError, OSError) as error:
-            # NotImplementedError, of an archive that is packed in a way nobody knows, is a RuntimeError.
-            raise ValueError(f"{path}: is no archive of tensors ({error})") from None
+            # zipfile raises NotImplementedError, a RuntimeError, for an unknown compression.
+            raise ValueError(f"{path}: is not an archive of tensors ({error})") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
 
 def _require_short_directory(file: Any) -> None:
-    """Raise ValueError where an archive does not end as torch.save ends it: its directory could have any length."""
+    """Raise ValueError where an archive does not end as torch.save ends it, or where its directory is too long."""
     size = file.seek(0, 2)
     file.seek(max(size - 98, 0))
     end = file.read().rjust(98, b"\0")
     *_, length, _, comment = struct.unpack("<4s4H2LH", end[-22:])
     if end[-22:-18] != _END or comment:
-        raise ValueError("is no archive, or has something behind it")
+        raise ValueError("is not an archive, or has bytes after its end")
     if end[-42:-38] == _LOCATOR:
         (place,) = struct.unpack_from("<Q", end, 98 - 42 + 8)
         if end[:4] != _END64 or place != size - 98:
@@ -75,12 +76,12 @@ class _Archive:
         ):
             raise ValueError("is packed or encrypted")
         if min(entry.header_offset for entry in entries):
-            raise ValueError("has something before it")
+            raise ValueError("has bytes before its first entry")
         if sum(entry.file_size for entry in entries) > size:
-            raise ValueError("is larger inside than outside")
+            raise ValueError("has entries that are larger than the file")
         if not checksums:
             for entry in entries:
-                del entry.CRC  # or zipfile asks for it
+                del entry.CRC  # zipfile compares it if it is there
 
     def read(self) -> Any:
         order = f"{self.prefix}byteorder"
@@ -93,7 +94,7 @@ class _Archive:
         last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
         count: int = prod(size)
         if count > len(numbers) or (count and last >= len(numbers)):
-            raise ValueError("holds a tensor that claims more numbers than it has")
+            raise ValueError("holds a tensor that is larger than its storage")
         return numbers.as_strided(size, stride, offset)
 
     def numbers(self, storage: Storage) -> torch.Tensor:
@@ -108,7 +109,7 @@ class _Archive:
         return self.storages[storage]
 
     def _fill(self, view: memoryview, entry: zipfile.ZipInfo) -> None:
-        """Read an entry to its end, where its checksum is compared."""
+        """Read an entry to its end; there zipfile compares the checksum."""
         with self.archive.open(entry) as file:
             for start in range(0, len(view), _BLOCK):
                 block = view[start : start + _BLOCK]

@@ -21,7 +21,7 @@ from pix2pix.runtime.tensors import read_tensors
 VERSION = 1
 _STATE, _MANIFEST = "state.pt", "manifest.json"
 _MANIFEST_LIMIT = 1 << 20  # bytes
-_MALFORMED: tuple[type[Exception], ...] = (  # what reading a damaged manifest can raise
+_MALFORMED: tuple[type[Exception], ...] = (  # raised when a damaged manifest is read
     *(FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError),
     RecursionError,  # deep brackets
 )
@@ -52,10 +52,10 @@ def _fsync(path: Path) -> None:
 def save_checkpoint(
     folder: Path, state: dict[str, Any], step: int, keep: int, also: Collection[int] = (), **facts: Any
 ) -> Path:
-    """Write `state` to `folder/step_<step>/`, then delete all but the newest `keep` and those of the steps `also`.
+    """Write `state` to `folder/step_<step>/`, then delete all checkpoints but the newest `keep` and the steps `also`.
 
-    `facts` go into the manifest, for readers. A crash at any point leaves every earlier checkpoint intact. Return the
-    checkpoint's path. Raises CheckpointError.
+    `facts` are recorded in the manifest, for people who read it. A crash at any point leaves every earlier checkpoint
+    intact. Return the checkpoint's path. Raises CheckpointError.
     """
     final = folder / _name(step)
     temporary = folder / f"{final.name}.tmp-{os.getpid()}"
@@ -89,7 +89,7 @@ def _name(step: int) -> str:
 def _remove(path: Path) -> None:
     """Delete a checkpoint that holds only its own files; any other folder, and a link, is left alone.
 
-    It is renamed first, so that a half-deleted checkpoint is never taken for a damaged one.
+    The folder is renamed before it is deleted, so that a half-deleted one is never reported as a damaged checkpoint.
     """
     if path.is_symlink() or not _is_own(path) or not holds_only(path, FILES):
         return
@@ -109,7 +109,7 @@ def _manifest(path: Path) -> dict[str, Any] | None:
 
 
 def _is_own(path: Path) -> bool:
-    """Return whether pix2pix wrote a checkpoint, by its manifest."""
+    """Return whether the manifest shows that pix2pix wrote the checkpoint."""
     manifest = _manifest(path)
     return manifest is not None and manifest["step"] == _step(path)
 
@@ -122,7 +122,7 @@ def _require_own(path: Path) -> None:
 
 
 def require_own_names(folder: Path) -> None:
-    """Raise CheckpointError where something that pix2pix did not make has the name of a checkpoint."""
+    """Raise CheckpointError where a file or folder that pix2pix did not make has the name of a checkpoint."""
     known = {*list_checkpoints(folder)}
     for path in _named(folder):
         if path not in known:
@@ -130,7 +130,7 @@ def require_own_names(folder: Path) -> None:
 
 
 def _step(path: Path) -> int | None:
-    """Return the step in a checkpoint's name; None for any other name, such as that of a copy made by hand."""
+    """Return the step in the name of a checkpoint, or None for any other name, such as a copy's."""
     match = re.fullmatch(r"step_([0-9]{8,})", path.name)
     return int(match[1]) if match else None
 
@@ -138,8 +138,8 @@ def _step(path: Path) -> int | None:
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the folders of checkpoints, intact or damaged, newest first.
 
-    A folder without a readable manifest counts as a damaged checkpoint if it holds no other files. Raises
-    CheckpointError where it cannot be read.
+    A folder without a readable manifest counts as a damaged checkpoint if it holds no other files than a checkpoint's.
+    Raises CheckpointError where the folder cannot be read.
     """
     with _reading(folder):
         return [path for path in _named(folder) if _is_own(path) or holds_only(path, FILES)]
@@ -157,7 +157,7 @@ def _named(folder: Path) -> list[Path]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn an OSError, such as missing permissions or a lost network share, into a CheckpointError."""
+    """Turn an OSError (missing permissions, a lost network share) into a CheckpointError."""
     try:
         yield
     except OSError as error:
@@ -166,9 +166,9 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _damage(path: Path) -> str | None:
-    """Return why a checkpoint cannot be used, or None.
+    """Return the reason why a checkpoint is damaged, or None if it is intact.
 
-    Raises CheckpointError where a newer pix2pix wrote it, and OSError where it cannot be read.
+    Raises CheckpointError where a newer pix2pix wrote the checkpoint, and OSError where it cannot be read.
     """
     try:
         with open(path / _MANIFEST, encoding="utf-8") as file:
@@ -179,7 +179,7 @@ def _damage(path: Path) -> str | None:
             )
         if manifest["step"] != _step(path):
             return "its manifest and its name disagree on the step"
-        if manifest["files"].keys() != {_STATE}:  # any other name could be a device's
+        if manifest["files"].keys() != {_STATE}:  # an unexpected name could be that of a device
             return f"{_MANIFEST} is damaged"
         for name, written in manifest["files"].items():
             content = path / name
@@ -193,9 +193,9 @@ def _damage(path: Path) -> str | None:
 def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
     """Return the state of the newest intact checkpoint, or None where there are no checkpoints.
 
-    Newer ones that are damaged are reported and renamed to `<name>.damaged`, so that the run can write there again.
-    Raises CheckpointError where every checkpoint is damaged; also where the newest was written by a newer pix2pix or
-    cannot be read now, and then renames nothing, since it may be intact.
+    Damaged checkpoints that are newer are reported and renamed to `<name>.damaged`, so that the run can use their names
+    again. Raises CheckpointError where every checkpoint is damaged, where one was written by a newer pix2pix, and
+    where one cannot be read. In these cases nothing is renamed, since the checkpoint may be intact.
     """
     damaged = []
     for path in list_checkpoints(folder):
@@ -234,7 +234,7 @@ def _load(path: Path, device: torch.device) -> dict[str, Any]:
         with _reading(path):
             state: dict[str, Any] = read_tensors(path, device, checksums=False)
             return state
-    except ValueError:  # though it matches its manifest
+    except ValueError:  # the file matches its manifest, but holds something else
         raise CheckpointError(
             f"{path}: is not a checkpoint of pix2pix; choose another --output, or start again with --fresh"
         ) from None

@@ -24,11 +24,14 @@ from pix2pix.training.state import TrainState
 from pix2pix.weights import save_weights, saved_step
 
 EXPORTS, BEST = ("gen.pt", "dis.pt"), "best.pt"
-_BYTES_PER_TENSOR = 400  # at most, for the entry of a tensor in a file
+_BYTES_PER_TENSOR = 400  # upper bound of what a file needs for a tensor besides its numbers
 
 
 class Checkpointer:
-    """Checkpoints and weights files of one run; `environment` is what its results depend on besides the config."""
+    """Writes and reads the checkpoints and weights files of one run.
+
+    `environment` holds what determines the run's results besides the config (see `resume.environment`).
+    """
 
     def __init__(self, directory: Path, config: Config, networks: Networks, environment: dict[str, Any]):
         self.directory, self.config, self.networks, self.environment = directory, config, networks, environment
@@ -37,14 +40,14 @@ class Checkpointer:
     def save(self, state: TrainState, log: MetricsLog, divergence: DivergenceCheck) -> None:
         """Write a checkpoint, then the weights files, on the first rank.
 
-        Raises CheckpointError; NonFiniteError, and then nothing is written.
+        Raises CheckpointError, or NonFiniteError before anything is written.
         """
         divergence.require_finite(state, weights=True)
         state.saved_step = state.step
         if distributed.rank() > 0:
             return
         self.require_same_run()
-        log.flush()  # before the checkpoint, which relies on these records
+        log.flush()  # first: on resuming, the checkpoint relies on these records
         save_checkpoint(
             self.directory / CHECKPOINTS,
             {name: part.state_dict() for name, part in self.networks.stateful_objects.items()}
@@ -60,13 +63,13 @@ class Checkpointer:
             self.export(name, state)
 
     def require_same_run(self) -> None:
-        """Raise CheckpointError where another directory has taken the place of the run's."""
+        """Raise CheckpointError where the run directory was replaced by another one."""
         require_same_run(self.directory, self.run_id)
 
     def load(self, state: TrainState, allow_changed: Collection[str] = ()) -> bool:
         """Load the newest intact checkpoint into `state` and the networks; False where there is none.
 
-        Raises CheckpointError; DataError where the data have changed and `allow_changed` does not say so.
+        Raises CheckpointError, and DataError where the data have changed and `allow_changed` does not include them.
         """
         self.run_id = run_id(self.directory)
         saved = load_newest(self.directory / CHECKPOINTS, self.networks.device)
@@ -82,7 +85,7 @@ class Checkpointer:
         return True
 
     def _load_state(self, saved: dict[str, Any], state: TrainState) -> dict[str, Fingerprint | None]:
-        """Load the progress; return the fingerprints of the splits it was made on. Raises CheckpointError."""
+        """Load the progress; return the fingerprints of the splits that were trained on. Raises CheckpointError."""
         try:
             before = {name: Fingerprint.from_saved(value) for name, value in saved["surroundings"]["data"].items()}
             train = before["train"]
@@ -99,10 +102,10 @@ class Checkpointer:
     def _load_best(self, state: TrainState, then: Fingerprint | None) -> None:
         now = Fingerprint.from_saved(self.environment["data"].get("val"))
         if (then is not now) if not (then and now) else then.difference(now) is not None:
-            # The best value on other validation images is not comparable; choose again from here.
+            # L1 values on different validation images are not comparable: start the search for the best again.
             state.best, state.best_step = math.inf, state.step
             return
-        # A run that was stopped before this step's validation did it on resuming, after the checkpoint was written.
+        # If the run was stopped before this step's validation, it validated on resuming: after the checkpoint.
         value = validated(self.directory / METRICS, state.step)
         if value is not None and value < state.best and state.best_step < state.step:
             state.best, state.best_step = value, state.step
@@ -110,10 +113,10 @@ class Checkpointer:
     def _load_networks(self, saved: dict[str, Any]) -> None:
         try:
             for name, part in self.networks.stateful_objects.items():
-                if isinstance(part, Optimizer):  # follow the current config and device, not the saved ones
+                if isinstance(part, Optimizer):  # as the current config and device require, not as saved
                     for group in saved[name]["param_groups"]:
                         group |= {key: part.defaults[key] for key in ("betas", "fused")}
-                # An average that --allow-changed turns on starts from the generator.
+                # Where --allow-changed turns run.ema on, the average starts from the generator.
                 part.load_state_dict(saved["generator" if name == "ema" and name not in saved else name])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError):
             raise CheckpointError(
@@ -139,7 +142,7 @@ class Checkpointer:
         """Check that the disk has space for a checkpoint. Raises CheckpointError."""
         networks = self.networks
         tensors = [*networks.generator.state_dict().values(), *networks.discriminator.state_dict().values()]
-        tensors *= 3  # Adam keeps two numbers a weight
+        tensors *= 3  # Adam stores two numbers per weight
         if networks.ema_generator is not None:
             tensors += networks.ema_generator.state_dict().values()
         size = sum(tensor.nbytes + _BYTES_PER_TENSOR for tensor in tensors)

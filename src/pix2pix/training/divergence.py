@@ -13,14 +13,16 @@ _NAMED = 8  # files in a message
 
 
 class DivergenceCheck:
-    """Reads the guard's flag, which waits for the device, so at the log cadence and before anything is saved."""
+    """Reads the guard's flag at the log cadence and before every save. Reading it waits for the device."""
 
     def __init__(self, directory: Path, guard: FiniteGuard, networks: Networks, train_data: PairSource):
         self.directory, self.guard, self.networks, self.train_data = directory, guard, networks, train_data
 
     def require_finite(self, state: TrainState, weights: bool = False) -> None:
-        """Raise NonFiniteError where a loss or a gradient was non-finite since the last call; with `weights`, where a
-        weight is. All ranks call it together."""
+        """Raise NonFiniteError where a loss or a gradient has been non-finite.
+
+        With `weights`, the weights are checked too. All ranks must call this together.
+        """
         saved = f"the last checkpoint is that of step {state.saved_step}" if state.saved_step else "no checkpoint yet"
         remedy = (
             f"nothing of it was applied or saved ({saved}); check the data, resume with a lower rate "
@@ -42,7 +44,7 @@ class DivergenceCheck:
                 )
 
     def _offending_files(self, state: TrainState, step: int) -> str:
-        """Name the files of a step's batch; only those that are non-finite themselves where there are any."""
+        """Name the files of a step's batch; if some hold non-finite values, name only these."""
         if step not in state.recent_indices:
             return ""
         indices, data = state.recent_indices[step].tolist(), self.train_data

@@ -1,4 +1,4 @@
-"""Validate, draw sample grids and keep the best generator at the end of an epoch."""
+"""Validate, draw sample grids and export the best generator at the end of an epoch."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from pix2pix.training.validation import mean_l1, write_sample_grid
 
 
 class Evaluator:
-    """Evaluates the inference generator of one run on its validation pairs; the first rank does, the others wait."""
+    """Evaluates the inference generator of one run on its validation pairs, on the first rank only."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Evaluator:
         self.checkpointer, self.log = checkpointer, log
 
     def validate(self, state: TrainState) -> float:
-        """Measure the mean L1 on the validation pairs, record it, and export the generator where it is the best."""
+        """Measure and record the mean validation L1; export the generator if it is the lowest so far."""
         if self.data.val is None:
             raise ValueError("there are no validation pairs")
         value = mean_l1(self.networks.translate, self.data.val)
@@ -40,7 +40,7 @@ class Evaluator:
         return value
 
     def sample(self, state: TrainState) -> None:
-        """Write the grid of fixed pairs, and warn where the generator has collapsed."""
+        """Write the sample grid, always of the same pairs, and warn if the generator has collapsed."""
         path = self._grid_path(state)
         pairs = self.data.sampled
         if collapsed := write_sample_grid(path, self.networks.translate, pairs, self.config.run.sample_pairs):
@@ -57,11 +57,11 @@ class Evaluator:
         return validate, self.is_due(state, run.sample_every_epochs)
 
     def is_due(self, state: TrainState, epochs: int) -> bool:
-        """Return whether a task of every `epochs` epochs is due; it also is after the last one, and never with 0."""
+        """Return whether a task that runs every `epochs` epochs is due: also after the last epoch, and never with 0."""
         return epochs > 0 and (state.epoch == self.config.schedule.epochs or state.epoch % epochs == 0)
 
     def pending(self, state: TrainState) -> tuple[bool, bool]:
-        """Return whether validation and the sample grid are still to be done because of a stop at an epoch's end."""
+        """Return whether validation and the sample grid were skipped because the run was stopped at an epoch's end."""
         if state.step == 0 or state.position:
             return False, False
         validate, sample = self.due(state)

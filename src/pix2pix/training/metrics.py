@@ -22,13 +22,13 @@ from pix2pix.training.state import TrainState
 
 METRICS = "metrics.jsonl"
 ESTIMATE_AFTER = 20  # steps
-# What plotting libraries with a broken installation or settings raise, and what reading and writing does.
+# Raised by plotting libraries with a broken installation or broken settings, and by reading and writing files.
 _FAILURES: tuple[type[Exception], ...] = (ArithmeticError, AttributeError, ImportError, LookupError, OSError)
 _FAILURES += (Pix2PixError, RuntimeError, TypeError, ValueError)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read the records of a metrics.jsonl, without a last line that a crash cut short.
+    """Read the records of a metrics.jsonl; a last line that a crash cut short is skipped.
 
     A record is an object of finite numbers with an integer `step`. Raises CheckpointError for any other line.
     """
@@ -67,7 +67,7 @@ def _is_number(value: object) -> bool:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as text, in the unit that suits their size."""
+    """Format seconds as text, in a unit that suits their size."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -77,8 +77,8 @@ def duration(seconds: float) -> str:
 class MetricsLog:
     """Log the mean of each metric every few steps, and show the progress of the run.
 
-    `metrics.jsonl` in `directory` gets a record each `log_every` steps; `images_per_second` excludes
-    validation and saving. Only the first rank writes. Use within `opened`.
+    A record is appended to `metrics.jsonl` in `directory` every `log_every` steps; its `images_per_second` excludes
+    validation and saving. Only the first rank writes. Use it within the context `opened()`.
     """
 
     def __init__(self, directory: Path, total_steps: int, log_every: int, first_step: int = 0):
@@ -87,7 +87,7 @@ class MetricsLog:
         self._images, self._seconds, self._total_seconds = 0, 0.0, 0.0
         self._resumed_at = time.perf_counter()
         self._writes = distributed.rank() == 0
-        self._failed: set[str] = set()  # optional outputs whose failure was reported
+        self._failed: set[str] = set()  # optional outputs whose failure has been reported already
         self._interactive = self._writes and not log.bar_disabled() and sys.stderr.isatty()
         self._bar: tqdm[Any] | None = None
 
@@ -114,14 +114,14 @@ class MetricsLog:
         replace_atomically(self.path, lambda path: path.write_text(text, encoding="utf-8"))
 
     def pause(self) -> None:
-        """Stop the clock of images a second while something else than training runs."""
+        """Stop the clock behind `images_per_second` while something other than training runs."""
         now = time.perf_counter()
         self._seconds += now - self._resumed_at
         self._total_seconds += now - self._resumed_at
         self._resumed_at = now
 
     def resume(self) -> None:
-        """Start the clock again."""
+        """Restart the clock."""
         self._resumed_at = time.perf_counter()
 
     def step(self, state: TrainState, metrics: dict[str, Tensor], images: int, **facts: float) -> None:
@@ -152,7 +152,7 @@ class MetricsLog:
         self._images, self._seconds = 0, 0.0
 
     def seconds_per_step(self, step: int) -> float | None:
-        """Return what an update takes when an estimate is due: once, after `ESTIMATE_AFTER` steps."""
+        """Return the seconds per update once, after `ESTIMATE_AFTER` steps; None at every other step."""
         done = step - self.first_step
         if done != ESTIMATE_AFTER or step >= self.total_steps:
             return None
@@ -160,7 +160,7 @@ class MetricsLog:
         return self._total_seconds / done
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append one record. Raises CheckpointError, and NonFiniteError for a number that JSON does not know."""
+        """Append one record. Raises CheckpointError, and NonFiniteError for a number that is infinite or NaN."""
         if bad := [name for name, value in record.items() if not math.isfinite(value)]:
             raise NonFiniteError(
                 f"{self.path}: {', '.join(bad)} at step {record['step']} is infinite or NaN; the checkpoint before is "
@@ -172,7 +172,7 @@ class MetricsLog:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def flush(self) -> None:
-        """Bring the records to the disk, so that no checkpoint outlives those before it. Raises CheckpointError."""
+        """Flush the records to the disk, so that a checkpoint never exists without them. Raises CheckpointError."""
         if not self._writes:
             return
         with writing(self.path), open(self.path, "a", encoding="utf-8") as file:
@@ -190,9 +190,9 @@ class MetricsLog:
 
     @contextmanager
     def optional(self, what: str) -> Iterator[None]:
-        """Keep a failure in the block from ending the run: the first one of each `what` is reported as a warning.
+        """Catch a failure in the block, so that training continues; log the first one of each `what` as a warning.
 
-        Out of memory and Stopped are raised: the run itself has to end.
+        Running out of memory and Stopped are not caught, since they must end the run.
         """
         try:
             yield
@@ -214,8 +214,8 @@ def validated(metrics: Path, step: int) -> float | None:
 def plot_losses(metrics: Path, picture: Path) -> None:
     """Plot the "Loss Progress" of a metrics.jsonl: each network's loss, and the L1, by step.
 
-    The plot neither depends on the user's matplotlib backend and style nor changes them. Raises CheckpointError, and
-    whatever importing a broken matplotlib raises.
+    The plot ignores the user's matplotlib backend and style, and leaves them unchanged. Raises CheckpointError, and any
+    exception of a broken matplotlib.
     """
     _import_matplotlib()
     import matplotlib as mpl
@@ -224,14 +224,14 @@ def plot_losses(metrics: Path, picture: Path) -> None:
     defaults: dict[Any, Any] = {name: mpl.rcParamsDefault[name] for name in mpl.rcParamsDefault if name != "backend"}
     with mpl.rc_context(defaults):
         _draw(records, picture)
-    gc.collect()  # figures hold reference cycles
+    gc.collect()  # frees the figure now: its reference cycles would wait for the garbage collector
 
 
 def _import_matplotlib() -> None:
     """Import matplotlib, which takes half a second, even where MPLBACKEND names a backend that is not installed.
 
-    A program that is started from a notebook inherits the notebook's MPLBACKEND, and matplotlib then refuses to be
-    imported. A valid backend is set as the import would have set it.
+    A program that is started from a notebook inherits the notebook's MPLBACKEND, and importing matplotlib then fails.
+    A valid backend is set afterwards, as the import would have set it.
     """
     backend = os.environ.pop("MPLBACKEND", None)
     try:

@@ -21,15 +21,15 @@ from pix2pix.training.own_parts import try_network
 
 @dataclass(frozen=True)
 class Player:
-    """One of the two networks as it is trained: `ddp` averages its gradients over the ranks."""
+    """One of the two networks with its optimizer; `ddp` is the network wrapped to average gradients over the ranks."""
 
-    name: str  # "d" or "g", as metrics begin
+    name: str  # "d" or "g", the prefix of its metrics
     ddp: nn.Module
     optimizer: Optimizer
 
 
 class Networks:
-    """Both networks on the run's device, initialised from the run's seed; what is given replaces what would be built.
+    """Both networks on the run's device, initialised from the run's seed. A network that is given is used as it is.
 
     `ema_generator` is None unless `run.ema` is set. Raises ConfigError where a given network does not fit the data.
     """
@@ -58,7 +58,7 @@ class Networks:
         self.d = Player("d", distributed.wrap_ddp(self.discriminator), self._optimizer(self.discriminator))
 
     def _optimizer(self, network: nn.Module) -> Optimizer:
-        fused = self.device.type == "cuda" or None  # the fused one can skip a step without the host
+        fused = self.device.type == "cuda" or None  # a fused optimizer can skip a step without a host sync
         settings = self.config.optimizer
         return Adam(network.parameters(), lr=settings.lr, betas=settings.betas, fused=fused)
 
@@ -82,7 +82,7 @@ class Networks:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The generator's and the discriminator's name: the config's, or the class of one that was given."""
+        """The names of generator and discriminator: from the config, or the class of a network that was given."""
         model = self.config.model
         return (
             type(self.generator).__name__ if self.own_generator else model.generator.name,
@@ -91,12 +91,12 @@ class Networks:
 
     @property
     def inference_generator(self) -> nn.Module:
-        """The generator that is validated, sampled and exported: the averaged one where there is one."""
+        """The generator that is validated, sampled and exported: `ema_generator` if there is one, else `generator`."""
         return self.generator if self.ema_generator is None else self.ema_generator
 
     @property
     def stateful_objects(self) -> dict[str, Any]:
-        """By name, everything here whose `state_dict` training changes."""
+        """The networks and optimizers whose `state_dict` belongs in a checkpoint, by name."""
         found = {
             "generator": self.generator,
             "discriminator": self.discriminator,
@@ -118,11 +118,11 @@ class Networks:
                 group["lr"] = rate
 
     def autocast(self) -> Any:
-        """Return the context of the run's number type."""
+        """Return the autocast context of `run.precision`."""
         return autocast(self.device, self.config.run.precision)
 
     def translate(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] in [-1, 1] to the generator's images, in the one inference mode."""
+        """Translate [B, C, H, W] in [-1, 1] with the inference generator, in inference mode."""
         with inference(self.inference_generator) as generator, self.autocast():
             fake: Tensor = generator(x.to(self.device))
             return fake.float()

@@ -23,7 +23,7 @@ def try_network(network: nn.Module, role: str, *images: Tensor) -> Tensor:
 
 
 def require_objective(found: object, objective: ObjectivePair, role: str) -> Objective:
-    """Return what an objective returned for a role, "generator" or "discriminator".
+    """Check the result of an objective's method for a role, "generator" or "discriminator", and return it.
 
     Raises ConfigError unless it is an Objective of scalars whose loss can be backpropagated.
     """

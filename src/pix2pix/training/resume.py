@@ -13,8 +13,8 @@ from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.log import info
 
-# Keys that may change on resume, since they do not affect what training computes. The fingerprint, not data.root,
-# determines whether the data are the same.
+# Keys that may change on resume, since they do not affect what training computes. data.root is one of them: the
+# fingerprint determines whether the data are the same.
 MUTABLE_KEYS = {
     *("run.output", "run.device", "run.log_every_steps", "run.checkpoint_every_epochs", "run.keep_checkpoints"),
     *("run.sample_every_epochs", "run.sample_pairs", "run.validate_every_epochs"),
@@ -23,7 +23,7 @@ MUTABLE_KEYS = {
 
 
 def check_allowed(config: Config, allowed: Collection[str]) -> None:
-    """Raise ConfigError where --allow-changed names neither a key nor a section."""
+    """Raise ConfigError where --allow-changed names something that is neither a key nor a section of a config."""
     keys = config_keys(config)
     known = {*keys, *(key.rsplit(".", depth)[0] for key in keys for depth in range(1, key.count(".") + 1))}
     for key in sorted({*allowed} - known):
@@ -32,7 +32,7 @@ def check_allowed(config: Config, allowed: Collection[str]) -> None:
 
 
 def check_config(folder: Path, old: Config, new: Config, allowed: Collection[str]) -> None:
-    """Log which keys have changed since a run started. Raises ConfigError for those that must not change."""
+    """Log which keys have changed since the run started. Raises ConfigError for keys that must not change."""
     refused = []
     for key, before, now in config_difference(old, new):
         if key in MUTABLE_KEYS or (key == "schedule.epochs" and before < now):
@@ -50,7 +50,7 @@ def check_config(folder: Path, old: Config, new: Config, allowed: Collection[str
 
 
 def explain_longer_schedule(old: Config, new: Config, epoch: int) -> None:
-    """Log the learning rate of the next `epoch`, from 1, where the schedule has become longer."""
+    """Log the learning rate of the next `epoch` (counted from 1) if the schedule has become longer."""
     before, now = old.schedule.epochs, new.schedule.epochs
     if before == now:
         return
@@ -62,7 +62,7 @@ def explain_longer_schedule(old: Config, new: Config, epoch: int) -> None:
 def environment(
     config: Config, device: torch.device, pairs: dict[str, Fingerprint], formats: PairFormat, ranks: int = 1
 ) -> dict[str, Any]:
-    """Return what besides the config determines the results, as plain values; `pairs`: each split's fingerprint."""
+    """Return what determines the results besides the config, as plain values; `pairs`: each split's fingerprint."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     found: dict[str, Any] = {
         "torch": str(torch.__version__),
@@ -77,8 +77,8 @@ def environment(
 def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], allowed: Collection[str]) -> None:
     """Log what has changed in a run's environment since its checkpoint.
 
-    `old` and `new` are as `environment` returns them; early checkpoints of version 0.1 have no formats. Raises
-    DataError where the data or their formats have changed.
+    `old` and `new` are as `environment` returns them; early checkpoints of version 0.1 lack the formats. Raises
+    DataError where the data or their formats have changed and `allowed` does not include `data`.
     """
     changes = [
         _pairs_change(split, *(Fingerprint.from_saved(side["data"].get(split)) for side in (old, new)))
@@ -102,14 +102,14 @@ def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], al
 
 
 def _pairs_change(split: str, before: Fingerprint | None, now: Fingerprint | None) -> str | None:
-    """Describe how the pairs of a split have changed; None where they have not."""
+    """Describe how the pairs of a split have changed; None if they are the same."""
     counts = [f"{found.pairs} pairs" if found else "none" for found in (before, now)]
     by = before.difference(now) if before and now else None if before is now else "their names and sizes"
     return by and f"the {split} data have changed: {counts[0]} then, {counts[1]} now, by {by}"
 
 
 def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Describe which fields of the formats have changed; `suffix` only names files that are written."""
+    """Describe which fields of the formats have changed. `suffix` is ignored: it only affects output files."""
     if len(before["input"]) != len(now["input"]):
         return [f"the number of inputs was {len(before['input'])}, now {len(now['input'])}"]
     many = len(now["input"]) > 1
@@ -124,7 +124,7 @@ def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    """Return the text of a value, cut where it is long, such as a palette."""
+    """Return the text of a value, truncated if it is long, such as a palette."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -30,7 +30,7 @@ from pix2pix.training.summary import estimate, steps_left, summarize
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is open: nobody else trains in its directory, and its state is loaded."""
+    """An open run: its directory is locked, and its state is loaded."""
 
     config: Config
     directory: Path
@@ -42,14 +42,14 @@ class Run:
     evaluator: Evaluator
 
     def batch_sizes(self, state: TrainState) -> tuple[int, int]:
-        """Return the next batch's pairs on this rank and on all ranks."""
+        """Return how many pairs the next batch has, on this rank and on all ranks together."""
         total = min(self.config.data.batch_size, state.pairs - state.position)
         return len(distributed.shard(range(total), distributed.rank(), distributed.world_size())), total
 
     def after_step(
         self, state: TrainState, metrics: dict[str, Tensor], indices: Tensor, pairs: int, rate: float
     ) -> None:
-        """Log an update. Raises NonFiniteError, at the log cadence."""
+        """Log an update; at the log cadence, raise NonFiniteError if training has diverged."""
         state.recent_indices[state.step] = indices
         if self.log.is_due(state.step):
             self.divergence.require_finite(state)
@@ -58,17 +58,17 @@ class Run:
         estimate(self.config, self.directory, self.log, state.step)
 
     def end_epoch(self, state: TrainState) -> dict[str, float]:
-        """Evaluate and save what is due after an epoch; return what was validated."""
+        """Validate, save and draw what is due after an epoch; return the validation metrics."""
         return self._evaluate(state, *self.evaluator.due(state))
 
     def run_pending(self, state: TrainState) -> None:
-        """Run the epoch-end tasks that a stop has skipped."""
+        """Run the epoch-end tasks that an earlier stop has skipped."""
         pending = self.evaluator.pending(state)
         if distributed.any_rank(any(pending)):
             self._evaluate(state, *pending)
 
     def _evaluate(self, state: TrainState, validate: bool, sample: bool) -> dict[str, float]:
-        """Validate first, since the checkpoint stores the result; save; then plot and draw samples."""
+        """Validate, save, plot and draw samples, in this order: the checkpoint stores the validation result."""
         found: dict[str, float] = {}
         self.log.pause()
         self.divergence.require_finite(state, weights=True)
@@ -80,7 +80,7 @@ class Run:
                 try:
                     found["val/l1"] = self.evaluator.validate(state)
                 except (DataError, MemoryError, torch.OutOfMemoryError):
-                    self.save(state)  # the networks are whole
+                    self.save(state)  # the networks are intact
                     raise
         if self.evaluator.is_due(state, self.config.run.checkpoint_every_epochs):
             self.save(state)
@@ -89,7 +89,7 @@ class Run:
                 with self.log.optional("the loss plot"):
                     self.evaluator.plot()
                 self.checkpointer.require_same_run()
-                if sample:  # last: a resumed run redraws both where this file is missing
+                if sample:  # last: if this file is missing, a resumed run draws the plot and the samples
                     with self.log.optional("the sample grid"):
                         self.evaluator.sample(state)
         self.log.resume()
@@ -100,9 +100,9 @@ class Run:
         self.checkpointer.save(state, self.log, self.divergence)
 
     def save_before(self, state: TrainState, error: DataError) -> DataError:
-        """Save the steps before `error`, which ends the run; return the error with the outcome of that.
+        """Save the steps before `error`, which ends the run; return an error that also says whether this succeeded.
 
-        The other ranks wait for the first one, since torchrun ends all of them as soon as one has ended.
+        The other ranks wait until the first one has saved, since torchrun ends all ranks as soon as one has ended.
         """
         before = state.saved_step
         if state.step == before:
@@ -117,7 +117,7 @@ class Run:
         return DataError(f"{error}; {saved}")
 
     def stop(self, state: TrainState) -> None:
-        """Save what is not saved yet, and say how to resume."""
+        """Save the steps since the last checkpoint, and log how to resume."""
         if state.step != state.saved_step:
             self.log.pause()
             self.save(state)
@@ -136,7 +136,7 @@ def open_run(
     fresh: bool = False,
     allow_changed: Collection[str] = (),
 ) -> Iterator[Run | None]:
-    """Print the plan, enter the run directory and load its state; None where that run is finished.
+    """Log the plan, enter the run directory and load its state; yield the run, or None if it is already finished.
 
     Raises ConfigError, DataError and CheckpointError, before anything is trained.
     """

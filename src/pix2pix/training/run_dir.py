@@ -21,7 +21,7 @@ _LOCK = ".lock"
 
 
 def run_path(config: Config) -> Path:
-    """Return a config's run directory; only a config that was made in code may lack `run.output`."""
+    """Return a config's run directory; `run.output` can be missing only in a config that was made in code."""
     return Path(config.run.output or "runs/pix2pix")
 
 
@@ -31,7 +31,7 @@ def open_run_dir(
 ) -> Iterator[Path]:
     """Create or enter the run directory of a config, and lock it while training.
 
-    `fresh` first moves an earlier run to `<output>.old-N`. Raises ConfigError where the directory holds a run of
+    `fresh` moves an earlier run to `<output>.old-N` first. Raises ConfigError where the directory holds a run of
     another config, naming the differences, unless `allow_changed` names them; CheckpointError where it cannot be
     written or moved, holds other files or a run without its config, another process trains there, or `resume` finds no
     checkpoint.
@@ -46,7 +46,7 @@ def open_run_dir(
                 if os.name == "nt":
                     held.close()  # Windows cannot move a folder with an open file in it
                 else:
-                    note.unlink()  # or it would be moved along
+                    note.unlink()  # otherwise it would be moved too
                 _move_aside(folder)
         if resume and not list_checkpoints(folder / CHECKPOINTS):
             raise CheckpointError(
@@ -69,7 +69,7 @@ def _holds_run(folder: Path) -> bool:
 
 
 def _holds_own_config(folder: Path) -> bool:
-    """Return whether a run wrote the config in a folder: one written by hand has no index and another text."""
+    """Return whether a run wrote the config in a folder; one written by hand has no index and a different text."""
     path = folder / CONFIG
     try:
         return path.exists() and (is_run(folder) or path.read_text(encoding="utf-8") == dump_config(load_config(path)))
@@ -91,7 +91,7 @@ def run_id(folder: Path) -> str:
 
 
 def require_same_run(folder: Path, run: str) -> None:
-    """Raise CheckpointError where another directory has taken the place of the run with the id `run`."""
+    """Raise CheckpointError unless the directory is that of the run with the id `run`."""
     index = read_index(folder)
     if folder.exists() and (index.id != run if index else not (folder / CONFIG).exists()):
         raise CheckpointError(
@@ -101,7 +101,7 @@ def require_same_run(folder: Path, run: str) -> None:
 
 
 def _require_run_or_nothing(folder: Path) -> None:
-    """Raise CheckpointError where a folder holds other files than a run, or a run without its config."""
+    """Raise CheckpointError where a folder holds files of something else, or a run whose config is missing."""
     if (folder / CONFIG).exists() and _holds_run(folder):
         return
     if list_checkpoints(folder / CHECKPOINTS):
@@ -121,7 +121,7 @@ def _check(config: Config, folder: Path, allow_changed: Collection[str]) -> None
     """Raise ConfigError or CheckpointError where the run in the folder cannot be resumed."""
     require_own_names(folder / CHECKPOINTS)
     checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
-    if checkpoints or weights:  # a run that saved nothing may start with another config
+    if checkpoints or weights:  # a run that has saved nothing may start again with another config
         check_config(folder, load_config(folder / CONFIG), config, allow_changed)
     if weights and not checkpoints:
         raise CheckpointError(
@@ -138,7 +138,7 @@ def keep_config(config: Config, folder: Path) -> None:
 
 
 def _require_elsewhere(folder: Path) -> None:
-    """Raise CheckpointError where the current directory is in a folder that is to be moved."""
+    """Raise CheckpointError where the current directory is inside a folder that is about to be moved."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise CheckpointError(
             f"{folder}: the current directory is in it, and --fresh would move it away; start from another directory"
@@ -146,7 +146,7 @@ def _require_elsewhere(folder: Path) -> None:
 
 
 def _move_aside(folder: Path) -> None:
-    """Move a folder's content aside; the folder is created again, so that a link to it stays valid."""
+    """Move a folder to `<folder>.old-N` and create it again, empty, so that a link to it stays valid."""
     folder, number = folder.resolve(), 1
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1

@@ -1,4 +1,4 @@
-"""The state of a training run: everything that changes from step to step beside the networks and optimizers."""
+"""The state of a training run: all that changes from step to step, except the networks and optimizers."""
 
 import math
 from dataclasses import dataclass, field
@@ -27,18 +27,18 @@ class RunningSums:
         return {name: float(value) / self.count for name, value in self.sums.items()}
 
     def clear(self) -> None:
-        """Start again from nothing."""
+        """Reset the sums."""
         self.sums, self.count = {}, 0
 
 
 @dataclass
 class TrainState:
-    """Where a run is.
+    """The progress of a run.
 
     `step`: optimizer updates done. `samples_seen`: pairs trained on, which drives the order of the data, randomness and
     the schedule. `pairs`: training pairs in an epoch. `best`: the lowest validation L1 so far, at `best_step`.
-    `saved_step`: the step of the newest checkpoint. `recent_indices`: by step, the data set's indices of the batches
-    whose losses nobody has looked at yet.
+    `saved_step`: the step of the newest checkpoint. `recent_indices`: by step, the data set indices of the batches
+    whose losses have not been checked yet.
     """
 
     step: int = 0
@@ -61,7 +61,7 @@ class TrainState:
         return self.samples_seen % self.pairs
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps, as plain values."""
+        """Return the fields that a checkpoint stores, as plain values."""
         window = {
             "sums": {name: float(value) for name, value in self.running.sums.items()},
             "count": self.running.count,
@@ -75,9 +75,9 @@ class TrainState:
         }
 
     def load(self, saved: dict[str, Any], pairs_then: int) -> None:
-        """Take over what a checkpoint kept; of a data set that had `pairs_then` pairs, as many epochs count as done.
+        """Load what `to_dict` returned. If the data set had `pairs_then` pairs, the number of finished epochs is kept.
 
-        Raises KeyError, TypeError, AttributeError or ValueError where it is no progress that a run can have made.
+        Raises KeyError, TypeError, AttributeError or ValueError where the values cannot come from a run.
         """
         window = saved["window"]
         counts = [saved["step"], saved["samples_seen"], saved["best_step"], window["count"]]
@@ -88,7 +88,7 @@ class TrainState:
             or not saved["best"] >= 0  # infinite before the first validation
             or not all(type(value) is float and math.isfinite(value) for value in window["sums"].values())
         ):
-            raise ValueError("the progress is no run's")
+            raise ValueError("the progress is inconsistent")
         self.step = self.saved_step = saved["step"]
         epochs, more = divmod(saved["samples_seen"], pairs_then)
         self.samples_seen = epochs * self.pairs + min(more, self.pairs - 1)

@@ -1,4 +1,4 @@
-"""Run summary and duration estimate."""
+"""The plan that is logged before a run, and the estimate of its duration."""
 
 import shlex
 from pathlib import Path
@@ -18,16 +18,16 @@ from pix2pix.training.state import TrainState
 
 TOO_LONG = 2 * 3600  # seconds
 _SMALL_WIDTH = 16
-_SPEED_UP = 6  # at least, of a width of 16 instead of 64 on a CPU
+_SPEED_UP = 6  # lower bound on a CPU, for 16 base channels instead of 64
 
 
 def steps_per_epoch(config: Config, pairs: int) -> int:
-    """Return the updates of an epoch; a last short batch is one too."""
+    """Return the number of updates in an epoch, including that of a last, smaller batch."""
     return -(-pairs // config.data.batch_size)
 
 
 def steps_left(config: Config, state: TrainState) -> int:
-    """Return the updates from here to the end of the schedule."""
+    """Return the number of updates until the end of the schedule."""
     epochs = config.schedule.epochs
     rest = -(-(state.pairs - state.position) // config.data.batch_size) if state.epoch < epochs else 0
     return rest + max(0, epochs - state.epoch - 1) * steps_per_epoch(config, state.pairs)
@@ -82,7 +82,7 @@ def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str,
 
 
 def _skipped(*datasets: PairSource | None) -> dict[str, str]:
-    """Return the line on pairs that are skipped (data.skip_broken), where there are any."""
+    """Return the line about skipped pairs (data.skip_broken), if there are any."""
     errors = [str(error) for dataset in datasets if dataset is not None for error in dataset.skipped]
     return {"skipped": f"{len(errors)} that cannot be read: {first_ten(errors)}"} if errors else {}
 
@@ -109,7 +109,7 @@ def _images(data: DataConfig) -> str:
 
 
 def estimate(config: Config, folder: Path, log: MetricsLog, step: int) -> None:
-    """Log an estimate of the run's duration, once there is one, and how to shorten a long run."""
+    """Log an estimate of the run's duration as soon as it is known, and a smaller run if it is long."""
     each = log.seconds_per_step(step)
     if each is None:
         return
@@ -120,7 +120,7 @@ def estimate(config: Config, folder: Path, log: MetricsLog, step: int) -> None:
 
 
 def smaller_run_advice(config: Config, folder: Path, seconds: float) -> str | None:
-    """Return a command for a smaller run where this one takes more than two hours, else None."""
+    """Return a line that suggests a smaller run if this one takes more than two hours, else None."""
     if seconds <= TOO_LONG:
         return None
     narrow = min(config.model.generator.base_channels, _SMALL_WIDTH)

@@ -46,7 +46,7 @@ class MicroBatch:
 class Trainer:
     """Trains a generator against a discriminator as a config says.
 
-    `Trainer(config).fit()` does a whole run in the directory `config.run.output`, and resumes where it stopped before.
+    `Trainer(config).fit()` trains in the directory `config.run.output`, and resumes an earlier run there.
     `train_step(x, y)` is one update, for a loop of your own. `Trainer(config)` itself reads and writes no files.
 
     Each keyword replaces what the config would build:
@@ -54,14 +54,14 @@ class Trainer:
     `discriminator`: a module from (condition, image) to logits.
     `train_data`, `val_data`: map-style data sets whose items are dicts of `input` and `target`, [C, H, W].
     `objective`: what the networks minimise, as `pix2pix.objective` describes.
-    `formats`: what inputs and targets are; by default the data tell, and before `fit` they are RGB.
+    `formats`: the image formats of inputs and targets. By default `fit` infers them from the data; before `fit`, RGB.
     `on_step(state, metrics)` is called after each update with its scalars, and `on_epoch(state, metrics)` after each
     epoch with its validation L1 as `val/l1`, where one was due.
 
-    Attributes: `state` (`TrainState`); `networks` (`Networks`), built on first use since their channels follow from the
-    data; and, for short, its `generator`, `discriminator` and `ema_generator`.
+    Attributes: `state` (`TrainState`); `networks` (`Networks`), built on first use, since their channels depend on the
+    data; and the shortcuts `generator`, `discriminator` and `ema_generator`.
 
-    Raises ConfigError where the config cannot be carried out on this machine.
+    Raises ConfigError where the config asks for a device that this machine lacks.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """Update both networks on inputs `x` and targets `y`, [B, C, H, W] in [-1, 1] (the paper's section 3.3).
 
-        With several ranks, each passes its `local_batch_size` of the `global_batch_size` pairs; a rank without any
-        passes one pair and `local_batch_size` 0. Return the losses, scalars of the global batch: `d/real`, `d/fake`,
-        `g/gan`, `g/l1` (unweighted) and the objectives `d/loss` and `g/loss`. Both updates use the same fake; the
-        second uses the network that the first has updated. After a non-finite loss or gradient, this and every later
-        update changes nothing: `guard.first()` names it.
+        With several ranks, each passes its `local_batch_size` of the `global_batch_size` pairs; a rank without pairs
+        passes a placeholder pair and `local_batch_size` 0. Return the losses, scalars of the global batch: `d/real`,
+        `d/fake`, `g/gan`, `g/l1` (unweighted) and the objectives `d/loss` and `g/loss`. Both updates use the same fake;
+        the second one uses the network that the first has updated. From the first non-finite loss or gradient on,
+        updates change nothing, and `guard.first()` returns its step and name.
         """
         local = len(x) if local_batch_size is None else local_batch_size
         world = distributed.world_size()
@@ -111,14 +111,14 @@ class Trainer:
         return metrics
 
     def _update_discriminator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
-        """Step on equation 1; no gradient reaches the generator."""
+        """Update the discriminator (equation 1); no gradient reaches the generator."""
         d = self._logits(self.networks.d.ddp)
         return self._optimizer_step(
             self.networks.d, batch, lambda b: self.objective.discriminator(d, b.x, b.y, self._fake(b).detach())
         )
 
     def _update_generator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
-        """Step on equation 4; gradients pass through the discriminator and are not accumulated there."""
+        """Update the generator (equation 4); gradients pass through the discriminator, which accumulates none."""
         d = self._logits(self.discriminator)
         with frozen(self.discriminator):
             return self._optimizer_step(
@@ -128,7 +128,7 @@ class Trainer:
     def _optimizer_step(
         self, player: Player, batch: list[MicroBatch], objective: Callable[[MicroBatch], Objective]
     ) -> dict[str, Tensor]:
-        """Backpropagate the objective and step, unless any value was ever non-finite; return the loss and its terms."""
+        """Backpropagate and step, unless a value is or was non-finite; return the loss and its terms."""
         sums: dict[str, Tensor] = {}
         player.optimizer.zero_grad(set_to_none=True)
         for part in distributed.no_sync_but_last(player.ddp, batch):
@@ -137,7 +137,7 @@ class Trainer:
             torch.autograd.backward(weighted[f"{player.name}/loss"])
             sums = {name: term.detach() + sums.get(name, 0) for name, term in weighted.items()}
             if len(batch) > 1 and part.fake is not None:
-                part.fake = part.fake.detach()  # frees the graph that made it
+                part.fake = part.fake.detach()  # frees the graph of the generator
         metrics = distributed.mean(sums)
         self.guard.apply(player.optimizer, player.name, metrics, self.state.step + 1)
         return metrics
@@ -149,10 +149,10 @@ class Trainer:
         return [MicroBatch(*pair, weight * len(pair[0]) / len(x), number) for number, pair in enumerate(pairs, first)]
 
     def _fake(self, batch: MicroBatch, learning: bool = False) -> Tensor:
-        """Return the generator's images for a micro-batch, made once.
+        """Return the generator's images for a micro-batch; they are computed once where memory allows.
 
-        With several micro-batches, those of the discriminator's update keep no graph, and `learning` generates the same
-        images again, from the same seed.
+        With several micro-batches, the images for the discriminator's update are computed without a graph, and
+        `learning` computes the same images again with one, from the same seed.
         """
         if batch.fake is None or (learning and not batch.fake.requires_grad):
             graph = learning or self.config.optimizer.accumulation_steps == 1
@@ -184,7 +184,7 @@ class Trainer:
         allow_changed: Collection[str] = (),
         stop: Callable[[], bool] | None = None,
     ) -> bool:
-        """Train to the end of the schedule; True when done, False when a stop was asked for and all is saved.
+        """Train to the end of the schedule; return True when done, False when it was stopped and has saved.
 
         `resume` fails unless a checkpoint exists, `fresh` moves an earlier run aside, and `allow_changed` names the
         config keys that may differ from an earlier run's. `stop` is called between steps and during validation and
@@ -222,7 +222,7 @@ class Trainer:
                 else:
                     run.stop(state)
                 return False
-            except DataError as error:  # between two updates, so that the networks are whole
+            except DataError as error:  # raised between two updates, so the networks are intact
                 raise error if run is None else run.save_before(state, error) from None
             info(f"done: {state.epoch} epochs, {state.step} steps; weights in {run.directory / 'gen.pt'}")
             return True

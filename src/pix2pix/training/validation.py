@@ -18,13 +18,13 @@ from pix2pix.runtime.ownership import may_write_image
 from pix2pix.runtime.signals import stoppable
 from pix2pix.visualization import comparison_grid, titles
 
-Translate = Callable[[Tensor], Tensor]  # [B, C, H, W] in [-1, 1] to the same, on any device
-_SAME = 2  # of 255: a difference that is invisible
+Translate = Callable[[Tensor], Tensor]  # images [B, C, H, W] in [-1, 1] to translations in [-1, 1], on any device
+_SAME = 2  # of 255: the largest difference that counts as equal
 
 
 @torch.no_grad()
 def mean_l1(translate: Translate, dataset: PairSource) -> float:
-    """Return the mean L1 between translations and targets of a data set, in [-1, 1] units. Raises Stopped."""
+    """Return the mean L1 between translations and targets of a data set, as images in [-1, 1]. Raises Stopped."""
     total = 0.0
     for index in stoppable(range(len(dataset))):
         x, y = to_networks(_batch(dataset, index), dataset.formats)
@@ -36,7 +36,8 @@ def mean_l1(translate: Translate, dataset: PairSource) -> float:
 def write_sample_grid(path: Path, translate: Translate, dataset: PairSource, count: int) -> str | None:
     """Write a grid of the first `count` pairs with their translations.
 
-    Return a description of how the translations have collapsed, or None. Raises CheckpointError and Stopped.
+    Return a description of the collapse if all translations are flat or alike, else None. Raises CheckpointError and
+    Stopped.
     """
     rows, formats = [], dataset.formats
     for index in stoppable(range(min(count, len(dataset)))):
@@ -59,7 +60,7 @@ def _batch(dataset: PairSource, index: int) -> dict[str, Tensor]:
 
 
 def collapse(inputs: Sequence[np.ndarray], fakes: Sequence[np.ndarray]) -> str | None:
-    """Describe how translations, uint8 [H, W, C], have collapsed, or return None."""
+    """Describe the collapse if all translations, uint8 [H, W, C], are flat or alike; else return None."""
     if all(np.ptp(fake, axis=(0, 1)).max() <= _SAME for fake in fakes):
         return "each translation is of a single colour"
     differ = [np.abs(np.int16(inputs[0]) - other).max() > _SAME for other in inputs[1:]]

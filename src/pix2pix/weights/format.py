@@ -1,4 +1,4 @@
-"""The weights file: one file that holds a network and all that is needed to use it, and runs nothing when read."""
+"""The weights file: one file with a network and all that is needed to use it. Reading it runs no code from it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,10 @@ def save_weights(
     epoch: int,
     own: bool = False,
 ) -> None:
-    """Write a network to `path`, complete or not at all.
+    """Write a network to `path` atomically.
 
     `formats` describes the images that it was trained on. `own` marks a network that the config does not describe: the
-    file names its class, and `load_generator` then needs an instance of it. Raises CheckpointError.
+    file then names its class, and `load_generator` needs an instance of it. Raises CheckpointError.
     """
     content = {
         "format": FORMAT,
@@ -57,7 +57,7 @@ def save_weights(
         "kind": kind,
         "config": config.model_dump(mode="json"),
         "forms": formats.to_dict(),
-        "per_image_norm": has_per_image_norm(network),  # the config does not say, since it depends on the ranks
+        "per_image_norm": has_per_image_norm(network),  # not in the config: depends on the ranks
         "step": step,
         "epoch": epoch,
         "state_dict": {name: value.detach().cpu() for name, value in network.state_dict().items()},
@@ -68,7 +68,7 @@ def save_weights(
 
 
 class _Content(Section):
-    """The fields of a weights file, which may come from anybody; `config` and `forms` have schemas of their own."""
+    """The fields of a weights file, which may be untrusted; `config` and `forms` are validated by schemas elsewhere."""
 
     format: str
     version: int
@@ -84,7 +84,7 @@ class _Content(Section):
 
 
 def _read(path: Path, device: str = "cpu") -> _Content:
-    """Read a weights file; on device "meta" without its numbers. Raises CheckpointError."""
+    """Read a weights file; on device "meta" the values of its tensors are skipped. Raises CheckpointError."""
     try:
         content = read_tensors(path, device)
     except FileNotFoundError:
@@ -123,9 +123,10 @@ def _first(error: ValidationError, section: str = "") -> str:
 def saved_step(path: Path) -> int | None:
     """Return the step at which a weights file was written, or None where it is missing or cannot be read.
 
-    The numbers are not read: a file that is cut short is noticed by its size and directory, but a changed number only
-    by `load_generator_file`, which compares checksums. A resume asks this of each weights file only to decide whether a
-    crash came between the checkpoint and the file; the file is written atomically, and again at the next checkpoint.
+    The values of the tensors are not read. A truncated file is detected by its size and directory; a changed value is
+    detected only by `load_generator_file`, which compares checksums. That suffices for resuming, which only has to know
+    whether a crash happened between writing the checkpoint and this file: the file is written atomically, and again
+    with the next checkpoint.
     """
     try:
         return _read(path, "meta").step
@@ -136,12 +137,12 @@ def saved_step(path: Path) -> int | None:
 def load_generator_file(path: str | Path, generator: nn.Module | None = None) -> GeneratorFile:
     """Read a generator.
 
-    `generator`: an instance to load the weights into; needed where the file names a class that pix2pix does not have,
-    which is never imported by its name. Raises CheckpointError where the file is missing, damaged or newer, holds no
-    generator, or does not fit the instance.
+    `generator`: an instance to load the weights into; required if the file names a class that is not part of pix2pix,
+    since such a class is never imported by name. Raises CheckpointError where the file is missing, damaged or written
+    by a newer version, holds no generator, or does not fit the instance.
     """
     path = Path(path)
-    content = _read(path, "meta")  # first without its numbers, of which there may be many
+    content = _read(path, "meta")  # without the tensors' values, so that a wrong file is refused fast
     if content.kind != "generator":
         raise CheckpointError(f"{path}: holds a {content.kind}, not a generator; give the run's gen.pt")
     if content.network is not None and generator is None:
@@ -169,7 +170,10 @@ def load_generator_file(path: str | Path, generator: nn.Module | None = None) ->
 
 
 def _load_built(path: Path, content: _Content, config: Config, formats: PairFormat) -> nn.Module:
-    """Build the generator of a config and load its weights; the sizes that the file claims take no memory before."""
+    """Build a config's generator and load its weights.
+
+    It is built on the meta device and compared with the file first, so that a false config cannot take memory.
+    """
     with torch.device("meta"):
         generator = build_generator(config, *formats.channels)
     generator.load_state_dict(content.state_dict, assign=True)

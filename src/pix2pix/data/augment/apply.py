@@ -16,14 +16,14 @@ _OFF = AugmentConfig()
 def to_float(pixels: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
     """Convert pixels [B, C, H, W] of a format to float32 in [-1, 1] for the networks.
 
-    The range of images becomes -1 to 1 (8 bits: (x - 127.5) / 127.5). Labels [B, 1, H, W] become one channel a class, 1
-    where it is present and -1 elsewhere. Masks of 0 and 1 become -1 and 1.
+    The range of images becomes -1 to 1 (8 bits: (x - 127.5) / 127.5). Labels [B, 1, H, W] become one channel per class:
+    1 where it is present and -1 elsewhere. Masks of 0 and 1 become -1 and 1.
     """
     if fmt.kind == "labels":
         return one_hot(pixels[:, 0].long(), fmt.class_count).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
     low, high = fmt.range
-    # One copy, then in place: on a CPU a second copy, or a division, costs as much as reading a cached pair.
-    # Centred before scaling, the ends become exactly -1 and 1, and all 16-bit values stay distinct.
+    # Copy once, then compute in place: on a CPU a second copy, or a division, takes as long as reading a cached pair.
+    # Centring before scaling makes the ends exactly -1 and 1, and keeps all 16-bit values distinct.
     return pixels.to(torch.float32, copy=True).sub_((low + high) / 2).mul_(2 / (high - low))
 
 
@@ -53,7 +53,7 @@ def prepare(
     """Return a loader's batch as (x, y), float32 [B, C, h, w] in [-1, 1] on the device, augmented.
 
     `augment` and `crop` are those of the loader; `crop` is needed where `augment` rotates or scales. Inputs are stacked
-    on channels. The values of labels and masks only change places and are never mixed or recoloured.
+    on channels. The values of labels and masks are moved, but never mixed or recoloured.
     """
     return to_networks(augment_batch(batch, device, augment or _OFF, crop, formats), formats)
 
@@ -71,9 +71,9 @@ def augment_batch(
     crop: tuple[int, int] | None,
     formats: PairFormat = RGB,
 ) -> dict[str, Tensor]:
-    """Return the augmented images in their own range, and of their own number type where pixels are not mixed.
+    """Return the augmented images in the range of their format; the number type changes only if pixels are mixed.
 
-    Augmentations that are off cost nothing and change no bit.
+    Augmentations that are off take no time and leave every pixel unchanged.
     """
 
     def on_device(key: str) -> Tensor:
@@ -83,7 +83,7 @@ def augment_batch(
     colours = on_device("colour") if augment.recolours else None
 
     def augmented(key: str, fmt: ImageFormat) -> Tensor:
-        images = on_device(key)  # transferred in their own number type, which is smaller than float
+        images = on_device(key)  # transferred before the conversion to float, which is larger
         images = turn_and_flip(images, batch["flip"], batch.get("flip_vertical"), batch.get("turns"))
         if warps is not None:
             assert crop is not None, "rotation and scale need the crop"
@@ -97,7 +97,7 @@ def augment_batch(
 
 
 def _recoloured(images: Tensor, colours: Tensor, augment: AugmentConfig, fmt: ImageFormat) -> Tensor:
-    """Recolour images of any range, whose lower end is black and stays so."""
+    """Recolour images of any range, the lower end of which is black."""
     low, high = fmt.range
     changed = recolour(images - low if low else images, colours, augment, high - low, fmt.alpha)
     return changed + low if low else changed

@@ -14,8 +14,8 @@ def recolour(
 ) -> Tensor:
     """Change brightness, contrast, saturation and hue, in this order, by the columns of `numbers`, floats [B, 4].
 
-    Only what `augment` has on changes. With `alpha`, the last channel is transparency and stays; saturation and hue
-    need three colour channels.
+    Changes that are off in `augment` are skipped. With `alpha`, the last channel is transparency and stays the same.
+    Saturation and hue change only images of three colour channels.
     """
     count = images.shape[1] - alpha
     colours, rest = images[:, :count], images[:, count:]
@@ -23,7 +23,7 @@ def recolour(
     if augment.brightness:
         colours = (colours * brightness).clamp(0, top)
     if augment.contrast:
-        # Row by row: the last bits of a mean over everything at once would depend on the batch size.
+        # Mean of row means: the last bits of a mean over both axes at once would depend on the batch size.
         mean = grey(colours).mean(-1, keepdim=True).mean(-2, keepdim=True)
         colours = (mean + (colours - mean) * contrast).clamp(0, top)
     if count == 3 and augment.saturation:
@@ -43,7 +43,7 @@ def grey(colours: Tensor) -> Tensor:
 
 
 def turn_hue(rgb: Tensor, shift: Tensor) -> Tensor:
-    """Rotate the hue of [B, 3, h, w] by `shift` [B, 1, 1, 1], where 1 is the whole circle; others stay."""
+    """Rotate the hue of [B, 3, h, w] by `shift` [B, 1, 1, 1], where 1 is the whole circle."""
     red, green, blue = rgb[:, 0:1], rgb[:, 1:2], rgb[:, 2:3]
     value = rgb.amax(1, keepdim=True)
     chroma = value - rgb.amin(1, keepdim=True)

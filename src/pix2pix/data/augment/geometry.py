@@ -58,12 +58,12 @@ def turn_and_flip(
 ) -> Tensor:
     """Turn [B, C, h, w] counterclockwise by `turns` quarters, then mirror it left to right and top to bottom.
 
-    `flip` and `flip_vertical` are bools [B]; `turns`, ints [B], need square images; None does nothing. Values only
-    change places. The parameters are on the host, so that the device need not be waited for.
+    `flip` and `flip_vertical` are bools [B]; `turns`, ints [B], need square images; None does nothing. Pixels are
+    moved and never mixed. The parameters are on the host, so that nothing waits for the device.
     """
     if turns is not None:
         images = _change(images, turns % 2 == 1, lambda some: some.rot90(1, (-2, -1)))
-        half = turns >= 2  # half a turn is both mirrors
+        half = turns >= 2  # half a turn equals both mirrors together
         flip = flip ^ half
         flip_vertical = half if flip_vertical is None else flip_vertical ^ half
     images = _change(images, flip, lambda some: some.flip(-1))
@@ -81,14 +81,14 @@ def _change(images: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> T
 
 def warp_numbers(angle: float, scale: float) -> tuple[float, float]:
     """Return the parameters of `warp` for a counterclockwise rotation in degrees and an enlargement by `scale`."""
-    # In double precision and pair by pair, so that they depend on neither device nor batch.
+    # In double precision and for each pair alone, so that they depend on neither the device nor the batch.
     return math.cos(math.radians(angle)) / scale, math.sin(math.radians(angle)) / scale
 
 
 def warp(images: Tensor, numbers: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
     """Rotate and enlarge [B, C, H, W] about the centre by `numbers`, floats [B, 2]; return the middle `size` (h, w).
 
-    `bilinear` gives floats within the range of the pixels; `nearest` only existing values, in their own type.
+    `bilinear` gives floats within the range of the pixels; `nearest` gives existing values only, and keeps their type.
     """
     height, width = images.shape[-2:]
     cos, sin = (number[:, None, None] for number in numbers.unbind(1))  # [B, 1, 1]
@@ -98,6 +98,6 @@ def warp(images: Tensor, numbers: Tensor, size: tuple[int, int], interpolation: 
     grid = torch.stack(
         [(cos * right - sin * down) * (2 / (width - 1)), (sin * right + cos * down) * (2 / (height - 1))], -1
     )  # [B, h, w, 2]
-    # Sources are outside only by rounding: the loader provides a margin.
+    # The loader provides a margin, so sources are outside the image only by rounding errors.
     moved = grid_sample(images.float(), grid, mode=interpolation, padding_mode="border", align_corners=True)
     return moved.to(images.dtype) if interpolation == "nearest" else moved

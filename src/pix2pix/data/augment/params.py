@@ -9,14 +9,14 @@ from pix2pix.runtime.rng import AUGMENT, counter_uniforms
 class AugmentParams(NamedTuple):
     """The random choices for one pair in one epoch, the same for all its images."""
 
-    top: int  # negative where the crop begins above the image, in its reflection
+    top: int  # negative if the crop starts above the image, in its reflection
     left: int
     flip: bool
     flip_vertical: bool = False
     turns: int = 0  # quarter turns counterclockwise
     angle: float = 0.0  # degrees counterclockwise
     scale: float = 1.0
-    colour: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation; turn of hue
+    colour: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation; hue shift
 
 
 def sample_augment_params(
@@ -28,10 +28,10 @@ def sample_augment_params(
     flip: bool,
     augment: AugmentConfig | None = None,
 ) -> AugmentParams:
-    """Sample the place of a `crop` (H, W) in an image of size `load`, mirroring, and what `augment` has on.
+    """Sample the position of a `crop` (H, W) in an image of size `load`, mirroring, and what `augment` turns on.
 
-    This is the paper's random jitter and mirroring (appendix 6.2) and more. Each parameter has its own random number,
-    used or not, so that switching one on changes no other. An image smaller than the crop is placed within it.
+    This extends the paper's random jitter and mirroring (appendix 6.2). A random number is reserved for each parameter,
+    so that turning one on does not change the others. An image smaller than the crop is placed within it.
     """
     augment = augment or AugmentConfig()
     uniforms = counter_uniforms(seed, AUGMENT, epoch, index)

@@ -1,1 +1,1 @@
-"""Decoded pairs, kept in memory or on disk."""
+"""Caches of decoded pairs, in memory or on disk."""

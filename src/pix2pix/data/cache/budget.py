@@ -1,6 +1,6 @@
-"""Chooses where decoded pairs are kept from epoch to epoch, before any pixel is read.
+"""Choose where decoded pairs are cached, before any pixel is read.
 
-It knows nothing of images: a pair is a few arrays, and `ArraySpec` describes each.
+Nothing here depends on images: a pair is a few arrays, and `ArraySpec` describes each.
 """
 
 import os
@@ -20,14 +20,14 @@ _SHARE_OF_FREE_MEMORY = 0.25
 
 
 def cache_folder() -> Path:
-    """Return where cache files are: PIX2PIX_CACHE, else `pix2pix` in the user's cache folder of this system."""
+    """Return the folder of cache files: PIX2PIX_CACHE, else `pix2pix` in the user's cache folder of this system."""
     if chosen := os.environ.get("PIX2PIX_CACHE"):
         return Path(chosen)
     try:
         folder = platformdirs.user_cache_path("pix2pix", appauthor=False, opinion=False)
     except RuntimeError:
         folder = Path("~")
-    if not folder.is_absolute():  # a user without a home, as in some containers; older versions leave "~" in the path
+    if not folder.is_absolute():  # no home folder, as in some containers; older versions leave "~" in the path
         return Path(tempfile.gettempdir(), "pix2pix")
     return folder
 
@@ -43,9 +43,9 @@ def free_memory() -> int:
 
 
 class CacheBudget:
-    """What caches may take: a quarter of the free memory, and the free disk space; the splits of a run share one.
+    """The space for caches: a quarter of the free memory, and the free disk space. The splits of a run share a budget.
 
-    Each rank on a machine has its own copy in memory, and so its share of the quarter.
+    Each rank of a machine caches its own copy in memory, so the quarter is divided among them.
     """
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ def open_cache(
     cache_prefix: str | None = None,
     budget: CacheBudget | None = None,
 ) -> tuple[PackedArrays | None, CacheState]:
-    """Choose where to keep arrays of these `specs`; None where they are not kept.
+    """Choose where to cache arrays of these `specs`; return the cache, or None for no cache, and its description.
 
-    `choice`: `memory`, `disk` or `off`; `auto` is memory where they fit into `budget`, else disk where they fit there
-    or are there already, else off. `key` is called only where a file may be used. `cache_prefix`: see `DiskCache`.
+    `choice`: `memory`, `disk` or `off`; `auto` is memory if they fit into `budget`, else disk if they fit there or are
+    there already, else off. `key` is called only if a file may be used. `cache_prefix`: see `DiskCache`.
     """
     budget = budget or CacheBudget()
     size = sum(spec.nbytes for pair in specs for spec in pair)

@@ -1,4 +1,4 @@
-"""The cache in a file, which is complete or absent, and which every process reads.
+"""The cache in a file. The file is complete or absent, and all processes share it.
 
     header    64 bytes: magic, format, number of pairs, length of the file, key
     pairs     the arrays of each pair, each beginning at a multiple of 64
@@ -6,14 +6,14 @@
 
 When the file is opened, it must be a regular file of this user (or of root, and writable by nobody else), and its
 length, header (so key and format), table, and first and last pair are checked; every other pair is checked when a
-process first reads it. Damage that is found at the opening makes the file be built again at once. Damage that is found
-later is repaired in the memory of that process, and the file is removed, so that the next run builds it. Other changes
-after a process has read it go unnoticed.
+process first reads it. A file that is damaged when it is opened is built again at once. Damage that is found
+later is repaired in the memory of that process, and the file is removed, so that the next run builds it. Changes to a
+pair after a process has checked it are not detected.
 
 The file is mapped into memory, since reading it takes more than twice as long as the crop that is copied from it. A
-process that touches a truncated part of a map is killed (SIGBUS), so the length is checked before each pair: where the
-file was truncated, pairs are read from their own files. Only truncation in the microseconds between the two is fatal;
-replacing or deleting the file never is.
+process that reads a truncated part of a mapped file is killed (SIGBUS), so the length is checked before each pair is
+read: after a truncation, pairs are read from their image files. Only a truncation in the microseconds between this
+check and the read is fatal; replacing or deleting the file is harmless.
 """
 
 import errno
@@ -49,7 +49,8 @@ _CRC = np.dtype("<u4")
 class DiskCache(PackedArrays):
     """The cache in the file `path`; `key`, 32 bytes, identifies its content.
 
-    `cache_prefix` begins the names of this file and of its predecessors, which are removed once it is written.
+    The name of this file and of its predecessors starts with `cache_prefix`; predecessors are removed before it is
+    written.
     """
 
     def __init__(self, specs: Sequence[Sequence[ArraySpec]], path: Path, key: bytes, cache_prefix: str | None = None):
@@ -64,7 +65,7 @@ class DiskCache(PackedArrays):
         self.repaired: dict[int, Sequence[np.ndarray]] = {}
 
     def prepare(self, read: Read, progress: bool = False) -> None:
-        """Open the file, or write it first, or wait for another process that does.
+        """Open the file; if it is missing, write it, or wait for another process that is writing it.
 
         Raises what `read` raises, CheckpointError where it cannot be written, and Stopped.
         """
@@ -75,13 +76,13 @@ class DiskCache(PackedArrays):
                 raise self._error(error) from None
 
     def exists(self) -> bool:
-        """Whether there is a file of the right length."""
+        """Return whether there is a file of the right length."""
         with suppress(OSError):
             return self.path.stat().st_size == self.size
         return False
 
     def empty_places(self) -> list[int]:
-        """Return which pairs were broken when the file was written (once in four billion, also others)."""
+        """Return the pairs that were broken when the file was written, and any intact pair whose CRC-32 is 0."""
         return [index for index, crc in enumerate(self.table) if crc == 0]
 
     # Reading
@@ -95,7 +96,7 @@ class DiskCache(PackedArrays):
 
     def _checked(self, file: BinaryIO, data: np.ndarray, index: int, read: Read) -> Sequence[np.ndarray] | None:
         if os.fstat(file.fileno()).st_size != self.size:
-            warning(f"{self.path}: was truncated; pairs are read from their own files from here on")
+            warning(f"{self.path}: was truncated; pairs are read from their image files from here on")
             self.file = self.data = None
             return None
         arrays: Sequence[np.ndarray] = self._views(index, data)
@@ -115,7 +116,7 @@ class DiskCache(PackedArrays):
         return arrays
 
     def _open(self) -> bool:
-        """Open the file; False where there is none that is complete. Raises CheckpointError where it is not ours."""
+        """Open the file; False if it is missing or incomplete. Raises CheckpointError if it is not this user's."""
         try:
             file = open_own(self.path)
         except (FileNotFoundError, NotADirectoryError):
@@ -125,7 +126,7 @@ class DiskCache(PackedArrays):
         weakref.finalize(self, file.close)
         if os.fstat(file.fileno()).st_size != self.size:
             return False
-        # Private, so that torch may have it as a tensor (which cannot be read-only); nothing is copied.
+        # Mapped copy-on-write, since torch tensors cannot be read-only. Nothing is copied.
         data = np.asarray(np.memmap(file, np.uint8, "c"))
         if not self._is_whole(data):
             return False
@@ -133,7 +134,7 @@ class DiskCache(PackedArrays):
         return True
 
     def _is_whole(self, data: np.ndarray) -> bool:
-        """Whether header, table, first and last pair are those that were written."""
+        """Return whether header, table, first pair and last pair are intact."""
         if data[:HEAD].tobytes() != self.header:
             return False
         table = data[self.end :].view(_CRC)
@@ -151,7 +152,7 @@ class DiskCache(PackedArrays):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if self.__dict__.pop("reopen"):
-            with suppress(CheckpointError):  # where it was removed meanwhile, this process reads pairs itself
+            with suppress(CheckpointError):  # if the file was removed meanwhile, this process reads the image files
                 self._open()
 
     # Writing
@@ -159,19 +160,19 @@ class DiskCache(PackedArrays):
     def _build(self, read: Read, progress: bool) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with sole_writer(self.path, self.cache_prefix, progress) as locked:
-            if self._open():  # another process was writing it, and has finished
+            if self._open():  # another process has written it meanwhile
                 return
             self._remove_predecessors(leftovers=locked)
             if free_space(self.path) < self.size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             with temporary(self.path) as (file, hidden):
                 self._write(file, read, progress)
-                file.flush()  # No fsync: the checksums tell what a crash of the machine has lost.
+                file.flush()  # No fsync: the checksums detect what a crash of the machine has lost.
                 if os.name == "nt":
-                    file.close()  # or it cannot be renamed
+                    file.close()  # an open file cannot be renamed there
                 os.replace(hidden, self.path)
         if not self._open():
-            raise OSError(errno.EIO, "what was written reads differently")
+            raise OSError(errno.EIO, "the file reads back differently than it was written")
 
     def _write(self, file: BinaryIO, read: Read, progress: bool) -> None:
         table, lock = np.zeros(len(self.specs) + 1, _CRC), threading.Lock()
@@ -195,9 +196,9 @@ class DiskCache(PackedArrays):
         file.write(table.data)
 
     def _remove_predecessors(self, leftovers: bool) -> None:
-        """Remove files of pairs that have changed since; with `leftovers`, those of writers that were killed, too.
+        """Remove cache files of pairs that have changed since; with `leftovers`, also those of killed writers.
 
-        Only our own regular files are removed, and leftovers only under the lock: their writer may be alive.
+        Only regular files of this user are removed, and leftovers only under the lock, since their writer may be alive.
         """
         folder, prefix = self.path.parent, glob.escape(self.cache_prefix)
         old = {*folder.glob(f"{prefix}*")} - {self.path}

@@ -13,12 +13,12 @@ from pix2pix.runtime.parallel import for_each
 HEAD = 64  # bytes before the first array, for the header of a file
 _ALIGNMENT = 64  # every array begins at a multiple of it
 
-# Makes the arrays of a pair, C-contiguous; none where the pair is broken and is to be skipped.
+# Returns the arrays of a pair, C-contiguous, or an empty list for a broken pair that is skipped.
 Read = Callable[[int], Sequence[np.ndarray]]
 
 
 class ArraySpec(NamedTuple):
-    """The shape of an array, and numpy's name of its number type."""
+    """The shape and the NumPy dtype of an array."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -31,8 +31,8 @@ class ArraySpec(NamedTuple):
 class PackedArrays(ABC):
     """The arrays of every pair in one buffer; `specs[i]` describes those of pair i.
 
-    `prepare(read)` fills it; `get(i, read)` returns the arrays of pair i as tensors. Before `prepare`, `get` reads them
-    itself.
+    `prepare(read)` fills it; `get(i, read)` returns the arrays of pair i as tensors. Before `prepare`, `get` calls
+    `read`.
     """
 
     def __init__(self, specs: Sequence[Sequence[ArraySpec]]):
@@ -70,7 +70,7 @@ class PackedArrays(ABC):
 
 
 class MemoryCache(PackedArrays):
-    """The cache in the memory of this process; workers share it."""
+    """The cache in memory, which worker processes share."""
 
     def __init__(self, specs: Sequence[Sequence[ArraySpec]]):
         super().__init__(specs)
@@ -99,7 +99,7 @@ class MemoryCache(PackedArrays):
 
     def __getstate__(self) -> dict[str, Any]:
         if self.data is not None and self.shared is None:
-            # Not the tensor that `data` was made from: sharing would free its memory, of which there are views.
+            # A new tensor: sharing the one behind `data` would free memory that existing views refer to.
             self.shared = torch.from_numpy(self.data).share_memory_()  # type: ignore[no-untyped-call]
             self.data = self.shared.numpy()
         return self.__dict__ | {"data": None}

@@ -1,4 +1,4 @@
-"""Where decoded pairs are kept from epoch to epoch, as a value."""
+"""The description of a cache, for the plan and for the choice of workers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,10 @@ Where = Literal["memory", "disk", "off"]
 
 @dataclass(frozen=True)
 class CacheState:
-    """Where a split is kept.
+    """Where a split is cached.
 
     `nbytes`: the size of the cache; 0 where it is off. `path`: its file. `reused`: whether that file was there already.
-    `folder_nbytes`: the size of all cache files in its folder. `reason`: why `auto` keeps nothing.
+    `folder_nbytes`: the size of all cache files in its folder. `reason`: why `auto` is off.
     """
 
     where: Where
@@ -23,7 +23,7 @@ class CacheState:
     reason: str = ""
 
     def __str__(self) -> str:
-        """The plan's words."""
+        """Return the description that the plan shows."""
         if self.where == "off":
             return f"off: {self.reason}" if self.reason else "off"
         if self.where == "memory":

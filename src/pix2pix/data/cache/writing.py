@@ -1,4 +1,4 @@
-"""Writes a cache file: one process at a time, under a temporary name that nobody can foresee."""
+"""Write a cache file: one process at a time, under an unpredictable temporary name."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ def temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
             yield file, Path(name)
         finally:
             if os.name == "nt":
-                file.close()  # or it cannot be deleted
+                file.close()  # an open file cannot be deleted there
             with suppress(OSError):
                 os.unlink(name)
 
@@ -30,8 +30,8 @@ def temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
 def sole_writer(path: Path, prefix: str, progress: bool) -> Iterator[bool]:
     """Lock all cache files in the folder of `path` whose names begin with `prefix`, or wait for their writer.
 
-    Yields whether they are locked: where the file system has no locks, several processes do the same work. The lock
-    file stays. Raises OSError where it cannot be made or is not ours, and Stopped.
+    Yields whether they are locked; on a file system without locks, several processes may do the same work. The lock
+    file is not removed. Raises OSError where it cannot be created or is not this user's, and Stopped.
     """
 
     def waiting(holder: str) -> None:

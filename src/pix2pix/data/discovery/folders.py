@@ -1,4 +1,4 @@
-"""A folder and what is in it, listed at most once."""
+"""A folder and its content, listed at most once."""
 
 import os
 import re
@@ -27,8 +27,8 @@ class Folder:
         self.path, name = path, path.name.lower()
         found = _ALSO_VAL.fullmatch(name)
         self.name = f"val{found[1]}" if found else name
-        self._made = frozenset(made_files(path)) | made  # paths of translations, which are not data
-        self._parents = parents  # device and inode of the folders that led here
+        self._made = frozenset(made_files(path)) | made  # paths of translations, which do not belong to the data set
+        self._parents = parents  # device and inode of the folders on the path to this one
         self._at_path: dict[str, Folder | None] = {}
 
     @cached_property

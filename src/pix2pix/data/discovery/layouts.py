@@ -1,4 +1,4 @@
-"""Finds where the pairs of each split are: in folders of every usual spelling, or in a manifest."""
+"""Find the pairs of each split: in folders of every usual spelling, or in a manifest."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,10 @@ _KNOWN = "side-by-side images, or two folders a and b, or input and target"
 
 
 class FolderLayout:
-    """What the folders of a data set hold.
+    """The layout of a data set in folders.
 
-    A split is a folder in the root, a folder in each of the sides, or the start of their names (`trainA`). `splits`
-    are those on disk. `root_folder`: the root, if it was listed already. Raises DataError and OSError.
+    A split is a folder in the root, a folder in each side's folder, or the start of the sides' names (`trainA`).
+    `splits`: the splits on disk. `root_folder`: the root, if it was listed already. Raises DataError and OSError.
     """
 
     def __init__(self, data: DataConfig, root_folder: Folder | None = None):
@@ -47,7 +47,7 @@ class FolderLayout:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there are neither splits nor pairs without a split."""
+        """Whether there are no pairs, neither in splits nor without a split."""
         return not self.splits and not self._without_split
 
     @property
@@ -68,7 +68,7 @@ class FolderLayout:
         return found[0]
 
     def _candidate(self, folder: Folder, names: tuple[str, ...], inner: str = "") -> Candidate:
-        """The folders of these names in `folder`, or folders called `inner` in them."""
+        """Return the folders of these names in `folder`, or the folders `inner` in them."""
         found = [folder.at_path(name) if self.named else folder.child(name.lower()) for name in names]
         paths = tuple(folder.path / name / inner for name in names)
         if inner:
@@ -76,7 +76,7 @@ class FolderLayout:
         return Candidate(paths, tuple(found), self.named or names == FOLDER_PAIRS[1])
 
     def _candidates(self, split: str) -> Iterator[Candidate]:
-        """All folders that could hold a split as two or more sides."""
+        """Yield all combinations of folders that could hold a split as two or more sides."""
         here = self._split_folder(split)
         for names in self.folder_pairs:
             if here is not None and not any(os.path.isabs(name) or ".." in Path(name).parts for name in names):
@@ -98,13 +98,13 @@ class FolderLayout:
         return self._allowed([source for source in sources if source is not None], self._split_folder(split))
 
     def _find_without_split(self) -> list[Source]:
-        """Where pairs without a split are: two folders in the root, or images directly in it."""
+        """Return the sources of pairs without a split: two folders in the root, or images directly in it."""
         sources = [self._candidate(self.root, names).source for names in self.folder_pairs]
         without = [source for source in sources if source is not None and not _holds_only_splits(source)]
         return self._allowed(without, None if self.splits else self.root)
 
     def _allowed(self, sources: list[Source], folder: Folder | None) -> list[Source]:
-        """Return the sources, and `folder` as one of side-by-side images, as far as data.layout allows them."""
+        """Return the sources that data.layout allows, and `folder` if it can be a source of side-by-side images."""
         layout, found = self.data.layout, [] if self.data.layout == "side-by-side" else sources
         if folder is None or self.named or layout == "two-folders":
             return found
@@ -123,7 +123,7 @@ class FolderLayout:
         raise DataError(f"{self.root.path}: {ways}; {', or '.join(remedies)}", code="ambiguous")
 
     def _is_clear(self, layout: str) -> bool:
-        """Whether there is one way to read each split once data.layout is this."""
+        """Return whether each split could be read in exactly one way if data.layout were `layout`."""
         try:
             forced = FolderLayout(self.data.model_copy(update={"layout": layout}), self.root)
             return all(
@@ -133,7 +133,7 @@ class FolderLayout:
             return False
 
     def _missing_split(self, split: str) -> DataError:
-        """The error for a split that is not there, with what is."""
+        """Return the error for a missing split; it names the splits or folders that exist."""
         root, folder = self.root.path, self.root.path / split
         if self.splits:
             text = f"{folder}: no such folder; {root} has {', '.join(self.splits)}"
@@ -148,7 +148,7 @@ class FolderLayout:
         return DataError(text, code="missing-split")
 
     def _no_pairs(self, split: str) -> DataError:
-        """The error for a split that is there, but not as pairs."""
+        """Return the error for a split that exists, but holds no pairs."""
         for candidate in self._candidates(split):
             if candidate.found and candidate.missing:
                 names = "input and target" if candidate.has_roles else "a and b"
@@ -165,13 +165,13 @@ class FolderLayout:
 
 
 def _holds_only_splits(source: Source) -> bool:
-    """Whether the sides hold folders of splits, and no images beside them."""
+    """Return whether the sides hold folders of splits, and no images beside these."""
     splits = any(side.child(split) for side in source.folders for split in SPLITS)
     return splits and not any(side.image_names for side in source.folders)
 
 
 class ManifestLayout:
-    """What a manifest lists. `splits` are those that it names; none where it has no column `split`.
+    """The layout of a manifest. `splits` are the splits that it names, empty without a column `split`.
 
     `missing`: where to record the lines of files that do not exist, instead of raising DataError.
     """

@@ -1,4 +1,4 @@
-"""Reads manifests: tables of the pairs of a data set, as CSV with a header or as JSON lines."""
+"""Read manifests: tables of the pairs of a data set, as CSV with a header or as JSON lines."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ _COLUMNS = ("input", "target")
 
 @dataclass(frozen=True)
 class Row:
-    """A pair as it is listed. `key` names the input alone: the hold-out for validation is picked by it."""
+    """A row of a manifest. `key` names the input only; pairs are held out for validation by a hash of it."""
 
     place: str  # file:line
     name: str
@@ -32,15 +32,15 @@ class Row:
 
 
 def is_manifest(path: str | os.PathLike[str]) -> bool:
-    """Whether this is a file with the name of a manifest."""
+    """Return whether a path is a file with the suffix of a manifest."""
     return os.fspath(path).lower().endswith(SUFFIXES) and os.path.isfile(path)
 
 
 def read_manifest(path: Path, missing: list[tuple[str, Path]] | None = None) -> list[Row]:
     """Return the pairs of a manifest in its order; paths in it are relative to its folder.
 
-    Raises DataError naming file and line: missing columns or files, unknown splits, pairs listed twice. With `missing`,
-    (file:line, path) of missing files are recorded there instead, and their pairs are left out.
+    Raises DataError, naming file and line, for missing columns or files, unknown splits and pairs listed twice. With
+    `missing`, missing files are appended to it as (file:line, path) instead, and their pairs are left out.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path}: is not a manifest; its name should end with {' or '.join(SUFFIXES)}")

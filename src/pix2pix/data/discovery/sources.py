@@ -13,8 +13,8 @@ from pix2pix.errors import DataError
 class Unmatched:
     """Images that belong to no pair.
 
-    `unpaired`: without a partner. `name_clashes`: two of one name, of which the second is left out. `missing`: the line
-    of a manifest and a file that it lists and that does not exist.
+    `unpaired`: images without a partner. `name_clashes`: two images with the same name, of which the second is left
+    out. `missing`: (line, path) of each file that a manifest lists and that does not exist.
     """
 
     unpaired: list[Path] = field(default_factory=list)
@@ -26,8 +26,9 @@ class Unmatched:
 class Listing:
     """The files of pairs, by the name of the pair, and the folders they are in (none for a manifest).
 
-    `files`: one file that holds A and B, or one for A, or each input, and one for B or the target. `has_roles`: whether
-    the last file is the target, rather than B. `keys`: what the hold-out for validation is picked by, by name.
+    `files`: one file that holds A and B; or one file for A (or one for each input) and one for B (or the target).
+    `has_roles`: whether the last file is the target rather than B. `keys`: by name, the key whose hash decides whether
+    a pair is held out for validation.
     """
 
     layout: str
@@ -86,7 +87,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Folders that may hold a split, by their paths; None where there is no such folder."""
+    """Folders that may hold a split: their paths, and the folders found there, None where there is none."""
 
     paths: tuple[Path, ...]
     folders: tuple[Folder | None, ...]
@@ -99,7 +100,7 @@ class Candidate:
 
     @property
     def missing(self) -> list[Path]:
-        """The paths of those that do not."""
+        """The paths of the folders that do not exist."""
         return [path for path, folder in zip(self.paths, self.folders, strict=True) if folder is None]
 
     @property
@@ -127,8 +128,8 @@ def side_by_side_images(folder: Folder, forced: bool, prefix: str = "") -> Itera
     """Yield (name, path) of the side-by-side images in a folder and its subfolders.
 
     Subfolders that may be the two sides of pairs are refused: read as groups of side-by-side images, all their images
-    would be cut in half. Where data.layout is side-by-side (`forced`), they are read; only a couple such as a and b is
-    left out.
+    would be cut in half. Where data.layout is side-by-side (`forced`), they are read; only a pair of folders such as a
+    and b is left out.
     """
     groups = [group for group in folder.folders if group.holds_images]
     if forced:

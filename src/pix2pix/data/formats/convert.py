@@ -1,4 +1,4 @@
-"""Convert the pixels of files to a format, where nothing is lost, and pixels of a format to files and previews."""
+"""Convert the pixels of files to a format without loss, and pixels of a format to files and previews."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ _BINARY = ({0, 1}, {0, 255}, {0, 65535})
 def decode(fmt: ImageFormat, image: DecodedImage, name: object, key: str | None = None) -> np.ndarray:
     """Return the pixels of a decoded file in the format `fmt`, [H, W, channels] of `fmt.dtype`, without any loss.
 
-    Raises DataError, calling the file `name`, where it holds something else. `key` is the section of the config that
-    the message proposes to change; None where a trained generator fixes the format.
+    Raises DataError, naming the file `name`, if its content does not fit. `key` is the section of the config that the
+    message proposes to change; None if a trained generator determines the format.
     """
     decoder = {"image": _decode_image, "labels": decode_labels, "mask": _decode_mask}[fmt.kind]
     try:

@@ -1,4 +1,4 @@
-"""Describe what the images of a pair are: images, labels or masks, and their channels, number type and range."""
+"""The formats of the images of a pair: images, labels or masks, with their channels, number type and range."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -34,7 +34,7 @@ class ImageFormat:
     Values read from a weights file are validated by `PairFormat.from_dict`; the constructor validates nothing.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # strict would refuse a dict
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # strict mode would refuse a dict
 
     kind: Kind = "image"
     channels: Annotated[Channels, Strict()] = 3
@@ -59,7 +59,7 @@ class ImageFormat:
 
     @property
     def interpolation(self) -> Literal["nearest"] | None:
-        """The interpolation that this format requires; None where the config chooses, since images may be mixed."""
+        """The interpolation that this format requires; None if the config chooses it (kind `image`)."""
         return None if self.kind == "image" else "nearest"
 
     def __str__(self) -> str:

@@ -67,7 +67,7 @@ def _colours_to_snap(image: DecodedImage, palette: Colours) -> np.ndarray | None
 
 
 def _require_palette(palette: Colours, own_palette: np.ndarray, ids: np.ndarray, key: str) -> None:
-    """Raise Mismatch where the file gives an id that it uses another colour than the other files do."""
+    """Raise Mismatch where the palette of the file has another colour for a used id than the other files have."""
     used = np.flatnonzero(np.bincount(ids.ravel()))
     own, others = own_palette[used, :3], np.array(palette, np.uint8)[used]
     different = np.flatnonzero((own != others).any(1))
@@ -86,7 +86,7 @@ def _require_palette(palette: Colours, own_palette: np.ndarray, ids: np.ndarray,
 def ids_of(image: DecodedImage, key: str = "", classes: int = 2) -> np.ndarray:
     """Return the ids that a palette or grey image holds, [H, W, 1], without an opaque alpha channel.
 
-    Raises Mismatch where it holds none; `key` and `classes` serve its message.
+    Raises Mismatch where the image holds no ids; `key` and `classes` are for its message.
     """
 
     def no_ids(reason: str, wanted: str, remedy: str = "") -> Mismatch:
@@ -115,7 +115,7 @@ def ids_of(image: DecodedImage, key: str = "", classes: int = 2) -> np.ndarray:
     if pixels.shape[2] != 1:
         raise no_ids(f"has {pixels.shape[2]} channels", "labels have one", "save that alone")
     if pixels.dtype.kind == "f":
-        if (pixels % 1 != 0).any():  # true of non-finite values, too
+        if (pixels % 1 != 0).any():  # also true of non-finite values
             raise no_ids("holds fractions", "labels are whole ids", f"set {key}.kind to image")
         pixels = pixels.astype(np.int64)
     return pixels

@@ -1,4 +1,4 @@
-"""Why an image does not fit the format that it should have, and what to do about it."""
+"""The error for an image that does not have the expected format."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from pix2pix.errors import DataError
 class Mismatch(ValueError):
     """An image does not have the format that is expected.
 
-    `found` is what it has, such as "has 4 channels". In a data set, `wanted` says what is expected and `remedy` what to
-    change. For a trained generator, whose format is fixed, these are `trained_on` and `conversion`.
+    `found` describes the image, such as "has 4 channels". In a data set, `wanted` says what is expected and `remedy`
+    what to change. For a trained generator, whose format is fixed, these are `trained_on` and `conversion`.
     """
 
     def __init__(self, found: str, wanted: str, remedy: str, *, trained_on: str = "", conversion: str = ""):
@@ -18,7 +18,7 @@ class Mismatch(ValueError):
         self.trained_on, self.conversion = trained_on, conversion or remedy
 
     def error(self, name: object, fixed: bool) -> DataError:
-        """Return the DataError about the file `name`; `fixed`: a trained generator fixes the format."""
+        """Return the DataError about the file `name`; `fixed`: whether a trained generator determines the format."""
         if fixed and self.trained_on:
             wanted, remedy = f"the generator was trained on {self.trained_on}", self.conversion
         else:
@@ -28,7 +28,7 @@ class Mismatch(ValueError):
 
 
 def require_finite(pixels: np.ndarray) -> None:
-    """Raise Mismatch, naming the first place in [H, W, C] that is NaN or infinite."""
+    """Raise Mismatch if pixels [H, W, C] are NaN or infinite, naming the first such place."""
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         row, column = np.argwhere(~np.isfinite(pixels).all(-1))[0]
         raise Mismatch(f"holds a non-finite number at row {row}, column {column}", "", "fix or remove it")
