@@ -100,7 +100,13 @@ def test_training_refuses_them_at_the_start_or_leaves_them_out_and_counts(malfor
     for index in range(4):
         for side in "ab":
             save(Path(f"data/train/{side}/good{index}.png"), noise(32, 32, index))
-    settings = {"data.layout": "auto", "data.direction": None, "data.root": "data", "schedule.epochs": 1}
+    settings = {
+        "data.layout": "auto",
+        "data.direction": None,
+        "data.root": "data",
+        "data.val_fraction": 0,
+        "schedule.epochs": 1,
+    }
     command = ("train", *TINY, *overrides(settings), "--output", "run")
     for cache in ("auto", "off"):
         refused(pix2pix(*command, "--set", f"data.cache={cache}"), 3, "data/train/a/bad")

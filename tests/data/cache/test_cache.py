@@ -24,6 +24,7 @@ from making import noise, save_halves
 
 from pix2pix import load_generator
 from pix2pix.config import DataConfig
+from pix2pix.data import fingerprint
 from pix2pix.data.cache import budget as cache_module
 from pix2pix.data.cache import disk as cache_file
 from pix2pix.data.cache import writing as cache_writing
@@ -175,7 +176,7 @@ def test_each_setting_that_changes_pixels_has_a_file_of_its_own(root, monkeypatc
     pairs = opened(root).pairs  # without a name for the family, the key alone must tell
     ways = ((SIZE, "bicubic"), (SIZE, "bilinear"), ((19, 24), "bilinear"))
     assert len({PairedDataset(pairs, *way, cache="disk")._cache.path for way in ways}) == 3
-    monkeypatch.setattr(cache_module, "FORMAT", 2)
+    monkeypatch.setattr(fingerprint, "FORMAT", 2)
     assert not opened(root).cache_state.reused
     monkeypatch.undo()
 
