@@ -1,6 +1,7 @@
 """Files of tensors: read as torch.load reads them, and nothing else is read."""
 
 import io
+import os
 import pickle
 import time
 import zipfile
@@ -8,10 +9,11 @@ import zipfile
 import pytest
 import torch
 
-from pix2pix.errors import ConfigError
+from pix2pix.errors import CheckpointError, ConfigError
 from pix2pix.runtime.io import output_path
 from pix2pix.runtime.plain_pickle import MOST_OPERATIONS, parse
 from pix2pix.runtime.tensors import read_tensors
+from pix2pix.weights.format import load_generator_file
 
 
 def _value() -> dict:
@@ -176,3 +178,11 @@ def test_outputs_stay_in_their_folder(tmp_path):
             output_path(folder, wrong)
     (tmp_path / "linked").symlink_to(folder, target_is_directory=True)  # a person's own choice
     assert output_path(tmp_path / "linked", "a.png") == tmp_path / "linked/a.png"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_a_fifo_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "gen.pt")
+    with pytest.raises(CheckpointError) as caught:
+        load_generator_file(tmp_path / "gen.pt")
+    assert caught.value.exit_code == 4 and "gen.pt" in str(caught.value)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from pix2pix.runtime.opening import open_regular
 from pix2pix.runtime.plain_pickle import Storage, parse
 
 _LARGEST_DIRECTORY = 4 << 20  # bytes; an entry takes about 60
@@ -28,7 +29,7 @@ def read_tensors(path: Path, device: torch.device | str = "cpu", checksums: bool
     has a SHA-256 does not need that. Raises ValueError where the file is anything else, and OSError where it cannot be
     opened.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         try:
             _require_short_directory(file)
             with zipfile.ZipFile(file) as archive:
