@@ -188,7 +188,7 @@ def test_weights_that_are_missing_or_the_wrong_ones(trained):
     for name, words in {
         "gone.pt": "no such file; a run writes its weights to",
         "dis.pt": "holds a discriminator, not a generator; give the run's gen.pt",
-        "samples": "Is a directory",
+        "samples": "is a folder",
         "config.yaml": "is not a weights file",
         "n" * 300: "cannot be read (File name too long)",
     }.items():
