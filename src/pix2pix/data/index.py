@@ -27,19 +27,23 @@ class SplitLayout:
 
     `name`: side-by-side, two-folders, manifest or synthetic. `inputs` and `target`: folders, relative to data.root, or
     halves of an image; empty where pairs are listed or drawn. `val_fraction`: the share of the training pairs that is
-    held out for validation; None where there is a split val.
+    held out for validation; None where there is a split val. `rule` and `evidence`: how partners were found and why the
+    layout was chosen, where there is something to say.
     """
 
     name: str
     inputs: tuple[str, ...] = ()
     target: str = ""
     val_fraction: float | None = None
+    rule: str = ""
+    evidence: str = ""
 
     def __str__(self) -> str:
         """The plan's words."""
         words = "input and target as listed"
         if self.inputs:
             words = f"input {' + '.join(self.inputs)}, target {self.target}"
+        words = "; ".join([words, *filter(None, (self.rule, self.evidence))])
         if self.val_fraction is None:
             return words
         share = f"data.val_fraction {self.val_fraction:g}"
@@ -155,12 +159,12 @@ class DatasetIndex:
         listing, root = self._listing(split), Path(self.data.root or "")
         fraction = self.data.val_fraction if self._holds_out else None
         if not listing.folders:
-            return SplitLayout(listing.layout, val_fraction=fraction)
+            return SplitLayout(listing.layout, (), "", fraction, listing.rule, listing.evidence)
         sides = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in listing.folders]
         if len(sides) == 1:
             sides = ["left half", "right half"]
         *inputs, target = sides[::-1] if self.data.direction == "b2a" else sides
-        return SplitLayout(listing.layout, tuple(inputs), target, fraction)
+        return SplitLayout(listing.layout, tuple(inputs), target, fraction, listing.rule, listing.evidence)
 
     @property
     def _holds_out(self) -> bool:

@@ -28,7 +28,8 @@ class Listing:
 
     `files`: one file that holds A and B; or one file for A (or one for each input) and one for B (or the target).
     `has_roles`: whether the last file is the target rather than B. `keys`: by name, the key whose hash decides whether
-    a pair is held out for validation.
+    a pair is held out for validation. `rule`: how partners were found, in words for the plan. `evidence`: why the
+    layout was chosen, in words for the plan. Both are empty where nothing but the layout's name explains them.
     """
 
     layout: str
@@ -36,6 +37,8 @@ class Listing:
     files: dict[str, tuple[Path, ...]]
     keys: dict[str, str]
     folders: tuple[Path, ...] = ()
+    rule: str = ""
+    evidence: str = ""
 
 
 @dataclass(frozen=True)
