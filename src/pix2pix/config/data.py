@@ -65,6 +65,7 @@ Palette = Annotated[tuple[Colour, ...], Field(strict=False, min_length=2, max_le
 FARTHEST = 1e37  # values of an image: their differences fit into a 32-bit float, too
 Value = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 Range = Annotated[tuple[Value, Value], Field(strict=False)]
+Nodata = Literal["nan"] | Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ImageFormatConfig(Section):

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pix2pix.config import Config
-from pix2pix.data.augment.apply import to_float, to_pixels
+from pix2pix.data.augment.apply import to_input, to_pixels
 from pix2pix.data.formats import convert
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image, resize
@@ -98,7 +98,7 @@ class Translator:
         data = self.config.data
         if self.resize:
             pixels = resize(pixels, data.crop, fmt.interpolation or data.interpolation, fmt.alpha)
-        return to_float(torch.from_numpy(self._pad(pixels).transpose(2, 0, 1).copy())[None], fmt)
+        return to_input(torch.from_numpy(self._pad(pixels).transpose(2, 0, 1).copy())[None], fmt)
 
     def _pad(self, pixels: np.ndarray) -> np.ndarray:
         """Extend [H, W, C] below and to the right by reflection, to a size that the generator takes."""

@@ -34,12 +34,16 @@ OnEpoch = Callable[[TrainState, dict[str, float]], None]
 
 @dataclass
 class MicroBatch:
-    """A micro-batch; `weight` scales its losses so that they sum to the global batch mean."""
+    """A micro-batch; `weight` scales its losses so that they sum to the global batch mean.
+
+    `ignored`: where target pixels have no value; there both `y` and `fake` are 0, so that they differ in no loss.
+    """
 
     x: Tensor
     y: Tensor
     weight: float
     number: int
+    ignored: Tensor | None = None
     fake: Tensor | None = None
 
 
@@ -96,6 +100,9 @@ class Trainer:
         `d/fake`, `g/gan`, `g/l1` (unweighted) and the objectives `d/loss` and `g/loss`. Both updates use the same fake;
         the second one uses the network that the first has updated. From the first non-finite loss or gradient on,
         updates change nothing, and `guard.first()` returns its step and name.
+
+        Where the format of the targets allows pixels without a value, those are NaN in `y`. There the real and the fake
+        image are both 0 for the objective: their error counts as 0 in the mean, whatever the micro-batch or rank.
         """
         local = len(x) if local_batch_size is None else local_batch_size
         world = distributed.world_size()
@@ -145,8 +152,12 @@ class Trainer:
     def _micro_batches(self, x: Tensor, y: Tensor, weight: float) -> list[MicroBatch]:
         steps = self.config.optimizer.accumulation_steps
         first = distributed.rank() * steps
-        pairs = zip(x.chunk(steps), y.chunk(steps), strict=True)
-        return [MicroBatch(*pair, weight * len(pair[0]) / len(x), number) for number, pair in enumerate(pairs, first)]
+        batch = []
+        for number, (inputs, targets) in enumerate(zip(x.chunk(steps), y.chunk(steps), strict=True), first):
+            ignored = targets.isnan() if self.networks.formats.target.ignores else None
+            targets = targets if ignored is None else targets.masked_fill(ignored, 0)
+            batch.append(MicroBatch(inputs, targets, weight * len(inputs) / len(x), number, ignored))
+        return batch
 
     def _fake(self, batch: MicroBatch, learning: bool = False) -> Tensor:
         """Return the generator's images for a micro-batch; they are computed once where memory allows.
@@ -162,7 +173,8 @@ class Trainer:
             network = self.networks.g.ddp if graph else self.generator
             with self.networks.autocast(), torch.set_grad_enabled(graph):
                 fake: Tensor = network(batch.x)
-            batch.fake = fake.to(batch.x.dtype)
+            fake = fake.to(batch.x.dtype)
+            batch.fake = fake if batch.ignored is None else fake.masked_fill(batch.ignored, 0)
         return batch.fake
 
     def _logits(self, discriminator: nn.Module) -> Discriminator:

@@ -24,13 +24,23 @@ _SAME = 2  # of 255: the largest difference that counts as equal
 
 @torch.no_grad()
 def mean_l1(translate: Translate, dataset: PairSource) -> float:
-    """Return the mean L1 between translations and targets of a data set, as images in [-1, 1]. Raises Stopped."""
-    total = 0.0
+    """Return the mean L1 between translations and targets of a data set, as images in [-1, 1].
+
+    Each image counts the same, by its pixels that have a value; images without any are left out. Raises Stopped.
+    """
+    total, counted = 0.0, 0
     for index in stoppable(range(len(dataset))):
         x, y = to_networks(_batch(dataset, index), dataset.formats)
         fake = translate(x)
-        total += losses.l1(fake, y.to(fake.device)).item()
-    return total / len(dataset)
+        y = y.to(fake.device)
+        if dataset.formats.target.ignores:
+            valid = ~y.isnan()
+            if not valid.any():
+                continue
+            fake, y = fake[valid], y[valid]
+        total += losses.l1(fake, y).item()
+        counted += 1
+    return total / max(counted, 1)
 
 
 def write_sample_grid(path: Path, translate: Translate, dataset: PairSource, count: int) -> str | None:

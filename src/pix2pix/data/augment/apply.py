@@ -17,20 +17,36 @@ def to_float(pixels: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
     """Convert pixels [B, C, H, W] of a format to float32 in [-1, 1] for the networks.
 
     The range of images becomes -1 to 1 (8 bits: (x - 127.5) / 127.5). Labels [B, 1, H, W] become one channel per class:
-    1 where it is present and -1 elsewhere. Masks of 0 and 1 become -1 and 1.
+    1 where it is present and -1 elsewhere. Masks of 0 and 1 become -1 and 1. Pixels without a value (`fmt.ignores`)
+    become NaN.
     """
     if fmt.kind == "labels":
         return one_hot(pixels[:, 0].long(), fmt.class_count).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
     low, high = fmt.range
     # Copy once, then compute in place: on a CPU a second copy, or a division, takes as long as reading a cached pair.
     # Centring before scaling makes the ends exactly -1 and 1, and keeps all 16-bit values distinct.
-    return pixels.to(torch.float32, copy=True).sub_((low + high) / 2).mul_(2 / (high - low))
+    values = pixels.to(torch.float32, copy=True)
+    missing = is_missing(values, fmt) if fmt.ignores else None
+    values.sub_((low + high) / 2).mul_(2 / (high - low))
+    return values if missing is None else values.masked_fill_(missing, torch.nan)
+
+
+def is_missing(pixels: Tensor, fmt: ImageFormat) -> Tensor:
+    """Return where pixels of a format with `nodata`, as floats, have no value: bools of the same shape."""
+    return pixels.isnan() if fmt.nodata == "nan" else pixels == fmt.nodata_value
+
+
+def to_input(pixels: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
+    """Convert pixels [B, C, H, W] as `to_float` does, for the generator: pixels without a value become 0."""
+    values = to_float(pixels, fmt)
+    return values.masked_fill_(values.isnan(), 0) if fmt.ignores else values
 
 
 def to_pixels(images: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
     """Convert output of the networks, [B, C, H, W] in [-1, 1], to pixels of a format; the inverse of `to_float`.
 
-    Integers are rounded; labels are the class of the highest channel; masks are 1 where the output is above 0.
+    Integers are rounded; labels are the class of the highest channel; masks are 1 where the output is above 0. NaN
+    becomes nodata where the format has it.
     """
     dtype = getattr(torch, fmt.dtype)
     if fmt.kind == "labels":
@@ -40,7 +56,8 @@ def to_pixels(images: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
     low, high = fmt.range
     values = (images.float() + 1) * ((high - low) / 2)
     values = values + low if low else values
-    return (values.round() if fmt.dtype != "float32" else values).clamp(low, high).to(dtype)
+    values = (values.round() if fmt.dtype != "float32" else values).clamp(low, high)
+    return (values.masked_fill(images.isnan(), fmt.nodata_value) if fmt.ignores else values).to(dtype)
 
 
 def prepare(
@@ -53,15 +70,16 @@ def prepare(
     """Return a loader's batch as (x, y), float32 [B, C, h, w] in [-1, 1] on the device, augmented.
 
     `augment` and `crop` are those of the loader; `crop` is needed where `augment` rotates or scales. Inputs are stacked
-    on channels. The values of labels and masks are moved, but never mixed or recoloured.
+    on channels. The values of labels and masks are moved, but never mixed or recoloured. Pixels without a value are 0
+    in x, and NaN in y: `Trainer.train_step` leaves these out of every loss.
     """
     return to_networks(augment_batch(batch, device, augment or _OFF, crop, formats), formats)
 
 
 def to_networks(images: dict[str, Tensor], formats: PairFormat) -> tuple[Tensor, Tensor]:
     """Return (x, y) of images [B, C, H, W] in their formats, by the keys of `formats.parts`."""
-    *inputs, target = (to_float(images[key], fmt) for key, fmt in formats.parts.items())
-    return inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1), target
+    inputs = [to_input(images[key], fmt) for key, fmt in formats.parts.items() if key != "target"]
+    return inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1), to_float(images["target"], formats.target)
 
 
 def augment_batch(

@@ -4,10 +4,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, Strict, StrictBool
 
 from pix2pix.config.base import Section
-from pix2pix.config.data import FARTHEST, MOST_INPUTS, Channels, Classes, Kind, Palette, Range
+from pix2pix.config.data import FARTHEST, MOST_INPUTS, Channels, Classes, Kind, Nodata, Palette, Range
 from pix2pix.data.images.files import can_hold, holds
 
 DType = Literal["uint8", "uint16", "float32"]
@@ -30,6 +31,7 @@ class ImageFormat:
         snap: whether each colour in a file is read as the class of the nearest palette colour.
         suffix: suffix of the files to which translations are written.
         alpha: whether the last of 2 or 4 channels is transparency, which weighs the colours when pixels are mixed.
+        nodata: the value of an image's pixels that were not measured: `nan`, a number, or None where there is none.
 
     Values read from a weights file are validated by `PairFormat.from_dict`; the constructor validates nothing.
     """
@@ -45,6 +47,19 @@ class ImageFormat:
     snap: StrictBool = False
     suffix: Suffix = ".png"
     alpha: StrictBool = False
+    nodata: Nodata | None = None
+
+    @property
+    def ignores(self) -> bool:
+        """Whether some pixels may have no value: `to_float` gives NaN there, and no loss counts them."""
+        return self.nodata is not None
+
+    @property
+    def nodata_value(self) -> float:
+        """The value of `nodata` in stored pixels: as the nearest float32, perhaps infinite, where they are floats."""
+        assert self.nodata is not None, f"{self} has no nodata"
+        with np.errstate(over="ignore"):
+            return float(np.float32(self.nodata))
 
     @property
     def tensor_channels(self) -> int:
@@ -81,10 +96,20 @@ def value_limits(dtype: str) -> tuple[float, float]:
     return FULL_RANGE.get(dtype, (-FARTHEST, FARTHEST))
 
 
+def fits(nodata: float | str, dtype: str) -> bool:
+    """Return whether pixels of this number type can have this value of `nodata`."""
+    if dtype == "float32":
+        return True
+    low, high = FULL_RANGE[dtype]
+    return not isinstance(nodata, str) and low <= nodata <= high and nodata % 1 == 0
+
+
 def _consistent(fmt: ImageFormat) -> ImageFormat:
     """Return the format. Raises ValueError where its fields contradict each other."""
     if fmt.kind == "image":
         _require_consistent_image(fmt)
+    elif fmt.nodata is not None:
+        raise ValueError("only an image has nodata")
     elif fmt.channels != 1 or fmt.range != (0, 1) or (fmt.kind == "mask" and fmt.dtype != "uint8"):
         raise ValueError("labels and masks have one channel of whole numbers")
     if fmt.kind == "mask" and (fmt.classes is not None or fmt.palette is not None):
@@ -108,6 +133,8 @@ def _require_consistent_image(fmt: ImageFormat) -> None:
     lowest, highest = value_limits(fmt.dtype)
     if fmt.classes is not None or fmt.palette is not None:
         raise ValueError("an image has neither classes nor a palette")
+    if fmt.nodata is not None and not fits(fmt.nodata, fmt.dtype):
+        raise ValueError(f"{fmt.nodata} cannot occur in {fmt.dtype} pixels")
     if not lowest <= low < high <= highest or high - low < 1 / FARTHEST:
         raise ValueError(f"{low:g} to {high:g} is no range of {fmt.dtype} pixels")
 
@@ -117,6 +144,12 @@ def label_dtype(classes: int) -> Literal["uint8", "uint16"]:
     return "uint8" if classes <= 256 else "uint16"
 
 
+def _fields(fmt: ImageFormat) -> dict[str, Any]:
+    """Return the fields as plain values, without later ones that are not used, so that older versions can read them."""
+    return {name: value for name, value in asdict(fmt).items() if name not in _LATER or value is not None}
+
+
+_LATER = {"nodata"}
 _Format = Annotated[ImageFormat, AfterValidator(_consistent)]
 
 
@@ -151,7 +184,7 @@ class PairFormat:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the formats as plain values, without the notes, for a weights file."""
-        return {"input": [asdict(fmt) for fmt in self.input], "target": asdict(self.target)}
+        return {"input": [_fields(fmt) for fmt in self.input], "target": _fields(self.target)}
 
     @classmethod
     def from_dict(cls, values: object) -> "PairFormat":
