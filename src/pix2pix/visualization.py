@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
-from torchvision.utils import make_grid
 
 from pix2pix.data.images.decoded import resize
 
@@ -21,10 +19,13 @@ def titles(inputs: int = 1) -> list[str]:
 def comparison_grid(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> np.ndarray:
     """Return uint8 [H, W, 3]: rows of images, uint8 [h, w, 3], all resized to the first one's size, on white."""
     height, width = rows[0][0].shape[:2]
-    images = [torch.from_numpy(resize(image, (height, width), "bicubic").copy()) for row in rows for image in row]
-    grid = make_grid(torch.stack(images).permute(0, 3, 1, 2), len(titles), _GAP, pad_value=255)  # [3, H, W]
-    pixels = np.pad(grid.permute(1, 2, 0).numpy(), ((_TITLE_HEIGHT, 0), (0, 0), (0, 0)), constant_values=255)
+    down, right = height + _GAP, width + _GAP  # from one image to the next
+    shape = (_TITLE_HEIGHT + _GAP + len(rows) * down, _GAP + len(titles) * right, 3)
+    pixels = np.full(shape, 255, np.uint8)
+    for top, row in zip(range(_TITLE_HEIGHT + _GAP, shape[0], down), rows, strict=True):
+        for left, image in zip(range(_GAP, shape[1], right), row, strict=True):
+            pixels[top : top + height, left : left + width] = resize(image, (height, width), "bicubic")
     sheet = Image.fromarray(pixels)
     for column, title in enumerate(titles):
-        ImageDraw.Draw(sheet).text((_GAP + column * (width + _GAP), 2), title, fill=(0, 0, 0))
+        ImageDraw.Draw(sheet).text((_GAP + column * right, 2), title, fill=(0, 0, 0))
     return np.asarray(sheet)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from pix2pix.config import Config
 from pix2pix.data.formats.image_format import PairFormat
@@ -16,6 +16,7 @@ from pix2pix.models.build import build_discriminator, build_generator, convert_s
 from pix2pix.runtime import distributed
 from pix2pix.runtime.device import autocast
 from pix2pix.runtime.rng import INIT, seed_torch
+from pix2pix.training.adam import Adam
 from pix2pix.training.own_parts import try_network
 
 
