@@ -295,8 +295,8 @@ before, earlier = state(), settings()
 for name in {sorted(f"pix2pix.{module}".rstrip(".") for module in MODULES if module != "__main__")!r}:
     import_module(name)
 print(state() == before, settings() == earlier, loaded(*extras))
-one_step = {{"generator": {{"base_channels": 2}}, "discriminator": {{"base_channels": 2}}}}
-config = pix2pix.load_config({{"data": {{"image_size": 32, "load_size": 32, "layout": "synthetic"}}, "model": one_step}})
+model = {{"generator": {{"base_channels": 2}}, "discriminator": {{"base_channels": 2}}}}
+config = pix2pix.load_config({{"data": {{"image_size": 32, "load_size": 32, "layout": "synthetic"}}, "model": model}})
 pix2pix.Trainer(config).train_step(*torch.rand(2, 1, 3, 32, 32))
 print(loaded(*extras, "torch._dynamo", "torch._inductor", "torchvision", "sympy"))  # they take longer than torch
 """
