@@ -11,8 +11,9 @@ from pix2pix.check.findings import Finding, counted, finding, in_order
 from pix2pix.check.report import Report, Split
 from pix2pix.check.resources import estimate_resources
 from pix2pix.check.rules import pair_findings
+from pix2pix.check.sample import SAMPLE, SampleReport, check_sample, measure_pairs
 from pix2pix.check.sheet import write_sheet
-from pix2pix.check.stats import PairStats, pair_stats
+from pix2pix.check.stats import PairStats
 from pix2pix.config import Config, DataConfig
 from pix2pix.data.discovery.sources import Unmatched
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
@@ -21,12 +22,8 @@ from pix2pix.data.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.ownership import may_write_image
-from pix2pix.runtime.parallel import for_each
 
-__all__ = ["Report", "check"]
-
-_SAMPLE = 32  # pairs that formats are inferred from
-_GROUP = 8  # pairs that a thread processes in one call
+__all__ = ["Report", "SampleReport", "check", "check_sample"]
 
 
 def check(config: Config, preview: str | Path | None = None) -> Report:
@@ -43,7 +40,7 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     used = [split for split in ("train", "val") if split == "train" or split in index.splits]
     layout, pairs, findings = _find(index, used)
     formats, problem = _infer_formats(data, pairs)
-    stats = _measure(pairs, formats)
+    stats = measure_pairs([(split, pair) for split, some in pairs.items() for pair in some], formats)
     about_pairs = pair_findings(data, stats, used, formats)
     if problem is not None:  # the formats are a guess, from which every file may differ
         if any(one.code == "format" for one in about_pairs):
@@ -107,7 +104,7 @@ def _infer_formats(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[
     Broken pairs are left out of the sample: they are reported when all pairs are read.
     """
     first_split = next((some for some in pairs.values() if some), [])
-    places = np.linspace(0, len(first_split) - 1, min(_SAMPLE, len(first_split))).round().astype(int)
+    places = np.linspace(0, len(first_split) - 1, min(SAMPLE, len(first_split))).round().astype(int)
     sample = [first_split[place] for place in places]
     inputs = len(sample[0].names) - 1 if sample else 1
     first_error = None
@@ -120,18 +117,6 @@ def _infer_formats(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[
             if len(sample) == count:
                 break
     return PairFormat(RGB.input * inputs, RGB.target), first_error
-
-
-def _measure(pairs: dict[str, Sequence[Pair]], formats: PairFormat) -> list[PairStats]:
-    """Compute the statistics of all pairs, in threads."""
-    all_pairs = [(split, pair) for split, some in pairs.items() for pair in some]
-    groups: list[list[PairStats]] = [[] for _ in range(0, len(all_pairs), _GROUP)]
-
-    def measure(number: int) -> None:
-        groups[number] = pair_stats(all_pairs[number * _GROUP : (number + 1) * _GROUP], formats)
-
-    for_each(measure, range(len(groups)), f"checking pairs, {_GROUP} at a time")
-    return [stats for group in groups for stats in group]
 
 
 def _summarize(stats: Sequence[PairStats], formats: PairFormat) -> Split:

@@ -65,6 +65,14 @@ class Finding:
         """The number of places; at least 1."""
         return max(1, len(self.items))
 
+    @property
+    def summary(self) -> str:
+        """The message with its first place, on one line."""
+        if not self.items:
+            return self.message
+        more = f" and {len(self.items) - 1:,} more" if len(self.items) > 1 else ""
+        return f"{self.message} ({self.items[0]}{more})"
+
 
 def finding(code: str, message: str, remedy: str, items: Iterable[Item] = (), severity: str | None = None) -> Finding:
     """Make a finding, with the severity of its code unless another is given."""

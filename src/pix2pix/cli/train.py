@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import time
 from typing import TYPE_CHECKING
 
 from pix2pix.cli.options import add_config, config_from, device, name
+from pix2pix.errors import DataError
 
 if TYPE_CHECKING:
     from pix2pix.cli.options import Verbs
@@ -51,6 +54,47 @@ def run(args: argparse.Namespace) -> int:
 
 def _fit(config: Config, args: argparse.Namespace) -> bool:
     # In a separate function, so that the trainer, which refers to the process group, is freed before the group.
+    from pix2pix.runtime.log import info
+    from pix2pix.runtime.signals import Stopped
+    from pix2pix.training.run_dir import has_checkpoint
     from pix2pix.training.trainer import Trainer
 
-    return Trainer(config).fit(args.resume, args.fresh, args.allow_changed)
+    trainer = Trainer(config)
+    if args.fresh or not has_checkpoint(config):
+        try:
+            _check_sample(config, args)
+        except Stopped:
+            info("stopped with nothing to save; the same command starts again")
+            return False
+    return trainer.fit(args.resume, args.fresh, args.allow_changed)
+
+
+def _check_sample(config: Config, args: argparse.Namespace) -> None:
+    """Print the warnings of `check` about a sample of the pairs. Raises its first error as a DataError, and Stopped."""
+    from pix2pix.check import check_sample
+    from pix2pix.runtime.distributed import rank, stopped_together
+    from pix2pix.runtime.log import debug, warning
+
+    start = time.perf_counter()
+    with stopped_together():
+        report = check_sample(config.data)
+    debug(f"checked {report.checked} of {report.pairs} pairs in {time.perf_counter() - start:.2f} s")
+    command = _check_command(args)
+    for finding in report.findings:
+        if finding.severity == "error":
+            raise DataError(
+                finding.summary,
+                remedy=f"{finding.remedy}; {command} shows more",
+                code=finding.code,
+            )
+    if report.findings and rank() == 0:
+        warning([f"warning [{one.code}] {one.summary}; {one.remedy}" for one in report.findings])
+        warning(f"this is what {report.checked} of {report.pairs} pairs show; {command} shows more")
+
+
+def _check_command(args: argparse.Namespace) -> str:
+    """Return the command that checks all pairs of this run."""
+    words = ["pix2pix", "check"]
+    for flag, values in (("--config", [args.config]), ("--data", [args.data]), ("--set", args.set)):
+        words += [word for value in values if value is not None for word in (flag, shlex.quote(value))]
+    return " ".join(words)

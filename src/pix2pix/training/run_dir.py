@@ -25,6 +25,11 @@ def run_path(config: Config) -> Path:
     return Path(config.run.output or "runs/pix2pix")
 
 
+def has_checkpoint(config: Config) -> bool:
+    """Return whether a config's run directory has a checkpoint to resume from. Raises CheckpointError."""
+    return bool(list_checkpoints(run_path(config) / CHECKPOINTS))
+
+
 @contextmanager
 def open_run_dir(
     config: Config, resume: bool = False, fresh: bool = False, allow_changed: Collection[str] = ()

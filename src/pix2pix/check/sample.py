@@ -1,0 +1,68 @@
+"""Check a sample of the pairs before training starts (`pix2pix train`): what can be said in a fraction of a second."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pix2pix.check.findings import Finding, in_order
+from pix2pix.check.rules import pair_findings
+from pix2pix.check.stats import PairStats, pair_stats
+from pix2pix.config import DataConfig
+from pix2pix.data.formats.image_format import PairFormat
+from pix2pix.data.index import DatasetIndex
+from pix2pix.data.infer import infer_pair_formats
+from pix2pix.data.pairs import Pair
+from pix2pix.runtime.parallel import for_each
+
+SAMPLE = 32  # pairs
+_GROUP = 8  # pairs that a thread processes in one call
+_NEEDS_ALL_PAIRS = {"label-gaps"}  # codes of findings that only all pairs together can show: ids that never occur
+
+
+@dataclass(frozen=True)
+class SampleReport:
+    """The errors and warnings about a sample of `checked` pairs out of `pairs`, the worst first."""
+
+    checked: int
+    pairs: int
+    findings: list[Finding]
+
+
+def check_sample(data: DataConfig, size: int = SAMPLE) -> SampleReport:
+    """Check up to `size` pairs, spread over the splits that training reads. Notes are left out.
+
+    Raises DataError where training would refuse the data set, with the error of training itself, and Stopped.
+    """
+    if data.layout == "synthetic":  # drawn pairs are correct
+        return SampleReport(0, 0, [])
+    index = DatasetIndex.scan(data)
+    used = [split for split in ("train", "val") if split == "train" or split in index.splits]
+    pairs = [(split, pair) for split in used for pair in index.pairs(split, data.load or data.crop)]
+    formats = infer_pair_formats(data, [pair for split, pair in pairs if split == "train"])
+    positions = np.linspace(0, len(pairs) - 1, min(size, len(pairs))).round().astype(int)
+    sample = [pairs[position] for position in positions]
+    stats = measure_pairs(sample, formats, progress=False)
+    if not data.skip_broken:
+        for (_, pair), pair_statistics in zip(sample, stats, strict=True):
+            if pair_statistics.problems:
+                pair.read(formats)  # raises the error that training would raise
+    findings = [
+        finding
+        for finding in pair_findings(data, stats, used, formats)
+        if finding.severity != "note"
+        and not (finding.code in _NEEDS_ALL_PAIRS and len(sample) < len(pairs))
+        and not (data.skip_broken and any(finding.code == problem.code for pair in stats for problem in pair.problems))
+    ]
+    return SampleReport(len(sample), len(pairs), in_order(findings))
+
+
+def measure_pairs(pairs: Sequence[tuple[str, Pair]], formats: PairFormat, progress: bool = True) -> list[PairStats]:
+    """Compute the statistics of (split, pair), in threads. Raises Stopped."""
+    groups: list[list[PairStats]] = [[] for _ in range(0, len(pairs), _GROUP)]
+
+    def measure(number: int) -> None:
+        groups[number] = pair_stats(pairs[number * _GROUP : (number + 1) * _GROUP], formats)
+
+    for_each(measure, range(len(groups)), f"checking pairs, {_GROUP} at a time", progress)
+    return [stats for group in groups for stats in group]
