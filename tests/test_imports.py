@@ -64,6 +64,7 @@ MAY_IMPORT = {
 READS_MESSAGES = {
     "cli.main": "prints an error's lines",
     "data.images.files": "shows the reason that Pillow or another decoder gives",
+    "data.images.parquet": "shows the reason that pyarrow gives",
     "data.loader": "knows a killed worker by PyTorch's words",
     "data.worker_processes": "knows a full /dev/shm by the system's words",
     "errors": "knows that memory is short by PyTorch's words",

@@ -99,7 +99,9 @@ class ImageFormatConfig(Section):
 class DataConfig(Section):
     """Where the pairs are and how they become batches."""
 
-    root: Name | None = Field(None, description="Folder of the data set, or its manifest (.csv or .jsonl).")
+    root: Name | None = Field(
+        None, description="Folder of the data set, zip or tar archive of it, or manifest (.csv or .jsonl)."
+    )
     layout: Literal["auto", "side-by-side", "two-folders", "manifest", "synthetic"] = Field(
         "auto", description="How pairs are stored: one image holding A|B, two folders, a list, or drawn on the fly."
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pix2pix.data.cache.disk import FORMAT
+from pix2pix.data.images.storage import file_state, open_for_digest
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
@@ -72,12 +73,10 @@ def cache_key(pairs: Sequence[Pair], recipe: str) -> bytes:
         digest.update(repr((type(pair).__name__, own)).encode())
         for path in pair.files:
             try:
-                stat = path.stat()
+                state = file_state(path)
             except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror}); fix or remove it") from None
-            digest.update(
-                repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns)).encode("utf-8", "surrogatepass")
-            )
+                raise _unreadable(path, error) from None
+            digest.update(repr((os.path.abspath(path), *state)).encode("utf-8", "surrogatepass"))
     return digest.digest()
 
 
@@ -99,9 +98,11 @@ def content_digest(pairs: Sequence[Pair]) -> str:
 def _ends(path: Path) -> bytes:
     """Read a whole file of up to SAMPLE_BYTES; of a larger file, read SAMPLE_BYTES / 2 from each end."""
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size <= SAMPLE_BYTES:
+        with open_for_digest(path) as file:
+            if file.seek(0, os.SEEK_END) <= SAMPLE_BYTES:
+                file.seek(0)
                 return file.read(SAMPLE_BYTES)
+            file.seek(0)
             start = file.read(SAMPLE_BYTES // 2)
             file.seek(-(SAMPLE_BYTES // 2), os.SEEK_END)
             return start + file.read(SAMPLE_BYTES // 2)
@@ -111,7 +112,7 @@ def _ends(path: Path) -> bytes:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return file_state(path).size
     except OSError as error:
         raise _unreadable(path, error) from None
 

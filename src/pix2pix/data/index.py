@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from pix2pix.config import DataConfig
-from pix2pix.data.discovery.folders import SPLITS, Folder
+from pix2pix.data.discovery.folders import SPLITS, Folder, root_folder
 from pix2pix.data.discovery.layouts import FolderLayout, ManifestLayout
 from pix2pix.data.discovery.manifest import is_manifest
 from pix2pix.data.discovery.sources import Listing, Unmatched
+from pix2pix.data.images.storage import is_compressed_tar, is_folder
 from pix2pix.data.pairs import FilesPair, Pair, SideBySidePair, SyntheticPair
 from pix2pix.datasets.catalogue import download_command
 from pix2pix.datasets.catalogue import names as published_sets
@@ -88,9 +89,10 @@ class DatasetIndex:
 
         Raises DataError.
         """
-        data, folder = data.model_copy(update={"root": root, "layout": "auto", "manifest": None}), Folder(Path(root))
+        data = data.model_copy(update={"root": root, "layout": "auto", "manifest": None})
         with _listing_errors(root):
-            if data.input and (not os.path.isdir(root) or FolderLayout(data, folder).is_empty):
+            folder = root_folder(root)
+            if data.input and (not is_folder(root) or FolderLayout(data, folder).is_empty):
                 data = data.model_copy(update={"input": None, "target": None})
             layout = _find_layout(data, folder)
             if layout.has_roles:
@@ -246,7 +248,7 @@ def _listing_errors(root: str | None) -> Iterator[None]:
 
 
 def _find_layout(
-    data: DataConfig, root_folder: Folder | None = None, missing: list[tuple[str, Path]] | None = None
+    data: DataConfig, folder: Folder | None = None, missing: list[tuple[str, Path]] | None = None
 ) -> FolderLayout | ManifestLayout:
     """Return the layout of the folder or manifest that a config names. Raises DataError if it is missing; OSError."""
     if data.manifest is not None:
@@ -256,7 +258,14 @@ def _find_layout(
     if data.layout == "manifest":
         raise DataError(f"{source_label(data)}: is not a manifest; set data.manifest to a .csv or .jsonl file")
     named = data.input is not None and data.target is not None
-    if not os.path.isdir(data.root or ("." if named else "")):
+    if is_compressed_tar(data.root or "") and os.path.isfile(data.root or ""):
+        raise DataError(
+            "is a compressed tar archive, whose files cannot be read one by one",
+            path=data.root,
+            remedy="unpack it, or uncompress it to .tar (such as with gunzip), which is read in place",
+            code="archive",
+        )
+    if not is_folder(data.root or ("." if named else "")):
         what = "is a file, but not .csv or .jsonl" if os.path.isfile(data.root or "") else "no such folder"
         root = Path(data.root or "")
         name, output = (root.name, root.parent) if root.name in published_sets() else ("facades", "data")
@@ -265,7 +274,7 @@ def _find_layout(
             f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}",
             code="missing-root",
         )
-    return FolderLayout(data, root_folder)
+    return FolderLayout(data, folder or root_folder(data.root or ""))
 
 
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:

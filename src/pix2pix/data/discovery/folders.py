@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pix2pix.data.images.files import is_image
+from pix2pix.data.images.storage import is_folder, list_archive
 from pix2pix.errors import DataError
 from pix2pix.runtime.ownership import is_run, made_files
 
@@ -33,10 +34,13 @@ class Folder:
 
     @cached_property
     def _listed(self) -> tuple[list[str], list[str]]:
+        if (archived := list_archive(self.path)) is not None:
+            names, inner = archived
+            return [name for name in names if is_image(Path(name))], [name for name in inner if not _is_hidden(name)]
         images, folders = [], []
         with os.scandir(self.path) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if _is_hidden(entry.name):
                     continue
                 if entry.is_dir():
                     if not is_run(entry.path):
@@ -53,9 +57,9 @@ class Folder:
     @cached_property
     def folders(self) -> list["Folder"]:
         """The folders directly in it. Raises DataError where links form a loop."""
-        status = os.stat(self.path)
-        here = (status.st_dev, status.st_ino)
-        if here in self._parents:
+        status = None if list_archive(self.path) is not None else os.stat(self.path)  # an archive holds no links
+        here = (status.st_dev, status.st_ino) if status is not None else (0, 0)
+        if status is not None and here in self._parents:
             raise DataError(f"{self.path}: is a link to a folder that contains it; remove the link")
         return [Folder(self.path / name, (*self._parents, here), self._made) for name in self._listed[1]]
 
@@ -78,7 +82,7 @@ class Folder:
     def at_path(self, path: str) -> "Folder | None":
         """Return the folder at exactly this path, absolute or relative to this one; it may be outside of it."""
         if path not in self._at_path:
-            self._at_path[path] = Folder(self.path / path) if os.path.isdir(self.path / path) else None
+            self._at_path[path] = Folder(self.path / path) if is_folder(self.path / path) else None
         return self._at_path[path]
 
     def images(self, prefix: str = "") -> Iterator[tuple[str, Path]]:
@@ -111,6 +115,23 @@ class Folder:
         if self.image_names:
             parts.append(f"{len(self.image_names)} images")
         return " and ".join(parts) or "neither images nor folders"
+
+
+def root_folder(path: str | Path) -> Folder:
+    """Return the folder or archive at a path; of an archive that holds nothing but one folder, that folder.
+
+    Raises DataError and OSError.
+    """
+    folder = Folder(Path(path))
+    if list_archive(folder.path) is not None and not folder.image_names and len(folder.folders) == 1:
+        (only,) = folder.folders
+        return folder if only.name in _SPLIT_NAMES else root_folder(only.path)
+    return folder
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether a folder or file is hidden, or holds what macOS adds to archives."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def first_ten(items: Iterable[object]) -> str:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pix2pix.data.images.info import ImageInfo, check_size, check_strips, native_type, turned_size
+from pix2pix.data.images.storage import open_member
 from pix2pix.errors import DataError
+from pix2pix.runtime.opening import open_regular
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -74,8 +76,13 @@ def raster(array: np.ndarray, name: str | Path) -> np.ndarray:
 
 
 def open_npy(path: Path) -> np.ndarray:
-    """Map a .npy file as [H, W, C] without reading its values. Nothing is unpickled, and a short file raises."""
-    array = raster(np.lib.format.open_memmap(path, mode="r"), path)
+    """Map a .npy file as [H, W, C] without reading its values; one in an archive is read. Nothing is unpickled, and a
+    short file raises."""
+    member = open_member(path)
+    if member is None:
+        open_regular(path).close()
+    array = np.lib.format.open_memmap(path, mode="r") if member is None else np.lib.format.read_array(member)
+    array = raster(array, path)
     check_size(*array.shape)
     return array
 
@@ -106,7 +113,7 @@ def _opened(path: Path, what: str) -> Iterator["TiffFile"]:
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # damaged files raise an error that says the same
-    with tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(open_member(path) or path) as file:
         yield file
 
 

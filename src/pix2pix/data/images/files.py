@@ -25,8 +25,8 @@ from pix2pix.data.images.decoded import (
     orientation_of,
 )
 from pix2pix.data.images.info import ImageInfo, png_header
+from pix2pix.data.images.storage import open_file
 from pix2pix.errors import DataError
-from pix2pix.runtime.opening import open_regular
 from pix2pix.runtime.ownership import SOFTWARE
 
 _SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
@@ -99,7 +99,7 @@ def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
 
     `whole`: the pixels will be read too, not the header alone.
     """
-    with _explained(path), open_regular(path) as file:
+    with _explained(path), open_file(path) as file:
         magic = file.read(4)
         if magic in info.TIFF_MAGICS:
             info.check_pages(file)
@@ -123,7 +123,6 @@ def read_info(path: str | Path) -> ImageInfo:
     path = Path(path)
     if path.suffix.lower() == ".npy":
         with _explained(path):
-            open_regular(path).close()
             array = codecs.open_npy(path)
             return ImageInfo(array.shape[:2], array.shape[2], info.native_type(array.dtype).name)
     with _opened(path) as image:
@@ -159,7 +158,6 @@ def read_image(path: str | Path) -> DecodedImage:
     path = Path(path)
     if path.suffix.lower() == ".npy":
         with _explained(path):
-            open_regular(path).close()
             return DecodedImage(codecs.native(np.array(codecs.open_npy(path))))
     with _opened(path, whole=True) as image:
         beyond = info.beyond_pillow(path, image)
@@ -170,7 +168,8 @@ def read_image(path: str | Path) -> DecodedImage:
             info.check_tiff(image)
             image.filename = ""  # or Pillow maps the file in the shape that it has when turned, and gives garbage
         if image.format == "PNG":
-            data = path.read_bytes()
+            with open_file(path) as png:
+                data = png.read()
             stream = info.png_stream(data)
             if beyond:
                 pixels = _decode_deep_png(path, image, data, beyond)

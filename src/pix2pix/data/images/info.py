@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from pix2pix.data.images.storage import open_file
+
 MOST_PAGES = 1000  # of a TIFF
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are of BigTIFF
 
@@ -48,7 +50,7 @@ def png_header(path: Path) -> tuple[int, int]:
 
     Pillow does not report them, and reduces 16-bit colour to 8 bits.
     """
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         depth, colour = file.read(26)[24:]  # 8 bytes signature, 8 chunk head, 8 width and height, then these
         return depth, colour
 
@@ -65,7 +67,7 @@ def grey_bits(path: Path, image: Image.Image) -> int:
 
 def png_chunks(path: Path) -> Iterator[bytes]:
     """Yield the names of the chunks of a PNG."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             yield head[4:]
