@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "errors": {"text"},
     "runtime": {"errors", "text"},
     "config": {"errors", "runtime"},
+    "benchmark": set(),
     "models": {"config", "errors", "runtime"},
     "data.images": {"errors", "runtime", "text"},
     "data.formats": {"config", "data.images", "errors", "runtime"},

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 def bce(logits: Tensor, real: bool) -> Tensor:
     """Binary cross entropy of the logits against 1 (real) or 0 (Goodfellow et al. 2014; the paper's eq. 1)."""
-    return F.binary_cross_entropy_with_logits(logits, logits.new_full((), float(real)).expand_as(logits))
+    return F.softplus(-logits if real else logits).mean()
 
 
 def bce_sigmoid(logits: Tensor, real: bool) -> Tensor:

@@ -41,8 +41,10 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit code."""
+    from pix2pix.runtime.memory import retain_freed_memory
     from pix2pix.runtime.signals import stop_on_signals
 
+    retain_freed_memory()  # saves 5 to 10 % of a step on a CPU
     with stop_on_signals() as stop:  # before torch is imported, which takes seconds
         config = config_from(args, **{"run.output": args.output, "run.device": args.device})
         from pix2pix.runtime.distributed import process_group

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pix2pix.models.convolution import ConvTranspose2d
+
 
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm that can use per-image statistics at inference.
@@ -63,7 +65,7 @@ def up_convolution(in_channels: int, out_channels: int, upsample: str, bias: boo
     """
     if upsample == "transpose":
         odd = kernel_size % 2  # an odd kernel gives 2 H - 1 without it
-        return nn.ConvTranspose2d(in_channels, out_channels, kernel_size, 2, 1, output_padding=odd, bias=bias)
+        return ConvTranspose2d(in_channels, out_channels, kernel_size, 2, 1, output_padding=odd, bias=bias)
     align = None if upsample == "nearest" else False
     return nn.Sequential(
         nn.Upsample(scale_factor=2, mode=upsample, align_corners=align),
@@ -116,8 +118,7 @@ def has_per_image_norm(network: nn.Module) -> bool:
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Update an averaged copy of a network in place: decay x average + (1 - decay) x network; buffers are copied."""
-    for mean, parameter in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(parameter, 1 - decay)
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
     for copied, buffer in zip(average.buffers(), network.buffers(), strict=True):
         copied.copy_(buffer)
 

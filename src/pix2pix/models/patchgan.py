@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pix2pix.models.convolution import Conv2d
 from pix2pix.models.layers import NORMS, ConvNorm, needs_bias
 
 
@@ -16,7 +17,7 @@ class _Discriminator(nn.Module):
     def forward(self, condition: Tensor, image: Tensor) -> Tensor:
         x = torch.cat([condition, image], 1)
         for layer in self.layers.values():
-            x = F.leaky_relu(layer(x), 0.2)
+            x = F.leaky_relu(layer(x), 0.2, inplace=True)
         y: Tensor = self.logits(x)
         return y
 
@@ -47,10 +48,10 @@ class PatchGAN(_Discriminator):
         for i in range(1, n_layers + stride1_layer + 1):
             channels = base_channels * min(2 ** (i - 1), 8)
             stride = 2 if i <= n_layers else 1
-            conv = nn.Conv2d(wide, channels, kernel_size, stride, padding=1, bias=bias or i == 1)
+            conv = Conv2d(wide, channels, kernel_size, stride, padding=1, bias=bias or i == 1)
             self.layers[str(i)] = ConvNorm(conv, NORMS[norm](channels) if i > 1 else nn.Identity())
             wide = channels
-        self.logits = nn.Conv2d(wide, 1, kernel_size, padding=1)
+        self.logits = Conv2d(wide, 1, kernel_size, padding=1)
 
 
 class PixelDiscriminator(_Discriminator):

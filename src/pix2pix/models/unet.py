@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pix2pix.models.convolution import Conv2d
 from pix2pix.models.layers import NORMS, ConvNorm, needs_bias, up_convolution
 
 
@@ -51,7 +52,7 @@ class UNet(nn.Module):
         for i in range(1, depth + 1):
             normed = 1 < i < depth  # not the first, as in the paper; the innermost may be a single pixel
             self.down[str(i)] = ConvNorm(
-                nn.Conv2d(channels[i - 1], channels[i], 4, stride=2, padding=1, bias=bias),
+                Conv2d(channels[i - 1], channels[i], 4, stride=2, padding=1, bias=bias),
                 NORMS[norm](channels[i]) if normed else nn.Identity(),
             )
         for i in range(depth, 0, -1):
@@ -62,18 +63,27 @@ class UNet(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        # A ReLU of a leaky ReLU is the ReLU alone, so the paper's skip can be activated once, with the decoder's map.
+        twice = self.skip == "before-activation" and self.up_slope == 0 and self.down_slope > 0
         skips = []
         for i, level in self.down.items():
             # Dropout and a leaky ReLU commute, so one dropout serves both the skip and the next level.
             before = self._dropout(level(x), int(i) in self.dropout_down)  # [B, c_i, H / 2^i, W / 2^i]
-            x = F.leaky_relu(before, self.down_slope)
-            skips.append(F.leaky_relu(before, self.up_slope) if self.skip == "before-activation" else x)
+            if twice or self.skip == "after-activation":
+                x = F.leaky_relu(before, self.down_slope, inplace=True)
+                skips.append(x)
+            else:
+                x = F.leaky_relu(before, self.down_slope)
+                skips.append(F.leaky_relu(before, self.up_slope))
         x = skips.pop()
+        x = F.relu(x) if twice else x
         for i, level in self.up.items():
             x = level(x)  # [B, c_(i-1), H / 2^(i-1), W / 2^(i-1)]
             if skips:
-                x = self._dropout(F.leaky_relu(x, self.up_slope), int(i) in self.dropout_up)
+                x = x if twice else F.leaky_relu(x, self.up_slope, inplace=True)
+                x = self._dropout(x, int(i) in self.dropout_up)
                 x = torch.cat([skips.pop(), x], 1)  # [B, 2 c_(i-1), H / 2^(i-1), W / 2^(i-1)]
+                x = F.relu(x, inplace=True) if twice else x
         return torch.tanh(x)
 
     def _dropout(self, x: Tensor, here: bool) -> Tensor:

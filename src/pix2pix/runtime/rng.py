@@ -30,4 +30,8 @@ def seed_torch(seed: int, purpose: int, *counters: int) -> None:
     """Seed torch's global generators, which initial weights and dropout use, for a purpose at some counters."""
     import torch
 
-    torch.manual_seed(int(counter_rng(seed, purpose, *counters).integers(2**63)))
+    number = int(counter_rng(seed, purpose, *counters).integers(2**63))
+    if torch.cuda._initialized or torch.backends.mps.is_available():
+        torch.manual_seed(number)
+    else:  # torch.manual_seed would also store a stack trace at each call, for a GPU that nobody has used yet
+        torch.default_generator.manual_seed(number)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
-from torch.optim import Optimizer
 
 from pix2pix.config import Config, load_config
 from pix2pix.data.fingerprint import Fingerprint
@@ -113,9 +112,6 @@ class Checkpointer:
     def _load_networks(self, saved: dict[str, Any]) -> None:
         try:
             for name, part in self.networks.stateful_objects.items():
-                if isinstance(part, Optimizer):  # as the current config and device require, not as saved
-                    for group in saved[name]["param_groups"]:
-                        group |= {key: part.defaults[key] for key in ("betas", "fused")}
                 # Where --allow-changed turns run.ema on, the average starts from the generator.
                 part.load_state_dict(saved["generator" if name == "ema" and name not in saved else name])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError):

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from pix2pix.config import Config
 from pix2pix.data.formats.image_format import PairFormat
@@ -26,7 +25,7 @@ class Player:
 
     name: str  # "d" or "g", the prefix of its metrics
     ddp: nn.Module
-    optimizer: Optimizer
+    optimizer: Adam
 
 
 class Networks:
@@ -58,10 +57,9 @@ class Networks:
         self.g = Player("g", distributed.wrap_ddp(self.generator), self._optimizer(self.generator))
         self.d = Player("d", distributed.wrap_ddp(self.discriminator), self._optimizer(self.discriminator))
 
-    def _optimizer(self, network: nn.Module) -> Optimizer:
-        fused = self.device.type == "cuda" or None  # a fused optimizer can skip a step without a host sync
+    def _optimizer(self, network: nn.Module) -> Adam:
         settings = self.config.optimizer
-        return Adam(network.parameters(), lr=settings.lr, betas=settings.betas, fused=fused)
+        return Adam(network.parameters(), settings.lr, settings.betas, capturable=self.device.type == "cuda")
 
     def _require_fit(self) -> None:
         """Raise ConfigError where a given network does not take or return the data's channels and size."""
@@ -115,8 +113,7 @@ class Networks:
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate of both optimizers."""
         for player in (self.d, self.g):
-            for group in player.optimizer.param_groups:
-                group["lr"] = rate
+            player.optimizer.set_learning_rate(rate)
 
     def autocast(self) -> Any:
         """Return the autocast context of `run.precision`."""

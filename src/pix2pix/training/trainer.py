@@ -137,7 +137,7 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """Backpropagate and step, unless a value is or was non-finite; return the loss and its terms."""
         sums: dict[str, Tensor] = {}
-        player.optimizer.zero_grad(set_to_none=True)
+        player.optimizer.zero_grad()
         for part in distributed.no_sync_but_last(player.ddp, batch):
             found = objective(part)
             weighted = {name: term * part.weight for name, term in found.named(player.name).items()}
@@ -146,7 +146,7 @@ class Trainer:
             if len(batch) > 1 and part.fake is not None:
                 part.fake = part.fake.detach()  # frees the graph of the generator
         metrics = distributed.mean(sums)
-        self.guard.apply(player.optimizer, player.name, metrics, self.state.step + 1)
+        player.optimizer.step(self.guard.check(player.name, metrics, player.ddp, self.state.step + 1))
         return metrics
 
     def _micro_batches(self, x: Tensor, y: Tensor, weight: float) -> list[MicroBatch]:

@@ -1,0 +1,1 @@
+"""Measure training and sampling against the plain way of writing them."""
