@@ -68,6 +68,18 @@ Range = Annotated[tuple[Value, Value], Field(strict=False)]
 Nodata = Literal["nan"] | Annotated[float, Field(allow_inf_nan=False)]
 
 
+Percentile = Annotated[float, Field(ge=0, le=100)]
+
+
+class PercentileRange(Section):
+    """A range between two percentiles of the values in a sample of the files; values beyond it are clipped to it."""
+
+    percentiles: Annotated[tuple[Percentile, Percentile], Field(strict=False)] = Field(
+        (1.0, 99.0), description="The percentiles of the values that become -1 and 1."
+    )
+    by_channel: bool = Field(False, description="Compute a range for each channel instead of one for all.")
+
+
 class ImageFormatConfig(Section):
     """What the input or the target files hold; what is `auto` or null is inferred from a sample of them."""
 
@@ -79,8 +91,15 @@ class ImageFormatConfig(Section):
     channels: Literal["auto"] | Channels = Field(
         "auto", description="Channels of an image: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA, or any number."
     )
-    range: Literal["auto"] | Range = Field(
-        "auto", description="The values of an image that become -1 and 1; auto is 0 to 255 of 8 bits."
+    range: Literal["auto"] | Range | PercentileRange = Field(
+        "auto",
+        description="The values of an image that become -1 and 1, or {percentiles: [1, 99]} of those in a sample of "
+        "the files, beyond which values are clipped; auto is 0 to 255 of 8 bits.",
+    )
+    nodata: Literal["auto", "nan"] | Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        "auto",
+        description="The value of an image's pixels that were not measured, such as -9999 or nan: they count in no "
+        "loss and no score; auto finds it in 16-bit and float files, null is none.",
     )
     classes: Classes | None = Field(
         None, description="How many ids labels have, from 0 on; null counts the palette, or the ids in the files."

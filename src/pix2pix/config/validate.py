@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from pix2pix.config.base import show_size
-from pix2pix.config.data import DataConfig
+from pix2pix.config.data import DataConfig, PercentileRange
 from pix2pix.config.schema import (
     Config,
     PatchGANConfig,
@@ -113,13 +113,14 @@ def _format_conflicts(data: DataConfig) -> list[Conflict]:
             of = f"data.{side} names {count}" if side == "input" and data.inputs else f"a pair has one {side}"
             message = f"{key}.kind lists {len(kinds)} kinds, and {of}; give as many, or one for all"
             found.append(Conflict((f"{key}.kind", f"data.{side}"), message))
-        for kind, names in (("labels", ("classes", "palette")), ("image", ("channels", "range"))):
+        for kind, names in (("labels", ("classes", "palette")), ("image", ("channels", "range", "nodata"))):
             given = [name for name in names if getattr(wish, name) not in (None, "auto")]
             if given and kind not in kinds:
                 message = f"{key}.{given[0]} is for the kind {kind}, and {key}.kind is {kinds[0]}; set it to {kind}"
                 found.append(Conflict((f"{key}.{given[0]}", f"{key}.kind"), message))
-        if wish.range != "auto" and wish.range[0] >= wish.range[1]:
-            message = f"{key}.range goes from {wish.range[0]:g} to {wish.range[1]:g}; the first must be the smaller"
+        ends = wish.range.percentiles if isinstance(wish.range, PercentileRange) else wish.range
+        if ends != "auto" and ends[0] >= ends[1]:
+            message = f"{key}.range goes from {ends[0]:g} to {ends[1]:g}; the first must be the smaller"
             found.append(Conflict((f"{key}.range",), message))
         if wish.palette and wish.classes not in (None, len(wish.palette)):
             message = (

@@ -18,8 +18,8 @@ from pix2pix.data.augment.geometry import center_crop
 from pix2pix.data.cache.budget import CacheBudget, open_cache
 from pix2pix.data.cache.memory import ArraySpec
 from pix2pix.data.fingerprint import Fingerprint, cache_key, fingerprint
+from pix2pix.data.formats.convert import resized
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
-from pix2pix.data.images.decoded import resize
 from pix2pix.data.index import DatasetIndex
 from pix2pix.data.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair
@@ -178,7 +178,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
     def _fit(self, image: np.ndarray, fmt: ImageFormat, size: tuple[int, int]) -> np.ndarray:
         if self.center:
             return center_crop(image, size)
-        return resize(image, size, fmt.interpolation or self.interpolation, fmt.alpha)
+        return resized(fmt, image, size, self.interpolation)
 
     def fingerprint(self) -> Fingerprint:
         """Return the fingerprint of the pairs. Raises DataError."""

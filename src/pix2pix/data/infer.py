@@ -3,6 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, get_args
 
@@ -11,7 +12,6 @@ import numpy as np
 from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.config.data import Kind
 from pix2pix.data.formats.image_format import (
-    FULL_RANGE,
     DType,
     ImageFormat,
     PairFormat,
@@ -21,10 +21,11 @@ from pix2pix.data.formats.image_format import (
     value_limits,
 )
 from pix2pix.data.formats.labels import ids_of
-from pix2pix.data.formats.mismatch import Mismatch, require_finite
+from pix2pix.data.formats.mismatch import Mismatch
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.info import ImageInfo
 from pix2pix.data.index import DatasetIndex
+from pix2pix.data.infer_values import infer_values
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
@@ -32,7 +33,6 @@ T = TypeVar("T")
 _SAMPLE = 32  # pairs
 _SHOWN = 8  # ids
 _LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
-_SENSOR_BITS = (10, 12, 14, 16)
 
 
 def infer_formats(data: DataConfig) -> PairFormat:
@@ -109,13 +109,17 @@ class _Inference:
     def _images(self) -> list[DecodedImage]:
         return [pair.images()[self.index] for pair in self.pairs]
 
+    def _named_images(self) -> list[tuple[object, DecodedImage]]:
+        return list(zip(self.files, self._images(), strict=True))
+
     def _suffix(self, channels: int, dtype: DType) -> Suffix:
         """Return the suffix of translations: the most common one if such files can hold them without loss."""
         return output_suffix(_most_common([Path(file).suffix.lower() for file in self.files]), channels, dtype)
 
     def _image(self) -> ImageFormat:
         common = _most_common([info.dtype for info in self.infos])
-        dtype = next((known for known in get_args(DType) if known == common), None)
+        wanted = "float32" if common == "int16" else common
+        dtype: DType | None = next((known for known in get_args(DType) if known == wanted), None)
         if dtype is None:
             raise DataError(
                 f"has {common} pixels, and an image is of uint8, uint16 or float32",
@@ -123,7 +127,11 @@ class _Inference:
                 remedy=f"convert it, or set {self.key}.kind to labels or mask where that is what it holds",
             )
         channels = self.wish.channels if self.wish.channels != "auto" else self._channels()
-        low, high = self.wish.range if self.wish.range != "auto" else self._range(dtype)
+        alpha = channels in (2, 4) and not self._has_extra_channels()
+        tags = [info.nodata for info in self.infos]
+        values = infer_values(self.wish, self.name, dtype, channels, alpha, tags, self._named_images)
+        self.notes += values.notes
+        low, high = values.range
         lowest, highest = value_limits(dtype)
         if low < lowest or high > highest:
             raise DataError(
@@ -137,8 +145,8 @@ class _Inference:
                 f"the sampled {self.name}s hold only 0 and 1, which as images are black; set {self.key}.kind=mask"
             )
         suffix = self._suffix(channels, dtype)
-        alpha = channels in (2, 4) and not self._has_extra_channels()
-        return ImageFormat("image", channels, dtype, (float(low), float(high)), suffix=suffix, alpha=alpha)
+        fmt = ImageFormat("image", channels, dtype, (float(low), float(high)), suffix=suffix, alpha=alpha)
+        return replace(fmt, nodata=values.nodata, clip=values.clip, channel_ranges=values.channel_ranges)
 
     def _has_only_0_and_1(self) -> bool:
         """Return whether all images are grey and hold only 0 and 1. Colour and JPEG files are not decoded."""
@@ -161,24 +169,6 @@ class _Inference:
     def _has_extra_channels(self) -> bool:
         """Return whether some files have channels that are neither colours nor alpha."""
         return any(info.channels - info.alpha not in (1, 3) for info in self.infos)
-
-    def _range(self, dtype: DType) -> tuple[float, float]:
-        if dtype == "uint8":
-            return FULL_RANGE[dtype]
-        arrays = []
-        for file, image in zip(self.files, self._images(), strict=True):
-            if image.pixels.dtype == dtype:
-                try:
-                    require_finite(image.pixels)
-                except Mismatch as mismatch:
-                    raise mismatch.error(file, fixed=False) from None
-                arrays.append(image.pixels)
-        low, high = float(min(array.min() for array in arrays)), float(max(array.max() for array in arrays))
-        if dtype == "uint16":
-            return 0.0, float(next(2**bits - 1 for bits in _SENSOR_BITS if high < 2**bits))
-        if low >= -1 and high <= 1:
-            return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
-        return _rounded_outward(low, high)
 
     def _labels(self) -> ImageFormat:
         palette, classes = self.wish.palette, self.wish.classes
@@ -227,17 +217,3 @@ def _common_palette(images: Sequence[DecodedImage], classes: int) -> tuple[tuple
             used = used[used < classes]
             colours[used] = image.palette[used, :3]
     return tuple((red, green, blue) for red, green, blue in colours.tolist())
-
-
-def _rounded_outward(low: float, high: float) -> tuple[float, float]:
-    """Widen a range, since a sample does not show every value, and round its ends outward to two digits."""
-    room = (high - low) / 20 or max(abs(high), 1) / 2
-    low, high = (0.0 if low >= 0 else low - room), (0.0 if high <= 0 else high + room)
-
-    def round_out(value: float, up: bool) -> float:
-        if value == 0:
-            return 0.0
-        unit = 10.0 ** (np.floor(np.log10(abs(value))) - 1)
-        return float((np.ceil if up else np.floor)(value / unit) * unit)
-
-    return round_out(low, False), round_out(high, True)

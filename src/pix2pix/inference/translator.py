@@ -9,10 +9,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pix2pix.config import Config
+from pix2pix.config.data import Nodata
 from pix2pix.data.augment.apply import to_input, to_pixels
 from pix2pix.data.formats import convert
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
-from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image, resize
+from pix2pix.data.formats.values import is_missing, nodata_value
+from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image
 from pix2pix.data.images.files import read_image
 from pix2pix.errors import DataError
 from pix2pix.models import inference
@@ -86,18 +88,40 @@ class Translator:
                     remedy="convert the image first",
                 )
         height, width = self.config.data.crop if self.resize else inputs[0].shape[:2]
-        x = torch.cat(
-            [self._to_network(pixels, fmt) for pixels, fmt in zip(inputs, self.formats.input, strict=True)], 1
-        )
+        sized = list(zip(map(self._resized, inputs, self.formats.input), self.formats.input, strict=True))
+        x = torch.cat([self._to_network(pixels, fmt) for pixels, fmt in sized], 1)
         with inference(self.generator) as generator:
             y = to_pixels(generator(x.to(self.device)), self.formats.target)[0, :, :height, :width]
-        return y.permute(1, 2, 0).cpu().numpy()  # [H, W, C]
+        output: np.ndarray = y.permute(1, 2, 0).cpu().numpy()  # [H, W, C]
+        return output if self.output_nodata is None else self._with_missing(output, sized)
+
+    @property
+    def output_nodata(self) -> Nodata | None:
+        """The value of translations where an input has no value: that of the targets.
+
+        Without one, it is that of the inputs where these are of the targets' number type; None where neither has one.
+        """
+        target = self.formats.target
+        if target.nodata is not None or target.kind != "image":
+            return target.nodata
+        return next(
+            (fmt.nodata for fmt in self.formats.input if fmt.nodata is not None and fmt.dtype == target.dtype), None
+        )
+
+    def _with_missing(self, output: np.ndarray, sized: Sequence[tuple[np.ndarray, ImageFormat]]) -> np.ndarray:
+        """Return the translation, [H, W, C], with `output_nodata` where no channel of some input has a value."""
+        assert self.output_nodata is not None
+        for pixels, fmt in sized:
+            if fmt.nodata is not None and (missing := is_missing(pixels, fmt.nodata).all(2, keepdims=True)).any():
+                output = np.where(missing, nodata_value(self.output_nodata), output).astype(output.dtype)
+        return output
+
+    def _resized(self, pixels: np.ndarray, fmt: ImageFormat) -> np.ndarray:
+        data = self.config.data
+        return convert.resized(fmt, pixels, data.crop, data.interpolation) if self.resize else pixels
 
     def _to_network(self, pixels: np.ndarray, fmt: ImageFormat) -> Tensor:
-        """Resize or pad one input and scale it: [H, W, C] to [1, C, h, w] in [-1, 1]."""
-        data = self.config.data
-        if self.resize:
-            pixels = resize(pixels, data.crop, fmt.interpolation or data.interpolation, fmt.alpha)
+        """Pad one input and scale it: [H, W, C] to [1, C, h, w] in [-1, 1]."""
         return to_input(torch.from_numpy(self._pad(pixels).transpose(2, 0, 1).copy())[None], fmt)
 
     def _pad(self, pixels: np.ndarray) -> np.ndarray:

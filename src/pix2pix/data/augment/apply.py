@@ -1,5 +1,8 @@
 """Augment a batch on the device, both images of a pair alike, and convert it to floats in [-1, 1]."""
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -8,6 +11,7 @@ from pix2pix.config import AugmentConfig
 from pix2pix.data.augment.colour import recolour
 from pix2pix.data.augment.geometry import turn_and_flip, warp
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
+from pix2pix.data.formats.values import is_missing, nodata_value
 
 _EIGHT_BIT = RGB.target
 _OFF = AugmentConfig()
@@ -22,18 +26,21 @@ def to_float(pixels: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
     """
     if fmt.kind == "labels":
         return one_hot(pixels[:, 0].long(), fmt.class_count).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
-    low, high = fmt.range
+    low, high = _ends(fmt, pixels.device)
     # Copy once, then compute in place: on a CPU a second copy, or a division, takes as long as reading a cached pair.
     # Centring before scaling makes the ends exactly -1 and 1, and keeps all 16-bit values distinct.
     values = pixels.to(torch.float32, copy=True)
-    missing = is_missing(values, fmt) if fmt.ignores else None
+    missing = None if fmt.nodata is None else is_missing(values, fmt.nodata)
     values.sub_((low + high) / 2).mul_(2 / (high - low))
     return values if missing is None else values.masked_fill_(missing, torch.nan)
 
 
-def is_missing(pixels: Tensor, fmt: ImageFormat) -> Tensor:
-    """Return where pixels of a format with `nodata`, as floats, have no value: bools of the same shape."""
-    return pixels.isnan() if fmt.nodata == "nan" else pixels == fmt.nodata_value
+def _ends(fmt: ImageFormat, device: torch.device) -> tuple[Any, Any]:
+    """Return the ends of the range: two numbers, or two tensors [C, 1, 1] where each channel has its own."""
+    if fmt.channel_ranges is None:
+        return fmt.range
+    low, high = torch.tensor(fmt.channel_ranges, dtype=torch.float32, device=device).T[..., None, None]
+    return low, high
 
 
 def to_input(pixels: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
@@ -53,11 +60,14 @@ def to_pixels(images: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
         return images.argmax(1, keepdim=True).to(dtype)
     if fmt.kind == "mask":
         return (images > 0).to(dtype)
-    low, high = fmt.range
+    low, high = _ends(fmt, images.device)
     values = (images.float() + 1) * ((high - low) / 2)
-    values = values + low if low else values
+    values = values if isinstance(low, float) and not low else values + low
     values = (values.round() if fmt.dtype != "float32" else values).clamp(low, high)
-    return (values.masked_fill(images.isnan(), fmt.nodata_value) if fmt.ignores else values).to(dtype)
+    if fmt.nodata is not None:
+        values = values.masked_fill(images.isnan(), nodata_value(fmt.nodata))
+    pixels: Tensor = values.to(dtype)
+    return pixels
 
 
 def prepare(
@@ -105,7 +115,7 @@ def augment_batch(
         images = turn_and_flip(images, batch["flip"], batch.get("flip_vertical"), batch.get("turns"))
         if warps is not None:
             assert crop is not None, "rotation and scale need the crop"
-            images = warp(images, warps, crop, fmt.interpolation or "bilinear")
+            images = _warped(images, warps, crop, fmt)
         side = "target" if key == "target" else "input"
         if colours is not None and fmt.kind == "image" and augment.colour_on in ("both", side):
             images = _recoloured(images.float(), colours, augment, fmt)
@@ -114,8 +124,29 @@ def augment_batch(
     return {key: augmented(key, fmt) for key, fmt in formats.parts.items()}
 
 
+def _warped(images: Tensor, warps: Tensor, crop: tuple[int, int], fmt: ImageFormat) -> Tensor:
+    """Warp images; beside missing values, a pixel is the weighted mean of those that are valid, if half of them are."""
+    if fmt.nodata is None:
+        return warp(images, warps, crop, fmt.interpolation or "bilinear")
+    images = images.float()
+    missing, (low, high) = is_missing(images, fmt.nodata), fmt.range
+    middle = (low + high) / 2
+    weight = warp((~missing).float(), warps, crop, "bilinear")
+    values = warp((images - middle).masked_fill(missing, 0), warps, crop, "bilinear") / weight.clamp(min=1e-6) + middle
+    return values.clamp(low, high).masked_fill(weight < 0.5, nodata_value(fmt.nodata))
+
+
 def _recoloured(images: Tensor, colours: Tensor, augment: AugmentConfig, fmt: ImageFormat) -> Tensor:
-    """Recolour images of any range, the lower end of which is black."""
+    """Recolour images of any range, the lower end of which is black; missing values stay as they are."""
+    if fmt.nodata is not None:
+        missing = is_missing(images, fmt.nodata)
+        valid = replace(fmt, nodata=None)
+        filled = images.masked_fill(missing, (fmt.range[0] + fmt.range[1]) / 2)
+        return _recoloured(filled, colours, augment, valid).masked_fill(missing, nodata_value(fmt.nodata))
+    if fmt.channel_ranges is not None:
+        first, last = _ends(fmt, images.device)
+        changed = recolour((images - first) / (last - first), colours, augment, 1.0, fmt.alpha)
+        return torch.add(changed * (last - first), first)
     low, high = fmt.range
     changed = recolour(images - low if low else images, colours, augment, high - low, fmt.alpha)
     return changed + low if low else changed

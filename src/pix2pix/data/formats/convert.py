@@ -5,7 +5,8 @@ import numpy as np
 from pix2pix.data.formats.image_format import FULL_RANGE, ImageFormat
 from pix2pix.data.formats.labels import decode_labels
 from pix2pix.data.formats.mismatch import Mismatch, require_finite
-from pix2pix.data.images.decoded import DecodedImage
+from pix2pix.data.formats.values import is_missing, nodata_value
+from pix2pix.data.images.decoded import DecodedImage, resize
 
 _BINARY = ({0, 1}, {0, 255}, {0, 65535})
 
@@ -26,6 +27,8 @@ def decode(fmt: ImageFormat, image: DecodedImage, name: object, key: str | None 
 def _decode_image(fmt: ImageFormat, image: DecodedImage, key: str) -> np.ndarray:
     pixels = image.colours()
     low, high = fmt.range
+    if pixels.dtype == np.int16 and fmt.dtype == "float32":  # elevations: every value is a float, too
+        pixels = pixels.astype(np.float32)
     if pixels.dtype.name != fmt.dtype:
         raise Mismatch(
             f"has {pixels.dtype.name} pixels",
@@ -34,17 +37,50 @@ def _decode_image(fmt: ImageFormat, image: DecodedImage, key: str) -> np.ndarray
             trained_on=fmt.dtype,
             conversion=f"rescale it to {low:g} to {high:g}, as {fmt.dtype}",
         )
-    require_finite(pixels)
+    missing = is_missing(pixels, fmt.nodata) if fmt.nodata is not None else None
+    require_finite(pixels, missing, f"{key}.nodata")
     pixels = _fit_channels(pixels, image.alpha, fmt, key)
-    if fmt.range != FULL_RANGE.get(fmt.dtype) and (pixels.min() < low or pixels.max() > high):
+    if fmt.clip:
+        low, high = np.array(fmt.ranges, fmt.dtype).T
+        clipped = pixels.clip(low, high)
+        return clipped if fmt.nodata is None else np.where(is_missing(pixels, fmt.nodata), pixels, clipped)
+    values = pixels if fmt.nodata is None else pixels[~is_missing(pixels, fmt.nodata)]
+    if fmt.range != FULL_RANGE.get(fmt.dtype) and values.size and (values.min() < low or values.max() > high):
         raise Mismatch(
-            f"holds values from {pixels.min():g} to {pixels.max():g}",
+            f"holds values from {values.min():g} to {values.max():g}",
             f"{low:g} to {high:g} is the range here",
             f"set {key}.range to what all files hold",
             trained_on=f"{low:g} to {high:g}",
             conversion="rescale it",
         )
     return pixels
+
+
+def resized(fmt: ImageFormat, pixels: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Resize pixels [H, W, C] of a format to `size` (H, W). Labels, masks and missing values are never blended.
+
+    A pixel near missing ones is the weighted mean of its valid neighbours, and is missing where these are less than
+    half of the weight.
+    """
+    interpolation = fmt.interpolation or interpolation
+    if fmt.nodata is None or pixels.shape[:2] == tuple(size):
+        return resize(pixels, size, interpolation, fmt.alpha)
+    missing = is_missing(pixels, fmt.nodata)
+    if not missing.any():
+        return resize(pixels, size, interpolation, fmt.alpha)
+    if missing.all():
+        return resize(pixels, size, "nearest")
+    middle = pixels[~missing].mean(dtype=np.float64)
+    centred = np.where(missing, 0, pixels - middle).astype(np.float32)
+    valid = (~missing).astype(np.float32)
+    weight = resize(valid, size, "bilinear")
+    near = resize(centred, size, "bilinear") / np.maximum(weight, 1e-6)
+    touched = (weight < 1) | (np.abs(1 - resize(valid, size, interpolation)) > 1e-6)
+    values = np.where(touched, near, resize(centred, size, interpolation)) + middle
+    if fmt.dtype != "float32":
+        values = np.rint(values).clip(*FULL_RANGE[fmt.dtype])
+    marked: np.ndarray = np.where(weight < 0.5, nodata_value(fmt.nodata), values).astype(fmt.dtype)
+    return marked
 
 
 def _decode_mask(fmt: ImageFormat, image: DecodedImage, key: str) -> np.ndarray:
@@ -124,9 +160,12 @@ def preview(pixels: np.ndarray, fmt: ImageFormat) -> np.ndarray:
         return np.take(class_colours(fmt), pixels[..., 0], axis=0)
     if fmt.kind == "mask":
         return np.repeat(pixels * np.uint8(255), 3, axis=2)
-    if fmt.dtype != "uint8" or fmt.range != FULL_RANGE["uint8"]:
-        low, high = fmt.range
-        pixels = ((pixels.astype(np.float32) - low) * (255 / (high - low))).round().clip(0, 255).astype(np.uint8)
+    if fmt.dtype != "uint8" or fmt.range != FULL_RANGE["uint8"] or fmt.nodata is not None:
+        low, high = np.array(fmt.ranges, np.float32).T
+        values = pixels.astype(np.float32)
+        if fmt.nodata is not None:
+            values = np.where(is_missing(pixels, fmt.nodata), low, values)  # black
+        pixels = ((values - low) * (255 / (high - low))).round().clip(0, 255).astype(np.uint8)
     if fmt.alpha:  # over white
         alpha = pixels[..., -1:].astype(np.float32) / 255
         pixels = (pixels[..., :-1] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
-import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, Strict, StrictBool
 
 from pix2pix.config.base import Section
@@ -32,6 +31,8 @@ class ImageFormat:
         suffix: suffix of the files to which translations are written.
         alpha: whether the last of 2 or 4 channels is transparency, which weighs the colours when pixels are mixed.
         nodata: the value of an image's pixels that were not measured: `nan`, a number, or None where there is none.
+        clip: whether values beyond the range are clipped to it; else they are refused.
+        channel_ranges: the range of each channel where they differ; `range` then encloses them.
 
     Values read from a weights file are validated by `PairFormat.from_dict`; the constructor validates nothing.
     """
@@ -48,18 +49,18 @@ class ImageFormat:
     suffix: Suffix = ".png"
     alpha: StrictBool = False
     nodata: Nodata | None = None
+    clip: StrictBool = False
+    channel_ranges: Annotated[tuple[Range, ...], Field(strict=False, max_length=1024)] | None = None
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """The range of each channel; a single one where they are the same."""
+        return self.channel_ranges or (self.range,)
 
     @property
     def ignores(self) -> bool:
         """Whether some pixels may have no value: `to_float` gives NaN there, and no loss counts them."""
         return self.nodata is not None
-
-    @property
-    def nodata_value(self) -> float:
-        """The value of `nodata` in stored pixels: as the nearest float32, perhaps infinite, where they are floats."""
-        assert self.nodata is not None, f"{self} has no nodata"
-        with np.errstate(over="ignore"):
-            return float(np.float32(self.nodata))
 
     @property
     def tensor_channels(self) -> int:
@@ -88,7 +89,14 @@ class ImageFormat:
         if self.alpha:
             channels += " (grey and alpha)" if self.channels == 2 else " (RGB and alpha)"
         low, high = self.range
-        return f"image, {channels}, {depth}, {low:g} to {high:g}"
+        text = f"image, {channels}, {depth}, {low:g} to {high:g}"
+        text += ", each channel by its own range" if self.channel_ranges else ""
+        text += ", clipped" if self.clip else ""
+        return (
+            text
+            if self.nodata is None
+            else f"{text}, nodata {self.nodata if self.nodata == 'nan' else f'{self.nodata:g}'}"
+        )
 
 
 def value_limits(dtype: str) -> tuple[float, float]:
@@ -108,8 +116,8 @@ def _consistent(fmt: ImageFormat) -> ImageFormat:
     """Return the format. Raises ValueError where its fields contradict each other."""
     if fmt.kind == "image":
         _require_consistent_image(fmt)
-    elif fmt.nodata is not None:
-        raise ValueError("only an image has nodata")
+    elif fmt.nodata is not None or fmt.clip or fmt.channel_ranges:
+        raise ValueError("only an image has nodata and ranges")
     elif fmt.channels != 1 or fmt.range != (0, 1) or (fmt.kind == "mask" and fmt.dtype != "uint8"):
         raise ValueError("labels and masks have one channel of whole numbers")
     if fmt.kind == "mask" and (fmt.classes is not None or fmt.palette is not None):
@@ -129,14 +137,16 @@ def _consistent(fmt: ImageFormat) -> ImageFormat:
 
 
 def _require_consistent_image(fmt: ImageFormat) -> None:
-    low, high = fmt.range
     lowest, highest = value_limits(fmt.dtype)
     if fmt.classes is not None or fmt.palette is not None:
         raise ValueError("an image has neither classes nor a palette")
     if fmt.nodata is not None and not fits(fmt.nodata, fmt.dtype):
         raise ValueError(f"{fmt.nodata} cannot occur in {fmt.dtype} pixels")
-    if not lowest <= low < high <= highest or high - low < 1 / FARTHEST:
-        raise ValueError(f"{low:g} to {high:g} is no range of {fmt.dtype} pixels")
+    if fmt.channel_ranges and len(fmt.channel_ranges) != fmt.channels:
+        raise ValueError(f"{len(fmt.channel_ranges)} ranges do not fit {fmt.channels} channels")
+    for low, high in (fmt.range, *fmt.ranges):
+        if not lowest <= low < high <= highest or high - low < 1 / FARTHEST:
+            raise ValueError(f"{low:g} to {high:g} is no range of {fmt.dtype} pixels")
 
 
 def label_dtype(classes: int) -> Literal["uint8", "uint16"]:
@@ -146,10 +156,10 @@ def label_dtype(classes: int) -> Literal["uint8", "uint16"]:
 
 def _fields(fmt: ImageFormat) -> dict[str, Any]:
     """Return the fields as plain values, without later ones that are not used, so that older versions can read them."""
-    return {name: value for name, value in asdict(fmt).items() if name not in _LATER or value is not None}
+    return {name: value for name, value in asdict(fmt).items() if value not in _UNUSED.get(name, ())}
 
 
-_LATER = {"nodata"}
+_UNUSED: dict[str, tuple[object]] = {"nodata": (None,), "clip": (False,), "channel_ranges": (None,)}  # later fields
 _Format = Annotated[ImageFormat, AfterValidator(_consistent)]
 
 

@@ -27,8 +27,15 @@ class Mismatch(ValueError):
         return DataError(reason, path=str(name), remedy=remedy)
 
 
-def require_finite(pixels: np.ndarray) -> None:
-    """Raise Mismatch if pixels [H, W, C] are NaN or infinite, naming the first such place."""
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        row, column = np.argwhere(~np.isfinite(pixels).all(-1))[0]
-        raise Mismatch(f"holds a non-finite number at row {row}, column {column}", "", "fix or remove it")
+def require_finite(pixels: np.ndarray, missing: np.ndarray | None = None, key: str = "") -> None:
+    """Raise Mismatch if pixels [H, W, C] that are not `missing` are NaN or infinite, naming the first such place.
+
+    `key` is the setting that says which value means "missing", for the message.
+    """
+    if pixels.dtype.kind != "f" or np.isfinite(pixels).all():
+        return
+    wrong = ~np.isfinite(pixels) if missing is None else ~np.isfinite(pixels) & ~missing
+    if wrong.any():
+        row, column = np.argwhere(wrong.any(-1))[0]
+        remedy = f"fix or remove it; if NaN marks missing values, set {key}: nan" if key else "fix or remove it"
+        raise Mismatch(f"holds a non-finite number at row {row}, column {column}", "", remedy, conversion="fix it")

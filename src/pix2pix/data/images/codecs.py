@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pix2pix.data.images.info import ImageInfo, check_size, check_strips, native_type, turned_size
+from pix2pix.data.images.info import (
+    GDAL_NODATA,
+    ImageInfo,
+    check_size,
+    check_strips,
+    native_type,
+    nodata_in,
+    turned_size,
+)
 from pix2pix.data.images.storage import open_member
 from pix2pix.errors import DataError
 from pix2pix.runtime.opening import open_regular
@@ -153,6 +161,7 @@ def _header(pages: list["TiffPage"], frames: int, path: Path) -> ImageInfo:
         "uint8" if page.dtype.kind == "b" else native_type(page.dtype).name,
         1 if len(pages) > 1 else frames,
         alpha=channels in (2, 4) and tuple(page.extrasamples) in ((_PREMULTIPLIED,), (_UNASSOCIATED,)),
+        nodata=nodata_in(page.tags[GDAL_NODATA].value) if GDAL_NODATA in page.tags else None,
     )
 
 

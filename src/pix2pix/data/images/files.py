@@ -144,7 +144,8 @@ def read_info(path: str | Path) -> ImageInfo:
             return ImageInfo(size, channels, "uint16", frames, turned=turned, alpha=channels in (2, 4))
         if image.mode == "P":
             return ImageInfo(size, 4 if has_alpha(image) else 3, "uint8", frames, True, turned, has_alpha(image))
-        return ImageInfo(size, *channels_of(image), frames, turned=turned, alpha=has_alpha(image))
+        nodata = info.nodata_in(getattr(image, "tag_v2", {}).get(info.GDAL_NODATA))
+        return ImageInfo(size, *channels_of(image), frames, turned=turned, alpha=has_alpha(image), nodata=nodata)
 
 
 def read_image(path: str | Path) -> DecodedImage:

@@ -13,6 +13,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from pix2pix.data.images.storage import open_file
 
+GDAL_NODATA = 42113
+Nodata = Literal["nan"] | float
 MOST_PAGES = 1000  # of a TIFF
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are of BigTIFF
 
@@ -28,6 +30,18 @@ class ImageInfo:
     paletted: bool = False  # its pixels are indices
     turned: bool = False  # its EXIF orientation turns or mirrors it
     alpha: bool = False  # the last channel is transparency
+    nodata: Nodata | None = None  # the value of missing pixels, by the GDAL_NODATA tag of a TIFF
+
+
+def nodata_in(tag: object) -> Nodata | None:
+    """Return the value in a GDAL_NODATA tag (42113), which is text; None where there is no valid one."""
+    try:
+        value = float(str(tag).strip(" \0\n"))
+    except ValueError:
+        return None
+    if math.isnan(value):
+        return "nan"
+    return value if math.isfinite(value) else None
 
 
 def check_size(height: int, width: int, channels: int = 1) -> None:
