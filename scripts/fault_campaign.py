@@ -17,7 +17,7 @@ TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "faults")]
 
 import torch  # noqa: E402
-from harness import Outcome  # noqa: E402
+from harness import Outcome, preload  # noqa: E402
 from rows import ROWS  # noqa: E402
 
 
@@ -58,6 +58,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=Path("faults.json"), help="kept there (faults.json)")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    preload()
     results = json.loads(args.results.read_text()) if args.results.exists() else {}
     with tempfile.TemporaryDirectory(prefix="pix2pix-faults-") as folder:
         for name in args.rows:

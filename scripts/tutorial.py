@@ -38,7 +38,7 @@ def main() -> None:
         comparison_grid([[picture(first["input"]), picture(first["target"])]], ("input", "target")),
     )
 
-    # Training: the losses go to metrics.jsonl, and "Loss Progress" is drawn to loss.png after each epoch.
+    # Training: the losses go to metrics.jsonl, and "Loss Progress" is drawn to loss.png.
     trainer = Trainer(config)
     trainer.fit()
     print(f"Loss Progress: {Path(config.run.output) / 'loss.png'}")

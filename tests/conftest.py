@@ -15,6 +15,16 @@ os.environ.pop("LOCAL_WORLD_SIZE", None)
 import pytest
 from commands import TINY, Result, pix2pix
 
+# The files that take longest, first, so that with several workers none of them is left alone at the end.
+LONGEST = ("faults/test_rows.py", "runtime/test_signals.py", "training/test_trainer.py", "runtime/test_finite.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        return next((number for number, name in enumerate(LONGEST) if item.path.match(name)), len(LONGEST))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(autouse=True)
 def in_a_temporary_folder(tmp_path, monkeypatch):

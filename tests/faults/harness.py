@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -44,6 +45,13 @@ SETTINGS = {
     "run.sample_pairs": 2,
     "run.device": "cpu",
 }
+
+
+def preload() -> None:
+    """Imports what commands import when they run; a forked child has all that its parent has imported."""
+    modules = ("check", "datasets.download", "inference.files", "training.trainer")
+    for name in (*(f"pix2pix.{module}" for module in modules), "matplotlib.figure", "matplotlib.backends.backend_agg"):
+        import_module(name)
 
 
 def training(output: Path, **settings: object) -> list[str]:

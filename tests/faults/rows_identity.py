@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -18,13 +19,17 @@ _SMALL = {"schedule__epochs": 2, "data__synthetic__train": 3, "data__synthetic__
 _WARNED = "the loss plot failed, and training continues without it: "
 
 
-def _settings(backend: str | None = None, rc: bytes = b"", **environment: str) -> Callable[[Path], None]:
-    """Has matplotlib meet such settings: its backend, its matplotlibrc in the current folder, and variables."""
+def _settings(backend: str | None = None, rc: bytes = b"", **environment: str) -> Callable[[Path, list[str]], None]:
+    """Has matplotlib meet such settings: its backend, its matplotlibrc in the current folder, and variables.
 
-    def before(folder: Path) -> None:
+    It reads them when it is imported, so the command is run in a new process.
+    """
+
+    def before(folder: Path, command: list[str]) -> None:
         (folder / "matplotlibrc").write_bytes(rc)
         os.chdir(folder)
         os.environ.update(environment | ({"MPLBACKEND": backend} if backend else {}))
+        os.execv(sys.executable, [sys.executable, "-m", "pix2pix", *command])
 
     return before
 
@@ -33,7 +38,7 @@ def _no_room(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _full_disk(folder: Path) -> None:
+def _full_disk(*_: object) -> None:
     """Neither the plot nor the grid can be written."""
     metrics.replace_atomically = _no_room_for_the_plot
     evaluator.write_sample_grid = _no_room
@@ -45,7 +50,7 @@ def _no_room_for_the_plot(path: Path, write: Callable[[Path], None], put=metrics
     put(path, write)
 
 
-def _gone_terminal(folder: Path) -> None:
+def _gone_terminal(*_: object) -> None:
     """A terminal for both streams, which is closed at once: every line and the progress bar fail with EIO."""
     reading, terminal = os.openpty()
     for stream in (1, 2):
@@ -53,7 +58,7 @@ def _gone_terminal(folder: Path) -> None:
     os.close(terminal), os.close(reading)
 
 
-def _closed_pipe(folder: Path) -> None:
+def _closed_pipe(*_: object) -> None:
     reading, pipe = os.pipe()
     for stream in (1, 2):
         os.dup2(pipe, stream)
@@ -61,7 +66,7 @@ def _closed_pipe(folder: Path) -> None:
 
 
 # What is broken, what must be said of it, and whether there is a loss plot all the same.
-_BROKEN_PICTURES: list[tuple[Callable[[Path], None], str, bool]] = [
+_BROKEN_PICTURES: list[tuple[Callable[[Path, list[str]], None], str, bool]] = [
     (_settings("module://matplotlib_inline.backend_inline"), "", True),
     (_settings("nonsense"), "", True),
     (_settings(rc=b"text.usetex: True"), "", True),
@@ -85,7 +90,8 @@ def f30_broken_pictures(count: int, folder: Path) -> Outcome:
         before, warning, drawn = _BROKEN_PICTURES[number % len(_BROKEN_PICTURES)]
         output, place = folder / f"run-{number}", folder / f"place-{number}"
         place.mkdir()
-        code, said = finish(training(output, **_SMALL), lambda before=before, place=place: before(place))
+        command = training(output, **_SMALL)
+        code, said = finish(command, lambda before=before, place=place, command=command: before(place, command))
         wrong = as_uninterrupted(output, whole) if code == 0 else said[-300:]
         reported = said.count(_WARNED) == bool(warning) and warning in said
         same = drawn == (output / "loss.png").exists()

@@ -240,6 +240,7 @@ def test_a_run_folder_that_another_one_has_replaced_is_noticed(monkeypatch):
         Path("out").rename("moved")
         Path("out").mkdir()
 
+    monkeypatch.setattr(epoch_end, "PLOT_SECONDS", 0)
     monkeypatch.setattr(epoch_end, "plot_losses", replaced)
     refused(pix2pix("train", *TINY, "--output", "out"), 4, "out: ", "moved")
     assert not list(Path("out").iterdir()) and SETTINGS["schedule.epochs"] == 2

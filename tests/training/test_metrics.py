@@ -191,9 +191,19 @@ def test_the_checkpoint_comes_before_the_pictures_and_survives_them(tmp_path, mo
 
         return fail
 
+    monkeypatch.setattr(evaluator, "PLOT_SECONDS", 0)
     monkeypatch.setattr(evaluator, "plot_losses", broken("plot"))
     monkeypatch.setattr(evaluator, "write_sample_grid", broken("grid"))
     assert Trainer(make_config(tmp_path / "run")).fit()
     assert seen == [(name, epoch) for epoch in (1, 2, 3) for name in ("plot", "grid")]
     said = log()
     assert said.count("the loss plot failed") == said.count("the sample grid failed") == 1
+
+
+@pytest.mark.parametrize(("seconds", "plots"), [(0, [3, 6, 9]), (100, [9])])
+def test_losses_are_plotted_at_intervals_and_at_the_end(tmp_path, monkeypatch, seconds, plots):
+    steps = []
+    monkeypatch.setattr(evaluator, "PLOT_SECONDS", seconds)
+    monkeypatch.setattr(evaluator, "plot_losses", lambda metrics, _: steps.append(read_metrics(metrics)[-1]["step"]))
+    assert Trainer(make_config(tmp_path / "run")).fit()
+    assert steps == plots

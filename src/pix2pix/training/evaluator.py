@@ -1,5 +1,6 @@
 """Validate, draw sample grids and export the best generator at the end of an epoch."""
 
+import time
 from pathlib import Path
 
 from pix2pix.config import Config
@@ -9,6 +10,8 @@ from pix2pix.training.metrics import METRICS, MetricsLog, plot_losses, validated
 from pix2pix.training.networks import Networks
 from pix2pix.training.state import TrainState
 from pix2pix.training.validation import mean_l1, write_sample_grid
+
+PLOT_SECONDS = 10  # between two plots of a run, since one takes as long as an epoch of a small run
 
 
 class Evaluator:
@@ -25,6 +28,7 @@ class Evaluator:
     ):
         self.directory, self.config, self.networks, self.data = directory, config, networks, data
         self.checkpointer, self.log = checkpointer, log
+        self._plotted = time.monotonic()  # or when the run started
 
     def validate(self, state: TrainState) -> float:
         """Measure and record the mean validation L1; export the generator if it is the lowest so far."""
@@ -46,8 +50,12 @@ class Evaluator:
         if collapsed := write_sample_grid(path, self.networks.translate, pairs, self.config.run.sample_pairs):
             self.log.warning(f"{collapsed} at step {state.step}: see {path}; a lower optimizer.lr may help")
 
-    def plot(self) -> None:
-        """Draw the loss curves."""
+    def plot(self, state: TrainState) -> None:
+        """Draw the loss curves, after the last epoch and otherwise at most once in `PLOT_SECONDS`."""
+        last = state.epoch >= self.config.schedule.epochs
+        if not last and time.monotonic() - self._plotted < PLOT_SECONDS:
+            return
+        self._plotted = time.monotonic()
         plot_losses(self.directory / METRICS, self.directory / "loss.png")
 
     def due(self, state: TrainState) -> tuple[bool, bool]:

@@ -87,7 +87,7 @@ class Run:
         with stopped_together():  # after the checkpoint, so that a failure loses nothing
             if first_rank:
                 with self.log.optional("the loss plot"):
-                    self.evaluator.plot()
+                    self.evaluator.plot(state)
                 self.checkpointer.require_same_run()
                 if sample:  # last: if this file is missing, a resumed run draws the plot and the samples
                     with self.log.optional("the sample grid"):
