@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "objective": {"losses"},
     "errors": {"text"},
     "runtime": {"errors", "text"},
-    "config": {"errors", "runtime"},
+    "config": {"errors", "runtime", "text"},
     "benchmark": set(),
     "models": {"config", "errors", "runtime"},
     "data.images": {"errors", "runtime", "text"},

@@ -30,7 +30,7 @@ def test_a_clean_data_set_has_no_problems(tmp_path):
     pairs = [(labels // 2, photograph) for labels, photograph in clean("drawn")[:10]]
     write(tmp_path, pairs[:8])
     write(tmp_path, pairs[8:], "val")
-    result = pix2pix("check", "--data", tmp_path, "--set", "data.image_size=128")
+    result = pix2pix("check", "--data", tmp_path, "--set", "data.load_size=null")
     assert result.code == 0 and result.err == ""
     source, *table, resources, end = result.out.splitlines()
     words = "image, 3 channels, 8-bit, 0 to 255"

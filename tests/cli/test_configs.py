@@ -10,7 +10,7 @@ from pix2pix.config import shipped_configs
 
 def test_configs_list_names_every_shipped_config():
     lines = pix2pix("configs", "list").out.splitlines()
-    assert [line.split()[0] for line in lines] == list(shipped_configs()) and len(lines) == 9
+    assert [line.split()[0] for line in lines] == list(shipped_configs()) and len(lines) == 10
     assert all(len(line.split()) > 4 for line in lines)  # and says what it is
 
 

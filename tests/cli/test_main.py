@@ -40,7 +40,7 @@ def test_the_installed_script_is_the_same_program():
     assert done.stdout == program("--version").out == pix2pix("--version").out
 
 
-@pytest.mark.parametrize("words", [(), ("trian",), ("train",), ("sample",), ("configs",), ("train", *TINY, "--fast")])
+@pytest.mark.parametrize("words", [(), ("trian",), ("sample",), ("configs",), ("train", *TINY, "--fast")])
 def test_a_wrong_command_is_2_and_shows_the_usage(words):
     result = pix2pix(*words)
     assert result.code == 2 and result.err.startswith("usage: pix2pix")

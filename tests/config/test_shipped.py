@@ -13,18 +13,19 @@ from pix2pix.training.trainer import Trainer
 
 SHIPPED = [
     "cityscapes", "demo", "edges2handbags", "edges2shoes", "facades", "facades_paper", "facades_tutorial", "maps",
-    "night2day",
+    "night2day", "own",
 ]  # fmt: skip
 NARROW = ["model.generator.base_channels=2", "model.discriminator.base_channels=2"]
 
 
-def test_there_are_nine():
-    assert list(shipped_configs()) == SHIPPED and len(SHIPPED) == 9
+def test_there_are_ten():
+    assert list(shipped_configs()) == SHIPPED and len(SHIPPED) == 10
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_config_loads_and_says_what_it_is(name):
-    config, head = load_config(name), shipped_configs()[name].read_text(encoding="utf-8").split("\ndata:")[0]
+    config = load_config(name, ["data.root=data/own"] if name == "own" else [])
+    head = shipped_configs()[name].read_text(encoding="utf-8").split("\ndata:")[0]
     assert config.run.output == f"runs/{name}"
     assert config.data.root == (None if name == "demo" else f"data/{name.split('_')[0]}")
     assert "\n# Data: " in head and f"pix2pix train --config {name}" in head
@@ -90,7 +91,7 @@ LEVELS = {
 @pytest.mark.parametrize("size", [256, 128])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_networks_and_the_jitter_follow_image_size(name, size):
-    config = load_config(name, [f"data.image_size={size}", *NARROW])
+    config = load_config(name, ["data.root=data/own"] * (name == "own") + [f"data.image_size={size}", *NARROW])
     generator, _ = build_generator(config), build_discriminator(config)
     tutorial = name in ("facades", "facades_tutorial")
     assert (generator.dropout_down, generator.dropout_up) == LEVELS[size, tutorial]
@@ -105,9 +106,10 @@ def test_a_shipped_config_trains_on_data_as_it_describes(name):
     """Two updates and a validation at 64 pixels; all that is changed is size, width, length and device."""
     short = ["data.image_size=64", "data.batch_size=1", "schedule.epochs=1", "schedule.decay_epochs=0", *NARROW,
              "run.device=cpu", "data.workers=0", "data.synthetic.train=2", "data.synthetic.val=1"]  # fmt: skip
-    config = load_config(name, short)
+    root = ["data.root=data/own"] if name == "own" else []
+    config = load_config(name, root + short)
     changed = {override.split("=")[0] for override in short}
-    assert {key for key, _, _ in config_difference(load_config(name), config)} <= changed
+    assert {key for key, _, _ in config_difference(load_config(name, root), config)} <= changed
     if name == "cityscapes":
         for split, side, index in (
             ("train", "a", 0),

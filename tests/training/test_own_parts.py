@@ -228,12 +228,12 @@ BAD_PARTS = {
     "another size": (
         {"train_data": changed(OwnPairs(5), 4, input=torch.zeros(3, 36, 30, dtype=torch.uint8))},
         DataError,
-        r"train_data\[4\]: input is 36x30 .* 36x36",
+        r"train_data\[4\]: input is 30x36, .* 36x36",
     ),
     "target of another size": (
         {"val_data": changed(OwnPairs(2), 1, target=torch.zeros(3, 30, 30, dtype=torch.uint8))},
         DataError,
-        r"val_data\[1\]: target is 30x30 .* 36x36",
+        r"val_data\[1\]: target is 30x30, .* 36x36",
     ),
     "another type": (
         {"train_data": changed(OwnPairs(5), 1, target=torch.zeros(3, 36, 36))},

@@ -123,7 +123,7 @@ def _summarize(stats: Sequence[PairStats], formats: PairFormat) -> Split:
     """Describe the pairs of a split for the table of the report."""
     good = [one for one in stats if one.images]
     sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
-    extremes = [f"{height}x{width}" for height, width in (*sizes[:1], *sizes[-1:])]
+    extremes = [f"{width}x{height}" for height, width in (*sizes[:1], *sizes[-1:])]
     size = " to ".join(dict.fromkeys(extremes)) or "none readable"
     *inputs, target = (_describe(fmt, [one.stored[key] for one in good]) for key, fmt in formats.parts.items())
     return Split(len(stats), size, " and ".join(dict.fromkeys(inputs)), target)

@@ -16,7 +16,7 @@ _SHOWN_OF = {"unmatched": 10}  # the same for some codes, by code
 
 @dataclass(frozen=True)
 class Split:
-    """A split: the number of pairs, their sizes (H x W), and descriptions of the inputs and the targets."""
+    """A split: the number of pairs, their sizes (width x height), and descriptions of the inputs and the targets."""
 
     pairs: int
     size: str

@@ -179,7 +179,7 @@ def _odd_sizes(pairs: Sequence[PairStats]) -> Iterator[Finding]:
 
 
 def _small(data: DataConfig, pairs: Sequence[PairStats]) -> Iterator[Finding]:
-    need = data.load or data.crop
+    need = data.crop if data.load_size == "jitter" else data.load or data.crop  # jitter enlarges a little
     small = [pair for pair in pairs if any(have < want for have, want in zip(pair.input.size, need, strict=True))]
     if small:
         key, effect = ("load_size", "enlarged and blurred") if data.load else ("image_size", "extended by reflection")
@@ -192,5 +192,5 @@ def _small(data: DataConfig, pairs: Sequence[PairStats]) -> Iterator[Finding]:
 
 
 def _by(size: Sequence[float]) -> str:
-    """Return height x width, in the order of the config."""
-    return "x".join(f"{side:g}" for side in size)
+    """Return width x height of (height, width)."""
+    return f"{size[1]:g}x{size[0]:g}"

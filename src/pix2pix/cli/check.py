@@ -6,9 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from pix2pix.cli.options import add_config, config_from, name
+from pix2pix.cli.options import add_config, config_from, name, overrides_from
 from pix2pix.cli.output import show
-from pix2pix.errors import ConfigError, DataError
+from pix2pix.cli.own import complete_for_check, find_recipe
+from pix2pix.errors import DataError
 
 if TYPE_CHECKING:
     from pix2pix.cli.options import Verbs
@@ -22,7 +23,7 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
         description="Look at every pair of a data set and report problems, the worst first. "
         "Exit code 3: training would fail.",
     )
-    add_config(parser, required=False)
+    add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead, with every file")
     parser.add_argument("--preview", type=name, metavar="SHEET.png", help="draw pairs as the networks see them")
     return parser
@@ -31,12 +32,9 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Check a data set and print the report; return the exit code."""
     from pix2pix.check import check
-    from pix2pix.config import config_from_dict
 
-    if args.config is None and args.data is None:
-        raise ConfigError("there is no data set to check; give --data ROOT, or --config FILE|NAME")
-    data = {"data": {"root": args.data}}
-    config = config_from(args) if args.config is not None else config_from_dict(data, "--data", args.set)
+    recipe = find_recipe(args, "check")
+    config = config_from(args) if recipe is None else complete_for_check(recipe, overrides_from(args))
     report = check(config, args.preview)
     show(json.dumps(report.to_dict(), indent=2) if args.json else str(report))
     return DataError.exit_code if report.fails else 0

@@ -1,4 +1,4 @@
-"""`pix2pix configs`: list, print and copy the shipped configs, and print the schema."""
+"""`pix2pix configs`: list, print and copy the shipped configs, make one for a data set, and print the schema."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pix2pix.cli.options import add_verbosity, name
+from pix2pix.cli.options import add_data, add_verbosity, name, overrides_from
 from pix2pix.cli.output import show
+from pix2pix.cli.own import describe, find_recipe
 from pix2pix.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
             "list": "name every shipped config",
             "show": "print one",
             "copy": "write one to a file, to change it",
+            "make": "print one for the pairs of --data, with the reason of each value",
             "schema": "print the JSON schema, for editors",
         }.items()
     }
     for action in ("show", "copy"):
         parsers[action].add_argument("name", metavar="NAME")
     parsers["copy"].add_argument("--output", type=name, metavar="FILE", help="the file (NAME.yaml in this folder)")
+    add_data(parsers["make"])
+    parsers["make"].set_defaults(config=None)
     for action_parser in parsers.values():
         add_verbosity(action_parser)
     return parser
@@ -50,6 +54,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.action == "schema":
         show(json.dumps(config_schema(), indent=2))
+        return 0
+    if args.action == "make":
+        recipe = find_recipe(args, "make a config for")
+        assert recipe is not None
+        show(describe(recipe, overrides_from(args)), end="")
         return 0
     path, _ = locate_config(args.name)
     text = path.read_text(encoding="utf-8")

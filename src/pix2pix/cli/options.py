@@ -51,27 +51,37 @@ def add_verbosity(parser: argparse.ArgumentParser, default: int | str = argparse
         levels.add_argument(flag, dest="level", action="store_const", const=level, default=default, help=words)
 
 
-def add_config(parser: argparse.ArgumentParser, required: bool) -> None:
+def add_config(parser: argparse.ArgumentParser) -> None:
     """Add --config, --set and --data, which `config_from` reads."""
-    words = "a YAML file, or the name of a shipped config"
-    parser.add_argument("--config", required=required, type=name, metavar="FILE|NAME", help=words)
+    words = "a YAML file, or the name of a shipped config (own, which fits the data)"
+    parser.add_argument("--config", type=name, metavar="FILE|NAME", help=words)
+    add_data(parser)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add --set and --data."""
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. data.flip=true")
     parser.add_argument("--data", type=name, metavar="ROOT", help="the folder or the manifest of pairs (data.root)")
 
 
-def config_from(args: argparse.Namespace, **flags: str | None) -> Config:
-    """Read the config that --config, --set and --data describe; `flags` holds further overrides, None meaning none.
+def overrides_from(args: argparse.Namespace, **flags: str | None) -> list[str]:
+    """Return the overrides of --set and --data, and those of `flags`, None meaning none; the last one wins."""
+    flags["data.root"] = args.data
+    overrides: list[str] = args.set + [
+        f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None
+    ]
+    return overrides
 
-    Raises ConfigError.
-    """
+
+def config_from(args: argparse.Namespace, **flags: str | None) -> Config:
+    """Read the config that --config, --set and --data describe; `flags` are further overrides. Raises ConfigError."""
     from pix2pix.config import locate_config, read_config
     from pix2pix.runtime.log import info
 
     path, source = locate_config(args.config)
     if not getattr(args, "json", False):  # --json prints one object and nothing else
         info(f"config {path} ({source})")
-    flags["data.root"] = args.data
-    overrides = args.set + [f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None]
+    overrides = overrides_from(args, **flags)
     config = read_config(path, overrides)
     if args.data is not None and config.data.layout == "synthetic":  # drawn pairs need no folder, and --data names one
         config = read_config(path, [*overrides, "data.layout=auto"])

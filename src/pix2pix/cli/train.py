@@ -7,7 +7,8 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from pix2pix.cli.options import add_config, config_from, device, name
+from pix2pix.cli.options import add_config, config_from, device, name, overrides_from
+from pix2pix.cli.own import complete, explain, find_recipe
 from pix2pix.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "train",
         help="train a run, or resume it",
-        description="Train as a config says. The same command again resumes where the run stopped.",
+        description="Train as a config says, or, without one, as fits the files of --data. "
+        "The same command again resumes where the run stopped.",
     )
-    add_config(parser, required=True)
+    add_config(parser)
     parser.add_argument("--output", type=name, metavar="DIR", help="the run folder (run.output)")
     parser.add_argument("--device", type=device, metavar="D", help="auto, cpu, cuda, cuda:N or mps (run.device)")
     start = parser.add_mutually_exclusive_group()
@@ -46,12 +48,34 @@ def run(args: argparse.Namespace) -> int:
 
     retain_freed_memory()  # saves 5 to 10 % of a step on a CPU
     with stop_on_signals() as stop:  # before torch is imported, which takes seconds
-        config = config_from(args, **{"run.output": args.output, "run.device": args.device})
+        config = _read_config(args)
         from pix2pix.runtime.distributed import process_group
 
         with process_group():
             finished = _fit(config, args)
         return 0 if finished else stop.exit_code
+
+
+def _read_config(args: argparse.Namespace) -> Config:
+    """Return the config of --config, or the completed recipe `own`. Raises ConfigError and DataError."""
+    from pix2pix.runtime.log import info
+
+    flags = {"run.output": args.output, "run.device": args.device}
+    recipe = find_recipe(args, "train on")
+    if recipe is None:
+        return config_from(args, **flags)
+    completed = complete(recipe, overrides_from(args, **flags), None if args.fresh else _earlier_config)
+    info(explain(completed))
+    return completed.config
+
+
+def _earlier_config(config: Config) -> Config | None:
+    """Return the config of the run that would be resumed, or None."""
+    from pix2pix.config import load_config
+    from pix2pix.training.run_dir import CONFIG, has_checkpoint, run_path
+
+    path = run_path(config) / CONFIG
+    return load_config(path) if path.exists() and has_checkpoint(config) else None
 
 
 def _fit(config: Config, args: argparse.Namespace) -> bool:

@@ -103,7 +103,7 @@ class OwnPairs:
         for key, image in images.items():
             if tuple(image.shape[1:]) != self.size:
                 raise DataError(
-                    f"{self.name}[{index}]: {key} is {_by(image.shape[1:])} (height x width), and {_by(self.size)} is "
+                    f"{self.name}[{index}]: {key} is {_by(image.shape[1:])}, and {_by(self.size)} is "
                     "expected; resize the items to one size"
                 )
 
@@ -143,4 +143,5 @@ def _center(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _by(size: Sequence[int]) -> str:
-    return "x".join(map(str, size))
+    """Return width x height of (height, width)."""
+    return f"{size[1]}x{size[0]}"

@@ -88,7 +88,8 @@ def _skipped(*datasets: PairSource | None) -> dict[str, str]:
 
 
 def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
+    """Return width x height."""
+    return f"{size[1]}x{size[0]}"
 
 
 def _images(data: DataConfig) -> str:
