@@ -15,6 +15,7 @@ from pix2pix.config import Config
 from pix2pix.data.dataset import open_split
 from pix2pix.data.formats import convert
 from pix2pix.data.images.files import is_image, read_image, write_image
+from pix2pix.data.images.tags import TiffTags, read_tags
 from pix2pix.data.index import DatasetIndex
 from pix2pix.errors import ConfigError, DataError, is_out_of_memory
 from pix2pix.inference.translator import Translator
@@ -139,7 +140,7 @@ def translate_files(translator: Translator, source: str, output: Path) -> tuple[
         except DataError as error:  # one broken image does not end the others
             failed.append(error)
             continue
-        _write(path, *convert.encode(fake, translator.formats.target, path.suffix))
+        _write(path, *convert.encode(fake, translator.formats.target, path.suffix), _tags(translator, files[0]))
         count += 1
     return count, failed
 
@@ -192,7 +193,9 @@ def translate_split(
         except DataError as error:  # one broken pair does not end the others
             failed.append(error)
             continue
-        _write(outputs[number], *convert.encode(fake, formats.target, suffix))
+        files = dataset.pairs[number].files
+        tags = _tags(translator, files[0]) if len(files) > 1 else None  # halves of an image have no place of their own
+        _write(outputs[number], *convert.encode(fake, formats.target, suffix), tags)
         count += 1
         if len(rows) < _GRID_PAIRS:
             images = zip([*inputs, fake, target], [*formats.input, formats.target, formats.target], strict=True)
@@ -211,8 +214,14 @@ def _require_apart(output: Path, files: Sequence[Path]) -> None:
             raise ConfigError(f"{output}: holds the pairs that are read, in {place}; choose another --output")
 
 
-def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
-    replace_atomically(path, lambda temporary: write_image(temporary, pixels, palette))
+def _tags(translator: Translator, file: Path) -> TiffTags:
+    """Return the georeference and resolution of an input for its translation, and which value means "missing"."""
+    tags = TiffTags({}) if translator.resize else read_tags(file)  # they do not fit pixels of another size
+    return tags.with_nodata(translator.output_nodata)
+
+
+def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None, tags: TiffTags | None = None) -> None:
+    replace_atomically(path, lambda temporary: write_image(temporary, pixels, palette, tags=tags))
 
 
 def _progress(items: Sequence[_Item]) -> Iterator[_Item]:

@@ -23,6 +23,7 @@ from pix2pix.data.images.info import (
     turned_size,
 )
 from pix2pix.data.images.storage import open_member
+from pix2pix.data.images.tags import TiffTags
 from pix2pix.errors import DataError
 from pix2pix.runtime.opening import open_regular
 
@@ -214,8 +215,11 @@ def _decoded(page: "TiffPage") -> np.ndarray:
     return pixels
 
 
-def write_tiff(path: Path, pixels: np.ndarray) -> None:
-    """Write [H, W, C] of any type; 2 channels are grey with alpha, 3 RGB and 4 RGBA; others are unspecified."""
+def write_tiff(path: Path, pixels: np.ndarray, tags: TiffTags | None = None) -> None:
+    """Write [H, W, C] of any type, with these tags.
+
+    2 channels are grey with alpha, 3 RGB and 4 RGBA; others are unspecified.
+    """
     import tifffile
 
     channels = pixels.shape[2]
@@ -227,4 +231,5 @@ def write_tiff(path: Path, pixels: np.ndarray) -> None:
         planarconfig="contig" if channels > 1 else None,
         extrasamples=["unassalpha" if channels in (2, 4) else "unspecified"] * extra or None,
         metadata=None,
+        **(tags.for_tifffile() if tags else {}),
     )

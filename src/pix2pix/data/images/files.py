@@ -1,5 +1,6 @@
 """Open, read and write image files, without reducing any values silently; `codecs` does what Pillow cannot."""
 
+import logging
 import struct
 import threading
 import tokenize
@@ -26,6 +27,7 @@ from pix2pix.data.images.decoded import (
 )
 from pix2pix.data.images.info import ImageInfo, png_header
 from pix2pix.data.images.storage import open_file
+from pix2pix.data.images.tags import TiffTags
 from pix2pix.errors import DataError
 from pix2pix.runtime.ownership import SOFTWARE
 
@@ -108,6 +110,7 @@ def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
             found = dict(jpeg.segments(file))
             source = jpeg.Feed(file, found) if whole else file
         source.seek(0)
+        logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # TIFFs of many bands are read by tifffile
         try:
             image = Image.open(source, formats=_FORMATS)
         except UnidentifiedImageError:
@@ -223,12 +226,18 @@ def can_hold(suffix: str, channels: int, dtype: str) -> bool:
     return suffix.lower() in LOSSLESS and bool(_writer(suffix, channels, dtype))
 
 
-def write_image(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None = None, signed: bool = False) -> None:
+def write_image(
+    path: str | Path,
+    pixels: np.ndarray,
+    palette: np.ndarray | None = None,
+    signed: bool = False,
+    tags: TiffTags | None = None,
+) -> None:
     """Write [H, W, C] in the file format of the suffix, creating the folder.
 
     With a palette, uint8 [n, 3 | 4], the pixels are uint8 indices [H, W, 1], the file a PNG. JPEG and WebP are lossy.
-    `signed` marks an 8-bit PNG as made by pix2pix, so that a later command may replace it.
-    Raises DataError where files of that kind cannot hold such pixels.
+    `signed` marks an 8-bit PNG as made by pix2pix, so that a later command may replace it. `tags` are those of a
+    TIFF. Raises DataError where files of that kind cannot hold such pixels.
     """
     path = Path(path)
     channels, dtype = pixels.shape[2], pixels.dtype.name
@@ -239,13 +248,16 @@ def write_image(path: str | Path, pixels: np.ndarray, palette: np.ndarray | None
     if writer in ("png", "tiff"):
         codecs.need_extra(path, f"to hold {channels}-channel {dtype} pixels", "writing")
     path.parent.mkdir(parents=True, exist_ok=True)
+    if writer == "tiff":
+        return codecs.write_tiff(path, pixels, tags)
     if writer != "pillow":
-        {"png": codecs.write_png, "tiff": codecs.write_tiff, "npy": codecs.write_npy}[writer](path, pixels)
-        return
+        return {"png": codecs.write_png, "npy": codecs.write_npy}[writer](path, pixels)
     signature = PngInfo()
     signature.add_text("Software", SOFTWARE)
     image = as_pil(pixels, palette)
     if signed:
         image.save(path, pnginfo=signature)
+    elif tags and path.suffix.lower() in (".tif", ".tiff"):
+        image.save(path, tiffinfo=tags.for_pillow())
     else:
         image.save(path)
