@@ -108,7 +108,7 @@ def test_sample_refuses_what_it_would_ignore_or_cannot_do(trained):
 
 
 def test_an_interrupted_sample_leaves_no_half_picture(trained, monkeypatch):
-    def interrupted(path, pixels, palette):
+    def interrupted(path, pixels, palette, tags):
         Path(path).write_bytes(b"half a pict")
         raise KeyboardInterrupt
 

@@ -1,5 +1,6 @@
-"""The tags of a TIFF that say where its pixels are on the earth and how large they are, to copy them to another TIFF."""
+"""The tags of a TIFF that say where its pixels are and how large they are, to copy them to another TIFF."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,9 @@ def read_tags(path: Path) -> TiffTags:
         is_big = head[2:4] in (b"+\0", b"\0+")
         directory = ImageFileDirectory_v2(head if is_big else head[:8])
         file.seek(directory.next)
-        directory.load(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about tags of no interest here
+            directory.load(file)
         if directory.get(_ORIENTATION, 1) != 1:
             return TiffTags({})
         return TiffTags(dict(_copied(directory, (*_GEOREFERENCE, *_RESOLUTION))))
@@ -76,9 +79,9 @@ def _copied(directory: ImageFileDirectory_v2, codes: "Iterable[int]") -> "Iterab
 
 
 def _text(nodata: Nodata) -> str:
-    return (
-        nodata if isinstance(nodata, str) else repr(int(nodata) if nodata % 1 == 0 and abs(nodata) < 1e15 else nodata)
-    )
+    if isinstance(nodata, str):
+        return nodata
+    return repr(int(nodata) if nodata % 1 == 0 and abs(nodata) < 1e15 else nodata)
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
