@@ -115,11 +115,28 @@ class ImageFormatConfig(Section):
         return (self.kind,) * count if isinstance(self.kind, str) else self.kind
 
 
+class ColumnsConfig(Section):
+    """The columns of a manifest, by their names; those that are null are found by usual names."""
+
+    input: Name | Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] | None = Field(
+        None, description="Column of the input; of several, inputs are stacked on channels."
+    )
+    target: Name | None = Field(None, description="Column of the target.")
+    split: Name | None = Field(None, description="Column of the split: train, val or test, in any usual spelling.")
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The names of the columns that are given, by role."""
+        given = {"input": self.input, "target": self.target, "split": self.split}
+        return {key: (name,) if isinstance(name, str) else name for key, name in given.items() if name is not None}
+
+
 class DataConfig(Section):
     """Where the pairs are and how they become batches."""
 
     root: Name | None = Field(
-        None, description="Folder of the data set, zip or tar archive of it, or manifest (.csv or .jsonl)."
+        None,
+        description="Folder of the data set, zip or tar archive of it, or manifest (.csv, .tsv, .jsonl, .parquet).",
     )
     layout: Literal["auto", "side-by-side", "two-folders", "manifest", "synthetic"] = Field(
         "auto", description="How pairs are stored: one image holding A|B, two folders, a list, or drawn on the fly."
@@ -134,7 +151,11 @@ class DataConfig(Section):
     target: Name | None = Field(None, description="Folder of the targets, in root where that is given.")
     manifest: Name | None = Field(
         None,
-        description="A .csv or .jsonl file, in root where that is given, with input, target and perhaps split.",
+        description="A .csv, .tsv, .txt, .jsonl or .parquet file, in root where that is given, with input, target and "
+        "perhaps split.",
+    )
+    columns: ColumnsConfig = Field(
+        default_factory=ColumnsConfig, description="Which columns of a manifest hold input, target and split."
     )
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Share of the pairs to validate on, picked by their names, where no split is on disk."
@@ -169,6 +190,11 @@ class DataConfig(Section):
     def inputs(self) -> tuple[str, ...]:
         """The folders of the inputs, or none where they are not named."""
         return (self.input,) if isinstance(self.input, str) else self.input or ()
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The folders or the columns of the inputs, or none where they are not named."""
+        return self.inputs or self.columns.names.get("input", ())
 
     @property
     def crop(self) -> tuple[int, int]:

@@ -38,6 +38,7 @@ def find_conflicts(config: Config) -> list[Conflict]:
     return (
         _data_and_schedule_conflicts(config)
         + source_conflicts(config.data)
+        + _column_conflicts(config.data)
         + _format_conflicts(config.data)
         + _generator_conflicts(config)
         + _discriminator_conflicts(config)
@@ -103,14 +104,34 @@ def source_conflicts(data: DataConfig) -> list[Conflict]:
     return found
 
 
+def _column_conflicts(data: DataConfig) -> list[Conflict]:
+    """Return the conflicts between data.columns and the keys that say where the pairs are, or among the columns."""
+    given, found = data.columns.names, []
+    if not given:
+        return []
+    key = f"data.columns.{next(iter(given))}"
+    if data.input is not None or data.target is not None or data.layout not in ("auto", "manifest"):
+        other = "data.layout" if data.input is None and data.target is None else "data.input"
+        value = f" {data.layout}" if other == "data.layout" else ""
+        message = f"data.columns is for manifests, which {other}{value} contradicts; leave one of them out"
+        found.append(Conflict((key, other), message))
+    names = [(f"data.columns.{role}", name.strip().lower()) for role, some in given.items() for name in some]
+    for number, (role, name) in enumerate(names):
+        if earlier := next((other for other, same in names[:number] if same == name), None):
+            message = f"{earlier} and {role} both name the column {name!r}; each needs a column of its own"
+            found.append(Conflict((role, earlier), message))
+    return found
+
+
 def _format_conflicts(data: DataConfig) -> list[Conflict]:
     """Return the conflicts between the keys that say what images hold."""
-    found, folders = [], len(data.inputs) or 1
+    found, folders = [], len(data.input_names) or 1
     for side, count in (("input", folders), ("target", 1)):
         wish, key = getattr(data, f"{side}_format"), f"data.{side}_format"
         kinds = wish.kinds(count)
         if len(kinds) != count:
-            of = f"data.{side} names {count}" if side == "input" and data.inputs else f"a pair has one {side}"
+            listed = "data.input" if data.inputs else "data.columns.input"
+            of = f"{listed} names {count}" if side == "input" and data.input_names else f"a pair has one {side}"
             message = f"{key}.kind lists {len(kinds)} kinds, and {of}; give as many, or one for all"
             found.append(Conflict((f"{key}.kind", f"data.{side}"), message))
         for kind, names in (("labels", ("classes", "palette")), ("image", ("channels", "range", "nodata"))):

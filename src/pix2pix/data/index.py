@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from pix2pix.config import DataConfig
+from pix2pix.config.data import ColumnsConfig
 from pix2pix.data.discovery.folders import SPLITS, Folder, root_folder
-from pix2pix.data.discovery.layouts import FolderLayout, ManifestLayout
-from pix2pix.data.discovery.manifest import is_manifest
+from pix2pix.data.discovery.layouts import FolderLayout
+from pix2pix.data.discovery.listed import ManifestLayout, find_manifests
+from pix2pix.data.discovery.manifest import is_manifest, manifests_in
 from pix2pix.data.discovery.sources import Listing, Unmatched
-from pix2pix.data.images.storage import is_compressed_tar, is_folder
+from pix2pix.data.images.storage import is_folder
 from pix2pix.data.pairs import FilesPair, Pair, SideBySidePair, SyntheticPair
 from pix2pix.datasets.catalogue import download_command
 from pix2pix.datasets.catalogue import names as published_sets
@@ -94,6 +96,8 @@ class DatasetIndex:
             folder = root_folder(root)
             if data.input and (not is_folder(root) or FolderLayout(data, folder).is_empty):
                 data = data.model_copy(update={"input": None, "target": None})
+            if data.columns.names and not is_manifest(root) and not manifests_in(folder.path):
+                data = data.model_copy(update={"columns": ColumnsConfig()})
             layout = _find_layout(data, folder)
             if layout.has_roles:
                 data = data.model_copy(update={"direction": None})
@@ -251,22 +255,14 @@ def _find_layout(
     data: DataConfig, folder: Folder | None = None, missing: list[tuple[str, Path]] | None = None
 ) -> FolderLayout | ManifestLayout:
     """Return the layout of the folder or manifest that a config names. Raises DataError if it is missing; OSError."""
-    if data.manifest is not None:
-        return ManifestLayout(Path(data.root or "") / data.manifest, missing)
-    if data.root is not None and is_manifest(data.root) and data.layout in ("auto", "manifest"):
-        return ManifestLayout(Path(data.root), missing)
-    if data.layout == "manifest":
-        raise DataError(f"{source_label(data)}: is not a manifest; set data.manifest to a .csv or .jsonl file")
+    if manifests := find_manifests(data):
+        return ManifestLayout(manifests, data.columns, missing)
     named = data.input is not None and data.target is not None
-    if is_compressed_tar(data.root or "") and os.path.isfile(data.root or ""):
-        raise DataError(
-            "is a compressed tar archive, whose files cannot be read one by one",
-            path=data.root,
-            remedy="unpack it, or uncompress it to .tar (such as with gunzip), which is read in place",
-            code="archive",
-        )
+    folder = folder or root_folder(data.root or "")
     if not is_folder(data.root or ("." if named else "")):
-        what = "is a file, but not .csv or .jsonl" if os.path.isfile(data.root or "") else "no such folder"
+        what = (
+            "is a file, but neither a manifest nor an archive" if os.path.isfile(data.root or "") else "no such folder"
+        )
         root = Path(data.root or "")
         name, output = (root.name, root.parent) if root.name in published_sets() else ("facades", "data")
         raise DataError(
@@ -274,7 +270,7 @@ def _find_layout(
             f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}",
             code="missing-root",
         )
-    return FolderLayout(data, folder or root_folder(data.root or ""))
+    return FolderLayout(data, folder)
 
 
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:

@@ -91,7 +91,7 @@ def _find_inputs(translator: Translator, source: str) -> tuple[Path, list[tuple[
     if count == 1:
         base, images, errors = find_images(source)
         return base, [(image,) for image in images], errors
-    names = [Path(folder).name for folder in translator.config.data.inputs]
+    names = [Path(folder).name for folder in translator.config.data.input_names]
     folders = [Path(source, name) for name in names]
     if len(names) != count or not all(map(os.path.isdir, folders)):
         raise DataError(f"should hold the folders {', '.join(names)}, stacked as in training", path=source)

@@ -384,7 +384,7 @@ def test_what_can_be_read_in_two_ways_is_refused_with_both(tmp_path, files):
         ("a/x/1.png a/x/1.jpg b/x/1.png", {}, "root/a/x/1.jpg and root/a/x/1.png have the same name"),
         ("x/1.png x/1.jpg", {"layout": "side-by-side"}, "root/x/1.jpg and root/x/1.png have the same name"),
         ("a/x/1.png b/y/1.png", {}, "2 without a partner of the same name: root/a/x/1.png, root/b/y/1.png; add or"),
-        ("", {"layout": "manifest"}, "root: is not a manifest; set data.manifest to a .csv or .jsonl file"),
+        ("", {"layout": "manifest"}, "root: is not a manifest and holds none, and data.layout"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_what_is_there(tmp_path, monkeypatch, files, settings, words):
@@ -407,7 +407,7 @@ def test_groups_of_pictures_side_by_side_are_taken_where_that_is_said_or_sure(tm
 
 def test_a_root_that_is_a_file_or_out_of_reach(tmp_path):
     file = save(tmp_path / "1.png", noise(*SIZE))
-    assert f"{file}: is a file, but not .csv or .jsonl; set data.root" in message(root=file)
+    assert f"{file}: is a file, but neither a manifest nor an archive; set data.root" in message(root=file)
     assert "data.root: no such folder" in message()
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pix2pix.data.images.files import is_image
-from pix2pix.data.images.storage import is_folder, list_archive
+from pix2pix.data.images.storage import is_compressed_tar, is_folder, list_archive
 from pix2pix.errors import DataError
 from pix2pix.runtime.ownership import is_run, made_files
 
@@ -122,6 +122,13 @@ def root_folder(path: str | Path) -> Folder:
 
     Raises DataError and OSError.
     """
+    if is_compressed_tar(path) and os.path.isfile(path):
+        raise DataError(
+            "is a compressed tar archive, whose files cannot be read one by one",
+            path=path,
+            remedy="unpack it, or uncompress it to .tar (such as with gunzip), which is read in place",
+            code="archive",
+        )
     folder = Folder(Path(path))
     if list_archive(folder.path) is not None and not folder.image_names and len(folder.folders) == 1:
         (only,) = folder.folders

@@ -1,4 +1,4 @@
-"""Find the pairs of each split: in folders of every usual spelling, or in a manifest."""
+"""Find the pairs of each split in folders of every usual spelling."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pix2pix.config import DataConfig
 from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, SPLITS, Folder
-from pix2pix.data.discovery.manifest import read_manifest
 from pix2pix.data.discovery.sources import Candidate, Listing, Source, Unmatched
 from pix2pix.errors import DataError
 
@@ -168,26 +167,3 @@ def _holds_only_splits(source: Source) -> bool:
     """Return whether the sides hold folders of splits, and no images beside these."""
     splits = any(side.child(split) for side in source.folders for split in SPLITS)
     return splits and not any(side.image_names for side in source.folders)
-
-
-class ManifestLayout:
-    """The layout of a manifest. `splits` are the splits that it names, empty without a column `split`.
-
-    `missing`: where to record the lines of files that do not exist, instead of raising DataError.
-    """
-
-    is_empty, has_roles = False, True
-
-    def __init__(self, path: Path, missing: list[tuple[str, Path]] | None = None):
-        self.path, self.rows = path, read_manifest(path, missing)
-        self.splits = [split for split in SPLITS if any(row.split == split for row in self.rows)]
-
-    def listing(self, split: str, unmatched: Unmatched | None = None) -> Listing:
-        """List the pairs of a split, or all where the manifest has none, by name. Raises DataError."""
-        if self.splits and split not in self.splits:
-            raise DataError(
-                f"{self.path}: lists no pairs of {split}; it has {', '.join(self.splits)}", code="missing-split"
-            )
-        rows = sorted((row for row in self.rows if not self.splits or row.split == split), key=lambda row: row.name)
-        files: dict[str, tuple[Path, ...]] = {row.name: (row.input, row.target) for row in rows}
-        return Listing("manifest", True, files, {row.name: row.key for row in rows})

@@ -1,157 +1,155 @@
-"""Read manifests: tables of the pairs of a data set, as CSV with a header or as JSON lines."""
+"""Manifests: tables of the pairs of a data set."""
 
-import csv
-import io
-import json
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple
 
+from pix2pix.config.data import ColumnsConfig
+from pix2pix.data.discovery.columns import Columns, find_columns, split_named
 from pix2pix.data.discovery.folders import SPLITS, first_ten
+from pix2pix.data.discovery.tables import SUFFIXES, Table, name_in, read_table
 from pix2pix.data.images.files import EXTENSIONS, is_image
+from pix2pix.data.images.storage import is_file, list_archive
 from pix2pix.errors import DataError
-from pix2pix.runtime.opening import open_regular
 
-SUFFIXES = (".csv", ".jsonl")
-_COLUMNS = ("input", "target")
+_IN_FOLDER = ("metadata.csv", "metadata.jsonl")  # Hugging Face's names for the list of a folder's images
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a manifest. `key` names the input only; pairs are held out for validation by a hash of it."""
+    """A row of a manifest. `key` names the first input only; pairs are held out for validation by a hash of it."""
 
     place: str  # file:line
     name: str
     key: str
-    input: Path
-    target: Path
+    files: tuple[Path, ...]  # the inputs, then the target
     split: str | None
 
 
-def is_manifest(path: str | os.PathLike[str]) -> bool:
-    """Return whether a path is a file with the suffix of a manifest."""
-    return os.fspath(path).lower().endswith(SUFFIXES) and os.path.isfile(path)
+class Manifest(NamedTuple):
+    """A manifest, and the split of all of its pairs where its folder or its name tells it."""
+
+    path: Path
+    split: str | None = None
 
 
-def read_manifest(path: Path, missing: list[tuple[str, Path]] | None = None) -> list[Row]:
-    """Return the pairs of a manifest in its order; paths in it are relative to its folder.
+def is_manifest(path: str | Path) -> bool:
+    """Return whether a path is a file with the suffix of a manifest; a .txt is one where a setting names it."""
+    return os.fspath(path).lower().endswith((*SUFFIXES, ".txt")) and is_file(path)
+
+
+def manifests_in(root: Path) -> list[Manifest]:
+    """Return the manifests of a folder: its `metadata.csv` or `.jsonl`, those of its splits, or its Parquet files.
+
+    A metadata file is one only if it names two image files on each line. Parquet files are in the folder or in `data`,
+    and their names begin with that of the split, as in `train-00000-of-00002.parquet`. Raises DataError and OSError.
+    """
+    for folders in ([root], _split_folders(root)):
+        paths = [folder / name for folder in folders for name in _IN_FOLDER if is_file(folder / name)]
+        found = [Manifest(path, None if path.parent == root else split_named(path.parent.name)) for path in paths]
+        if found and all(len(read_table(manifest.path).image_columns) > 1 for manifest in found):
+            return found
+    for folder in (root, root / "data"):
+        names = [name for name in _names(folder) if name.lower().endswith(".parquet") and not name.startswith(".")]
+        if names:
+            return [Manifest(folder / name, split_named(re.split("[^A-Za-z]", name)[0])) for name in names]
+    return []
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names in a folder on the disk, sorted; none where there is no such folder."""
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def _split_folders(root: Path) -> list[Path]:
+    archived = list_archive(root)
+    return [root / name for name in (_names(root) if archived is None else archived[1]) if split_named(name)]
+
+
+def read_manifests(
+    manifests: Sequence[Manifest], wanted: ColumnsConfig, missing: list[tuple[str, Path]] | None = None
+) -> list[Row]:
+    """Return the pairs of manifests in their order; paths in one are relative to its folder.
 
     Raises DataError, naming file and line, for missing columns or files, unknown splits and pairs listed twice. With
     `missing`, missing files are appended to it as (file:line, path) instead, and their pairs are left out.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path}: is not a manifest; its name should end with {' or '.join(SUFFIXES)}")
-    try:
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
-            records = list((_csv if path.suffix.lower() == ".csv" else _json_lines)(path, file))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; fix data.manifest", code="missing-root") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    if not records:
-        raise DataError(f"{path}: lists no pairs; write one on each line", code="no-pairs")
-    splits = any(record.get("split") for _, record in records)
-    rows = [_row(f"{path}:{line}", path.parent, record, splits) for line, record in records]
-    gone = [(row.place, file) for row in rows for file in (row.input, row.target) if not os.path.isfile(file)]
+    rows = [row for manifest in manifests for row in _rows(manifest, wanted)]
+    if any(row.split for row in rows) and (without := next((row for row in rows if not row.split), None)):
+        raise _unknown_split(without.place, "no split, and other lines have one")
+    gone = [(row.place, file) for row in rows for file in row.files if not is_file(file)]
     if missing is None:
-        _require_none(path, gone)
+        _require_none(manifests[0].path, gone)
         return _named(rows)
     missing += gone
     places = {place for place, _ in gone}
     return _named([row for row in rows if row.place not in places])
 
 
-def _csv(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line, cells by column) of every row that is not empty."""
-    reader = csv.reader(file, strict=True)
-    try:
-        columns = [cell.strip().lower() for cell in next(reader, [])]
-        if missing := [column for column in _COLUMNS if column not in columns]:
-            raise DataError(
-                f"{path}:1: has no column {' and no column '.join(missing)}; the first line names the columns "
-                f"input,target or input,target,split, and here it is {','.join(columns)[:100]!r}"
-            )
-        if double := [column for column in (*_COLUMNS, "split") if columns.count(column) > 1]:
-            raise DataError(f"{path}:1: has two columns called {double[0]}; remove one")
-        for cells in reader:
-            if len(cells) not in (0, len(columns)):
-                raise DataError(
-                    f"{path}:{reader.line_num}: has {len(cells)} cells where the first line has {len(columns)}; "
-                    "put text that holds a comma in double quotes"
-                )
-            if any(cell.strip() for cell in cells):
-                yield reader.line_num, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
-    except csv.Error as error:
-        raise DataError(f"{path}:{max(reader.line_num, 1)}: is not CSV ({error})") from None
+def _rows(manifest: Manifest, wanted: ColumnsConfig) -> list[Row]:
+    table = read_table(manifest.path)
+    columns = find_columns(table, wanted)
+    return [_row(table, columns, number, manifest.split) for number in range(len(table.rows))]
 
 
-def _json_lines(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line, cells by column) of every line that is not empty."""
-    for line, text in enumerate(file, start=1):
-        if not text.strip():
-            continue
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            raise DataError(f'{path}:{line}: is not a JSON object such as {{"input": "a.png", "target": "b.png"}}')
-        if missing := [column for column in _COLUMNS if column not in record]:
-            raise DataError(f"{path}:{line}: has no {' and no '.join(missing)}; it has {first_ten(record)}")
-        cells = {column: record.get(column) for column in (*_COLUMNS, "split")}
-        if wrong := [column for column, cell in cells.items() if cell is not None and not isinstance(cell, str)]:
-            raise DataError(f"{path}:{line}: {wrong[0]} is {cells[wrong[0]]!r}, but must be text")
-        yield line, {column: cell or "" for column, cell in cells.items()}
+def _row(table: Table, columns: Columns, number: int, split: str | None) -> Row:
+    place, cells = table.rows[number]
+    files = tuple(table.folder / _file(table, place, cells, column) for column in (*columns.inputs, columns.target))
+    if columns.split is not None and (cell := cells[columns.split]) not in (None, ""):
+        split = split_named(cell)
+        if split is None:
+            raise _unknown_split(place, f"the split {cell!r}")
+    elif columns.split is not None:
+        split = None
+    key = name_in(table.folder, files[0]) if table.names is None else table.names[columns.inputs[0]][number]
+    return Row(place, key, key, files, split)
 
 
-def _row(place: str, folder: Path, record: dict[str, str], splits: bool) -> Row:
-    split = record.get("split") or None
-    for column in _COLUMNS:
-        if not record[column]:
-            raise DataError(f"{place}: has no {column}; name its file, or remove the line")
-        if not is_image(Path(record[column])):
-            kinds = " ".join(sorted(EXTENSIONS))
-            raise DataError(f"{place}: {record[column]!r} is not the name of an image ({kinds})")
-    if splits and split not in SPLITS:
-        found = "no split, and other lines have one" if split is None else f"the split {split!r}"
-        raise DataError(f"{place}: has {found}; the splits are {', '.join(SPLITS)}")
-    key = _name(record["input"])
-    return Row(place, key, key, folder / record["input"], folder / record["target"], split)
+def _file(table: Table, place: str, cells: list[object], column: int) -> str:
+    """Return the file that a cell names. Raises DataError."""
+    cell, name = cells[column], table.columns[column]
+    if cell is None or cell == "":
+        raise DataError(f"has no {name}", path=place, remedy="name its file, or remove the line")
+    if not isinstance(cell, str):
+        raise DataError(f"{name} is {cell!r}", path=place, remedy="write the name of a file as text")
+    if not is_image(Path(cell)):
+        kinds = " ".join(sorted(EXTENSIONS))
+        raise DataError(f"{cell!r} is not the name of an image ({kinds})", path=place, remedy="name an image file")
+    return cell
 
 
-def _name(text: str) -> str:
-    """Return the name of the pair of a file: its normalized path, without suffix, drive, root and `..`."""
-    _, path = os.path.splitdrive(os.path.splitext(os.path.normpath(text))[0])
-    return "/".join(part for part in path.split(os.sep) if part not in ("", ".."))
+def _unknown_split(place: str, what: str) -> DataError:
+    return DataError(f"has {what}", path=place, remedy=f"the splits are {', '.join(SPLITS)}; or set data.columns.split")
 
 
 def _require_none(path: Path, missing: list[tuple[str, Path]]) -> None:
     if missing:
         names = first_ten(f"{place} {file}" for place, file in missing)
         raise DataError(
-            f"{path}: lists {len(missing)} files that do not exist: {names}; paths are relative to "
-            f"the manifest's folder {path.parent}"
+            f"lists {len(missing)} files that do not exist: {names}",
+            path=path,
+            remedy=f"paths are relative to the manifest's folder {path.parent}",
+            code="missing",
         )
 
 
 def _named(rows: list[Row]) -> list[Row]:
     """Give each row a unique name: where an input has several targets, their names are added."""
-    seen: dict[tuple[str, str], Row] = {}
+    seen: dict[tuple[str, ...], Row] = {}
     for row in rows:
-        files = (os.path.normpath(row.input), os.path.normpath(row.target))
+        files = tuple(map(os.path.abspath, row.files))
         if files in seen:
-            raise DataError(f"{seen[files].place} and {row.place} list the same pair; remove one")
+            raise DataError(f"lists the same pair as {seen[files].place}", path=row.place, remedy="remove one of them")
         seen[files] = row
     shared = Counter(row.key for row in rows)
     named: dict[str, Row] = {}
     for row in rows:
-        name = row.key if shared[row.key] == 1 else f"{row.key}--{row.target.stem}"
+        name = row.key if shared[row.key] == 1 else f"{row.key}--{row.files[-1].stem}"
         if name in named:
-            raise DataError(f"{named[name].place} and {row.place} have the same name, {name}; rename a file")
-        named[name] = Row(row.place, name, row.key, row.input, row.target, row.split)
+            raise DataError(f"has the same name as {named[name].place}, {name}", path=row.place, remedy="rename a file")
+        named[name] = replace(row, name=name)
     return list(named.values())

@@ -1,0 +1,141 @@
+"""Find the columns of a manifest that hold the inputs, the target and the split: as configured, or by their names."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pix2pix.config.data import ColumnsConfig
+from pix2pix.data.discovery.folders import SPLITS, first_ten
+from pix2pix.data.discovery.tables import Table
+from pix2pix.errors import DataError
+
+_INPUTS = """condition conditioning hazy image images img imgs in input inputs low lq lr noisy original photo photos
+picture rainy rgb source src x"""
+_TARGETS = """annotation annotations clean clear edited ground_truth groundtruth gt high hq hr label labels mask masks
+out output outputs seg segmentation sharp target targets y"""
+_NAMES = {
+    "input": frozenset(_INPUTS.split()),
+    "target": frozenset(_TARGETS.split()),
+    "split": frozenset(("fold", "set", "split", "subset")),
+}
+# What names of columns end with beside the role, such as `mask_path`, `input_file_name` or `target_image`.
+_ENDING = re.compile("_?(?:file_?names?|files?|paths?|images?|img|names?)$")
+_SPELLINGS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"} | {s: s for s in SPLITS}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The numbers of the columns of a table, from 0; `split` is None where there are no splits."""
+
+    inputs: tuple[int, ...]
+    target: int
+    split: int | None
+
+
+def split_named(text: object) -> str | None:
+    """Return the split that a word means, in any spelling and case; None for other words."""
+    return _SPELLINGS.get(text.strip().lower()) if isinstance(text, str) else None
+
+
+def find_columns(table: Table, wanted: ColumnsConfig) -> Columns:
+    """Return the columns of a table. Raises DataError where a column is missing or could be several."""
+    if not table.has_header:
+        return _by_position(table, wanted)
+    given = {key: [_named(table, key, name) for name in names] for key, names in wanted.names.items()}
+    roles = _by_name(table, given)
+    for key in ("input", "target"):
+        if len(roles[key]) != 1 and key not in given:
+            raise _unclear(table, key, roles[key])
+    split = given.get("split") or _split_columns(table)
+    if len(split) > 1:
+        raise _unclear(table, "split", split)
+    inputs, target = tuple(roles["input"]), roles["target"][0]
+    if target in inputs:
+        raise DataError(
+            f"its column {table.columns[target]!r} is both input and target",
+            path=table.path,
+            remedy="set data.columns.input and data.columns.target to two columns",
+            code="columns",
+        )
+    return Columns(inputs, target, split[0] if split else None)
+
+
+def _by_position(table: Table, wanted: ColumnsConfig) -> Columns:
+    """Return the columns of a table without a header: input, target, and perhaps split."""
+    place, count = f"{table.path}:1", len(table.columns)
+    if wanted.names:
+        raise DataError(
+            "names files, not columns, so data.columns cannot name any",
+            path=place,
+            remedy="add a line with the names of the columns, or leave data.columns out",
+            code="columns",
+        )
+    if count not in (2, 3):
+        raise DataError(
+            f"has {count} cells and no line above that names the columns",
+            path=place,
+            remedy="add such a line, or write input, target and perhaps split on each line",
+            code="columns",
+        )
+    return Columns((0,), 1, 2 if count == 3 else None)
+
+
+def _named(table: Table, key: str, name: str) -> int:
+    """Return the column that data.columns names. Raises DataError where there is none or there are two."""
+    found = [number for number, column in enumerate(table.columns) if column.lower() == name.strip().lower()]
+    if len(found) == 1:
+        return found[0]
+    what = "has no column" if not found else f"has {len(found)} columns"
+    raise DataError(
+        f"{what} {name!r}, which data.columns.{key} names",
+        path=f"{table.path}:1",
+        remedy=f"its columns are {first_ten(table.columns)}",
+        code="columns",
+    )
+
+
+def _by_name(table: Table, given: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Return the columns of each role: those given, else those called `input` or `target`, else by usual names."""
+    lower = [column.lower() for column in table.columns]
+    roles = dict(given)
+    if not given and {"input", "target"} <= {*lower}:
+        roles = {key: [n for n, name in enumerate(lower) if name == key] for key in ("input", "target")}
+    taken = {number for numbers in given.values() for number in numbers}
+    images = [number for number in table.image_columns if number not in taken]
+    for key, other in (("input", "target"), ("target", "input")):
+        if key not in roles:
+            usual = [number for number in images if _plain(lower[number]) in _NAMES[key]]
+            roles[key] = images if other in given and len(images) == 1 else usual
+    return roles
+
+
+def _split_columns(table: Table) -> list[int]:
+    """Return the columns called `split`, and those called `fold`, `set` or `subset` that hold names of splits."""
+    found = []
+    for number, name in enumerate(column.lower() for column in table.columns):
+        cells = [row[number] for _, row in table.rows if row[number] not in (None, "")]
+        if name in _NAMES["split"] and cells and (name == "split" or any(map(split_named, cells))):
+            found.append(number)
+    return found
+
+
+def _plain(name: str) -> str:
+    """Return the part of a column's name that tells its role: `mask` of `mask_path`, `image` of `image_file`."""
+    plain = re.sub("[^a-z0-9]+", "_", name).strip("_")
+    short = _ENDING.sub("", plain)
+    if plain in _NAMES["input"] | _NAMES["target"]:
+        return plain
+    return plain if short == plain else _plain(short) if short else "image"
+
+
+def _unclear(table: Table, key: str, candidates: Sequence[int]) -> DataError:
+    names = [table.columns[number] for number in candidates or table.image_columns]
+    count = f"{len(candidates)} columns that could be" if candidates else "no column whose name tells that it is"
+    holding = "candidates" if candidates else "columns of image files"
+    listed = f"{holding}: {first_ten(names)}" if names else f"columns: {first_ten(table.columns)}"
+    return DataError(
+        f"has {count} the {key} ({listed})",
+        path=f"{table.path}:1",
+        remedy=f"set data.columns.{key} to the name of one",
+        code="columns",
+    )
