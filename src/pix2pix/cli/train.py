@@ -80,30 +80,30 @@ def _earlier_config(config: Config) -> Config | None:
 
 def _fit(config: Config, args: argparse.Namespace) -> bool:
     # In a separate function, so that the trainer, which refers to the process group, is freed before the group.
+    from pix2pix.runtime.distributed import rank, stopped_together
     from pix2pix.runtime.log import info
     from pix2pix.runtime.signals import Stopped
     from pix2pix.training.run_dir import has_checkpoint
     from pix2pix.training.trainer import Trainer
 
     trainer = Trainer(config)
-    if args.fresh or not has_checkpoint(config):
-        try:
-            _check_sample(config, args)
-        except Stopped:
-            info("stopped with nothing to save; the same command starts again")
-            return False
+    try:
+        with stopped_together():
+            if rank() == 0 and (args.fresh or not has_checkpoint(config)):  # the ranks compare their data later
+                _check_sample(config, args)
+    except Stopped:
+        info("stopped with nothing to save; the same command starts again")
+        return False
     return trainer.fit(args.resume, args.fresh, args.allow_changed)
 
 
 def _check_sample(config: Config, args: argparse.Namespace) -> None:
     """Print the warnings of `check` about a sample of the pairs. Raises its first error as a DataError, and Stopped."""
     from pix2pix.check import check_sample
-    from pix2pix.runtime.distributed import rank, stopped_together
     from pix2pix.runtime.log import debug, warning
 
     start = time.perf_counter()
-    with stopped_together():
-        report = check_sample(config.data)
+    report = check_sample(config.data)
     debug(f"checked {report.checked} of {report.pairs} pairs in {time.perf_counter() - start:.2f} s")
     command = _check_command(args)
     for finding in report.findings:
@@ -113,8 +113,8 @@ def _check_sample(config: Config, args: argparse.Namespace) -> None:
                 remedy=f"{finding.remedy}; {command} shows more",
                 code=finding.code,
             )
-    if report.findings and rank() == 0:
-        warning([f"warning [{one.code}] {one.summary}; {one.remedy}" for one in report.findings])
+    if report.findings:
+        warning([f"warning [{finding.code}] {finding.summary}; {finding.remedy}" for finding in report.findings])
         warning(f"this is what {report.checked} of {report.pairs} pairs show; {command} shows more")
 
 
