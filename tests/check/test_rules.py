@@ -20,7 +20,7 @@ from planting import ENOUGH, NO_VALIDATION, PLANTED, checked, clean, codes, look
 def test_single_images_taken_for_pairs_side_by_side(tmp_path, names, width, single):
     for number, name in enumerate(names):
         save(tmp_path / "train" / f"{name}.png", noise(40, width, number))
-    code, report = checked(tmp_path, *NO_VALIDATION)
+    code, report = checked(tmp_path, *NO_VALIDATION, "--set", "data.layout=side-by-side")
     found = [item["files"][0] for one in report["findings"] if one["code"] == "halves" for item in one["items"]]
     assert code == 0 and [Path(file).stem for file in found] == single
 

@@ -49,7 +49,7 @@ def dataset(tmp_path_factory):
     root = tmp_path_factory.mktemp("coordinates")
     for i in range(COUNT):
         save_halves(root / f"train/{i:03}.png", coordinates(*LOAD, i), coordinates(*LOAD, i, offset=100))
-    return PairedDataset.from_folder(root, load_size=LOAD, val_fraction=0).prepare()
+    return PairedDataset.from_folder(root, layout="side-by-side", load_size=LOAD, val_fraction=0).prepare()
 
 
 def _folder(root, count: int = 6):
@@ -230,7 +230,9 @@ def test_worker_count(dataset):
 
 
 def test_cached_or_not_the_pixels_are_the_same(tmp_path):
-    pairs = DatasetIndex.scan(DataConfig(val_fraction=0, root=str(_folder(tmp_path)))).pairs("train", (8, 8))
+    pairs = DatasetIndex.scan(DataConfig(layout="side-by-side", val_fraction=0, root=str(_folder(tmp_path)))).pairs(
+        "train", (8, 8)
+    )
     for size in ((20, 16), (13, 9), (30, 31)):
         sets = {cache: PairedDataset(pairs, size, cache=cache).prepare() for cache in ("memory", "auto", "off")}
         assert [(data.cache_state.where == "memory") for data in sets.values()] == [True, True, False]
@@ -245,7 +247,9 @@ def test_cached_or_not_the_pixels_are_the_same(tmp_path):
     bilinear = PairedDataset(pairs, (13, 9), "bilinear")[0]["input"]  # unprepared, so read on the spot
     want = Image.fromarray(noise(20, 16, 0)).resize((9, 13), Image.Resampling.BILINEAR)
     assert np.array_equal(bilinear.permute(1, 2, 0), want)
-    config = DataConfig(val_fraction=0, root=str(tmp_path), interpolation="bilinear", cache="off")
+    config = DataConfig(
+        layout="side-by-side", val_fraction=0, root=str(tmp_path), interpolation="bilinear", cache="off"
+    )
     data = open_split(config, "train", (13, 9))
     assert torch.equal(data[0]["input"], bilinear) and data.cache_state.where == "off" and data.layout == "side-by-side"
 
@@ -254,7 +258,7 @@ def test_cached_or_not_the_pixels_are_the_same(tmp_path):
 def test_pairs_of_their_own_size_are_cached_like_others(tmp_path, cache, monkeypatch):
     root = _folder(tmp_path, 2)
     save_halves(root / "train/2.png", noise(5, 7), noise(5, 7, 1))
-    config = DataConfig(val_fraction=0, root=str(root), direction="b2a", cache=cache)
+    config = DataConfig(layout="side-by-side", val_fraction=0, root=str(root), direction="b2a", cache=cache)
     data = open_split(config, "train", None).prepare()
     assert (data.cache_state.where == "memory") == (cache != "off") and data.nbytes == 6 * (20 * 16 * 2 + 5 * 7)
     assert [tuple(data[i]["input"].shape) for i in range(3)] == [(3, 20, 16), (3, 20, 16), (3, 5, 7)]
@@ -265,7 +269,9 @@ def test_pairs_of_their_own_size_are_cached_like_others(tmp_path, cache, monkeyp
 
 @pytest.mark.parametrize("cache", ["memory", "off"])
 def test_prepare_names_the_broken_file_in_the_middle(tmp_path, cache):
-    pairs = DatasetIndex.scan(DataConfig(val_fraction=0, root=str(_folder(tmp_path, 30)))).pairs("train", (8, 8))
+    pairs = DatasetIndex.scan(DataConfig(layout="side-by-side", val_fraction=0, root=str(_folder(tmp_path, 30)))).pairs(
+        "train", (8, 8)
+    )
     broken = tmp_path / "train/17.png"
     before = list(warnings.filters)
     PairedDataset(pairs, (8, 8), cache=cache).prepare()
@@ -283,7 +289,9 @@ def test_prepare_names_the_broken_file_in_the_middle(tmp_path, cache):
 
 
 def test_what_the_cache_takes_and_when_it_is_refused(tmp_path, monkeypatch):
-    pairs = DatasetIndex.scan(DataConfig(val_fraction=0, root=str(_folder(tmp_path)))).pairs("train", (8, 8))
+    pairs = DatasetIndex.scan(DataConfig(layout="side-by-side", val_fraction=0, root=str(_folder(tmp_path)))).pairs(
+        "train", (8, 8)
+    )
     size = 6 * 2 * 3 * 10 * 12
     assert PairedDataset(pairs, (10, 12)).nbytes == size
 
@@ -320,7 +328,15 @@ def test_a_stop_is_noticed_while_broken_pairs_are_searched(tmp_path, monkeypatch
     root, read = _folder(tmp_path, 60), []
     for name in ("11", "7"):
         (root / f"train/{name}.png").write_bytes(b"no picture")
-    data = DataConfig(val_fraction=0, root=str(root), skip_broken=True, cache="off", image_size=16, load_size=16)
+    data = DataConfig(
+        layout="side-by-side",
+        val_fraction=0,
+        root=str(root),
+        skip_broken=True,
+        cache="off",
+        image_size=16,
+        load_size=16,
+    )
     open_it = partial(open_split, size=(16, 16)) if how == "split" else open_eval_split
     whole = open_it(data, "train")
     names = [pair.name for pair in DatasetIndex.scan(data).pairs("train", (16, 16))]

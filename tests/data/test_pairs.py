@@ -14,7 +14,7 @@ from pix2pix.data.pairs import FilesPair, SideBySidePair, SyntheticPair
 from pix2pix.datasets.synthetic.draw import draw_pair
 from pix2pix.errors import DataError
 
-SIZE = (8, 6)
+SIZE = (6, 8)
 A, B = noise(*SIZE, seed=1), noise(*SIZE, seed=2)
 
 
@@ -146,8 +146,8 @@ def test_unequal_sizes_are_named(tmp_path):
     save(tmp_path / "train/a/1.png", A)
     save(tmp_path / "train/b/1.png", noise(8, 7))
     [pair] = _find(tmp_path)[1]
-    _unreadable(pair, str(tmp_path / "train/a/1.png"), str(tmp_path / "train/b/1.png"), "6x8", "7x8", "resize one")
-    with pytest.raises(DataError, match=r"6x8.*7x8"):
+    _unreadable(pair, str(tmp_path / "train/a/1.png"), str(tmp_path / "train/b/1.png"), "8x6", "7x8", "resize one")
+    with pytest.raises(DataError, match=r"8x6.*7x8"):
         pair.infos()
 
 

@@ -79,7 +79,7 @@ def test_a_crop_holds_the_whole_picture_where_that_is_smaller(load, seed, index)
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "off"])
 def test_native_crops_are_cut_from_the_pictures_as_they_are(root, cache):
-    data = open_split(DataConfig(root=str(root), cache=cache), "train", None).prepare()
+    data = open_split(DataConfig(layout="side-by-side", root=str(root), cache=cache), "train", None).prepare()
     assert data.load_size is None and (data.cache_state.where == "memory") == (cache == "memory")
     assert data.nbytes == 6 * sum(height * width for height, width in SIZES)
     seen = set()
@@ -96,7 +96,7 @@ def test_native_crops_are_cut_from_the_pictures_as_they_are(root, cache):
 
 
 def test_native_pictures_are_judged_by_their_middle(root):
-    native = DataConfig(root=str(root), image_size=32, load_size="native")
+    native = DataConfig(layout="side-by-side", root=str(root), image_size=32, load_size="native")
     data = open_eval_split(native, "val").prepare()
     assert data.cache_state.where == "memory" and data.nbytes == 5 * 6 * 32 * 32
     for i, shape in enumerate(SIZES):
@@ -108,7 +108,7 @@ def test_native_pictures_are_judged_by_their_middle(root):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_a_native_run_trains_validates_stops_and_samples(root, tmp_path, log):
-    data = {"root": str(root), "image_size": 32, "load_size": "native", "flip": True}
+    data = {"root": str(root), "layout": "side-by-side", "image_size": 32, "load_size": "native", "flip": True}
     data["augment"] = EVERYTHING.model_dump()
     whole = Trainer(config(tmp_path / "whole", data))
     assert whole.fit() is True and np.isfinite(whole.state.best)

@@ -91,6 +91,7 @@ class DatasetIndex:
 
         Raises DataError.
         """
+        trusted = data.layout == "side-by-side"
         data = data.model_copy(update={"root": root, "layout": "auto", "manifest": None})
         with _listing_errors(root):
             folder = root_folder(root)
@@ -98,7 +99,7 @@ class DatasetIndex:
                 data = data.model_copy(update={"input": None, "target": None})
             if data.columns.names and not is_manifest(root) and not manifests_in(folder.path):
                 data = data.model_copy(update={"columns": ColumnsConfig()})
-            layout = _find_layout(data, folder)
+            layout = _find_layout(data, folder, trusted=trusted)
             if layout.has_roles:
                 data = data.model_copy(update={"direction": None})
         return cls(data, layout)
@@ -252,7 +253,10 @@ def _listing_errors(root: str | None) -> Iterator[None]:
 
 
 def _find_layout(
-    data: DataConfig, folder: Folder | None = None, missing: list[tuple[str, Path]] | None = None
+    data: DataConfig,
+    folder: Folder | None = None,
+    missing: list[tuple[str, Path]] | None = None,
+    trusted: bool = False,
 ) -> FolderLayout | ManifestLayout:
     """Return the layout of the folder or manifest that a config names. Raises DataError if it is missing; OSError."""
     if manifests := find_manifests(data):
@@ -270,7 +274,7 @@ def _find_layout(
             f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}",
             code="missing-root",
         )
-    return FolderLayout(data, folder)
+    return FolderLayout(data, folder, trusted)
 
 
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:

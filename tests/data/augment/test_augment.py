@@ -82,7 +82,7 @@ def test_without_augmentation_batches_are_what_they_always_were(tmp_path):
     """
     for i in range(6):
         save_halves(tmp_path / f"train/{i}.png", noise(20, 16, i), noise(20, 16, 100 + i))
-    data = PairedDataset.from_folder(tmp_path, load_size=(20, 16), val_fraction=0).prepare()
+    data = PairedDataset.from_folder(tmp_path, layout="side-by-side", load_size=(20, 16), val_fraction=0).prepare()
     for augment in (None, AugmentConfig()):
         seen = hashlib.sha256()
         for number in (0, 1, 5):

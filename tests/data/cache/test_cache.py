@@ -56,7 +56,9 @@ def root(tmp_path) -> Path:
 
 
 def opened(root: Path, cache: str = "disk", split: str = "train", size=SIZE, **settings) -> PairedDataset:
-    return open_split(DataConfig(root=str(root), cache=cache, **settings), split, size)
+    return open_split(
+        DataConfig(**{"layout": "side-by-side", "root": str(root), "cache": cache, **settings}), split, size
+    )
 
 
 def pixels(data: PairedDataset) -> list[np.ndarray]:
@@ -309,7 +311,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(root, limited, room):
 
 def test_a_full_disk_ends_a_run_with_exit_4(root, limited):
     limited(1_000_000)  # enough for a checkpoint, and not for pictures of this size
-    flags = ("--set", 'data.layout="auto"', "--set", "data.cache=disk", "--set", "data.load_size=400")
+    flags = ("--set", 'data.layout="side-by-side"', "--set", "data.cache=disk", "--set", "data.load_size=400")
     result = pix2pix("train", *TINY, "--data", root, *flags)
     limited(resource.RLIM_INFINITY)
     refused(result, 4, "cannot be used as a cache", "data.cache=off")
@@ -411,7 +413,7 @@ def slow(self, index):
     time.sleep(0.15)
     return read(self, index)
 PairedDataset._read = slow
-data = open_split(DataConfig(root=sys.argv[1], cache="disk"), "train", (24, 19))
+data = open_split(DataConfig(root=sys.argv[1], layout="side-by-side", cache="disk"), "train", (24, 19))
 print("ready", flush=True)
 sys.stdin.readline()
 data.prepare(progress=True)
@@ -537,7 +539,7 @@ def room(monkeypatch):
 
 
 def _kept(root: Path) -> list[str]:
-    config, budget = DataConfig(root=str(root)), CacheBudget()
+    config, budget = DataConfig(root=str(root), layout="side-by-side"), CacheBudget()
     splits = [open_split(config, split, SIZE, budget=budget) for split in ("train", "val")]
     return [data.cache_state.where for data in splits]
 
@@ -576,7 +578,7 @@ def test_what_is_there_already_needs_no_room(root, room):
 def test_the_plan_says_where_pairs_are_kept(root, room):
     def plan(**settings) -> str:
         flags = [word for key, value in settings.items() for word in ("--set", f"data.{key}={value}")]
-        result = pix2pix("train", *TINY, "--data", root, "--set", 'data.layout="auto"', "--fresh", *flags)
+        result = pix2pix("train", *TINY, "--data", root, "--set", 'data.layout="side-by-side"', "--fresh", *flags)
         assert result.code == 0, result.err
         return next(line for line in result.out.splitlines() if line.startswith("  cache "))
 

@@ -472,8 +472,8 @@ def test_the_layout_in_words(tmp_path):
     ]
     by_name = "; no split val: data.val_fraction 0.1 of the training pairs held out for validation, picked by name"
     assert words == [
-        "input left half, target right half",
-        "input right half, target left half",
+        "input left half, target right half; the images are twice as wide as high",
+        "input right half, target left half; the images are twice as wide as high",
         "input trainA, target trainB",
         "input trainB, target trainA",
         f"input a, target b{by_name}",

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pix2pix.config import DataConfig
 from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, SPLITS, Folder
+from pix2pix.data.discovery.halves import require_pairs
 from pix2pix.data.discovery.sources import Candidate, Listing, Source, Unmatched
 from pix2pix.errors import DataError
 
@@ -17,11 +19,13 @@ class FolderLayout:
     """The layout of a data set in folders.
 
     A split is a folder in the root, a folder in each side's folder, or the start of the sides' names (`trainA`).
-    `splits`: the splits on disk. `root_folder`: the root, if it was listed already. Raises DataError and OSError.
+    `splits`: the splits on disk. `root_folder`: the root, if it was listed already. `trusted`: single images are
+    read as side-by-side pairs without evidence. Raises DataError and OSError.
     """
 
-    def __init__(self, data: DataConfig, root_folder: Folder | None = None):
+    def __init__(self, data: DataConfig, root_folder: Folder | None = None, trusted: bool = False):
         self.data, self.root = data, root_folder or Folder(Path(data.root or ""))
+        self.trusted = trusted or data.layout == "side-by-side"
         self.folder_pairs: Sequence[tuple[str, ...]] = FOLDER_PAIRS
         self.named = False
         if data.input is not None and data.target is not None:
@@ -42,7 +46,19 @@ class FolderLayout:
         if not self.splits:
             for folder in source.folders:
                 folder.require_no_splits()
-        return source.listing(self.data.layout == "side-by-side", unmatched)
+        listing = source.listing(self.data.layout == "side-by-side", unmatched)
+        if len(source.folders) > 1 or self.trusted or not listing.files:
+            return listing
+        return replace(listing, evidence=self._evidence(split, source, listing))
+
+    def _evidence(self, split: str, source: Source, listing: Listing) -> str:
+        """Return why the images of a folder are side-by-side pairs. Raises DataError where they do not seem to be."""
+        others = [other for some in self.splits if some != split for other in self._sources(some)]
+        images = [[path for _, path in other.folders[0].images()] for other in others if len(other.folders) == 1]
+        folder = source.folders[0]
+        beside = [other for other in self.root.folders if other.name not in SPLITS] if self.splits else []
+        partners = ", ".join(str(other.path) for other in beside if _share_names(folder, other))
+        return require_pairs(folder.path, [paths[0] for paths in listing.files.values()], images, partners)
 
     @property
     def is_empty(self) -> bool:
@@ -161,6 +177,12 @@ class FolderLayout:
             f"{folder.path}: holds no pairs; it should hold {_KNOWN}; it holds {folder.summary()}; {REMEDY}",
             code="no-pairs",
         )
+
+
+def _share_names(folder: Folder, other: Folder) -> bool:
+    """Return whether most images of the smaller folder have a namesake in the other one."""
+    names = [{name for name, _ in some.images()} for some in (folder, other)]
+    return 2 * len(names[0] & names[1]) > min(map(len, names)) > 0
 
 
 def _holds_only_splits(source: Source) -> bool:
