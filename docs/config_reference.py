@@ -63,6 +63,8 @@ def values(schema: dict[str, Any]) -> str:
             return f"list of ({values(schema['items'])})"
         case "boolean":
             return "`true` or `false`"
+        case "object":
+            return f"`{schema['examples'][0]}`"
         case "null":
             return "`null`"
         case "string":

@@ -146,3 +146,18 @@ def test_a_path_is_taken_where_a_picture_is(trained):
     )
     with pytest.raises(DataError, match=r"^gone\.png: no such file"):
         translator("gone.png")
+
+
+def test_one_picture_goes_to_the_file_that_is_named(trained):
+    picture("in/a.png", 20, 30), picture("in/b.png", 20, 30)
+    command = ("sample", "--weights", trained / "gen.pt", "--input", "in/a.png", "--output")
+    for _ in range(2):  # its own file is replaced
+        assert "1 translation in made/result.png" in pix2pix(*command, "made/result.png").out
+    assert contents(Path("made")).keys() == {"result.png"} and size("made/result.png") == (20, 30)
+    foreign = picture("made/mine.png").read_bytes()
+    refused(pix2pix(*command, "made/mine.png"), 2, "made/mine.png: exists")
+    assert Path("made/mine.png").read_bytes() == foreign
+    refused(pix2pix(*command, "in/a.png"), 2, "in/a.png")
+    refused(pix2pix(*command[:3], "--input", "in", "--output", "made/two.png"), 2, "made/two.png", "2")
+    Path("folder.png").mkdir()
+    assert pix2pix(*command, "folder.png").code == 0 and size("folder.png/a.png") == (20, 30)

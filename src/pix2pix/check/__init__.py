@@ -11,7 +11,7 @@ from pix2pix.check.findings import Finding, counted, finding, in_order
 from pix2pix.check.report import Report, Split
 from pix2pix.check.resources import estimate_resources
 from pix2pix.check.rules import pair_findings
-from pix2pix.check.sample import SAMPLE, SampleReport, check_sample, measure_pairs
+from pix2pix.check.sample import NEEDS_ALL_PAIRS, SAMPLE, SampleReport, check_sample, measure_pairs, spread
 from pix2pix.check.sheet import write_sheet
 from pix2pix.check.stats import PairStats
 from pix2pix.config import Config, DataConfig
@@ -26,22 +26,25 @@ from pix2pix.runtime.ownership import may_write_image
 __all__ = ["Report", "SampleReport", "check", "check_sample"]
 
 
-def check(config: Config, preview: str | Path | None = None) -> Report:
+def check(config: Config, preview: str | Path | None = None, limit: int | None = None) -> Report:
     """Read every pair of every split of a config's data set and report problems. Nothing is trained.
 
-    `preview`: where to write a sheet of pairs as the networks will see them. Problems of the data go into the report.
-    Raises DataError only where there is no data set, and ConfigError or CheckpointError where the sheet cannot be
-    written.
+    `limit`: read only so many pairs of each split, evenly spread; findings that need all pairs are left out. `preview`:
+    where to write a sheet of pairs as the networks will see them. Problems of the data go into the report. Raises
+    DataError only where there is no data set, and ConfigError or CheckpointError where the sheet cannot be written.
     """
     if preview is not None:
         _require_sheet(Path(preview))
     data = config.data
     index = DatasetIndex.scan_leniently(data)
     used = [split for split in ("train", "val") if split == "train" or split in index.splits]
-    layout, pairs, findings = _find(index, used)
+    layout, all_pairs, findings = _find(index, used)
+    pairs = {split: spread(some, limit) for split, some in all_pairs.items()}
     formats, problem = _infer_formats(data, pairs)
     stats = measure_pairs([(split, pair) for split, some in pairs.items() for pair in some], formats)
     about_pairs = pair_findings(data, stats, used, formats)
+    if len(stats) < sum(map(len, all_pairs.values())):
+        about_pairs = [one for one in about_pairs if one.code not in NEEDS_ALL_PAIRS]
     if problem is not None:  # the formats are a guess, from which every file may differ
         if any(one.code == "format" for one in about_pairs):
             findings.append(layout_finding(problem, code="format"))
@@ -52,7 +55,10 @@ def check(config: Config, preview: str | Path | None = None) -> Report:
     return Report(
         source_label(data),
         layout,
-        {split: _summarize([one for one in stats if one.split == split], formats) for split in pairs},
+        {
+            split: _summarize([one for one in stats if one.split == split], formats, len(some))
+            for split, some in all_pairs.items()
+        },
         in_order(findings),
         estimate_resources(config, cached, *formats.channels),
         str(preview) if shown else None,
@@ -119,14 +125,14 @@ def _infer_formats(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[
     return PairFormat(RGB.input * inputs, RGB.target), first_error
 
 
-def _summarize(stats: Sequence[PairStats], formats: PairFormat) -> Split:
+def _summarize(stats: Sequence[PairStats], formats: PairFormat, total: int) -> Split:
     """Describe the pairs of a split for the table of the report."""
     good = [one for one in stats if one.images]
     sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
     extremes = [f"{width}x{height}" for height, width in (*sizes[:1], *sizes[-1:])]
     size = " to ".join(dict.fromkeys(extremes)) or "none readable"
     *inputs, target = (_describe(fmt, [one.stored[key] for one in good]) for key, fmt in formats.parts.items())
-    return Split(len(stats), size, " and ".join(dict.fromkeys(inputs)), target)
+    return Split(len(stats), size, " and ".join(dict.fromkeys(inputs)), target, total if total > len(stats) else None)
 
 
 def _describe(fmt: ImageFormat, stored: Sequence[tuple[int, str]]) -> str:

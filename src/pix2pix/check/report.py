@@ -9,19 +9,32 @@ from pix2pix.check.resources import Resources
 from pix2pix.data.cache.state import show_bytes
 from pix2pix.text import show_text
 
-_WIDTH = 110
+_WIDTH = 110  # of wrapped lines where the width of the screen is not known
 _SHOWN = 3  # files of a finding that are shown on the screen
 _SHOWN_OF = {"unmatched": 10}  # the same for some codes, by code
 
 
 @dataclass(frozen=True)
 class Split:
-    """A split: the number of pairs, their sizes (width x height), and descriptions of the inputs and the targets."""
+    """A split: the number of pairs that were read, their sizes (width x height), and what inputs and targets are.
+
+    `total`: the number of pairs in the data set; None where all were read.
+    """
 
     pairs: int
     size: str
     input: str
     target: str
+    total: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, `total` only where it differs."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+    @property
+    def counted(self) -> str:
+        """The number of pairs for the table."""
+        return f"{self.pairs:,}" if self.total is None else f"{self.pairs:,} of {self.total:,}"
 
 
 @dataclass(frozen=True)
@@ -48,15 +61,15 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the object that `--json` prints: every finding with every file, in the order of the screen.
 
-        Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, size, input, target}}, `findings` [{code, severity,
-        count, message, remedy, items: [{files, detail}]}], `resources` {levels, parameters, cache_bytes, train_bytes},
-        `sheet`.
+        Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, size, input, target, perhaps total}}, `findings`
+        [{code, severity, count, message, remedy, items: [{files, detail}]}], `resources` {levels, parameters,
+        cache_bytes, train_bytes}, `sheet`.
         """
         return {
             "data": self.data,
             "layout": self.layout,
             "fails": self.fails,
-            "splits": {name: vars(split) for name, split in self.splits.items()},
+            "splits": {name: split.to_dict() for name, split in self.splits.items()},
             "findings": [
                 {
                     **{key: getattr(one, key) for key in ("code", "severity", "count", "message", "remedy")},
@@ -69,35 +82,35 @@ class Report:
         }
 
     def __str__(self) -> str:
-        return "\n".join(
-            map(
-                show_text,
-                [f"{self.data}: {self.layout}", *self._table(), *self._findings(), *self._resources(), self._end()],
-            )
-        )
+        return self.to_text()
+
+    def to_text(self, width: int | None = None) -> str:
+        """Return the report for a screen of this width: long lines are wrapped, or shortened in their middle.
+
+        Without a width, only findings are wrapped, and nothing is shortened.
+        """
+        lines = [f"{self.data}: {self.layout}", *self._table(), *self._findings(width or _WIDTH)]
+        lines += [*self._resources(), self._end()]
+        if width is not None:
+            wrapped = {*lines[:1], *self._resources()}
+            lines = [part for line in lines for part in (_wrap(line, width) if line in wrapped else [line])]
+            lines = [shorten(line, width) for line in lines]
+        return "\n".join(map(show_text, lines))
 
     def _table(self) -> list[str]:
         rows = [("split", "pairs", "size", "input", "target")]
-        rows += [
-            (name, f"{split.pairs:,}", split.size, split.input, split.target) for name, split in self.splits.items()
-        ]
+        rows += [(name, split.counted, split.size, split.input, split.target) for name, split in self.splits.items()]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         return [
             f"  {name:<{widths[0]}}  {pairs:>{widths[1]}}  {size:<{widths[2]}}  {input:<{widths[3]}}  {target}"
             for name, pairs, size, input, target in rows
         ]
 
-    def _findings(self) -> list[str]:
+    def _findings(self, width: int) -> list[str]:
         lines = []
         for one in self.findings:
             remedy = f"; {one.remedy}" if one.remedy else ""
-            lines += textwrap.wrap(
-                f"{one.severity} [{one.code}] {one.message}{remedy}",
-                _WIDTH,
-                subsequent_indent="  ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+            lines += _wrap(f"{one.severity} [{one.code}] {one.message}{remedy}", width)
             shown = _SHOWN_OF.get(one.code, _SHOWN)
             lines += [f"    {item}" for item in one.items[:shown]]
             if len(one.items) > shown:
@@ -121,3 +134,15 @@ class Report:
         if not counts:
             return "No problems found."
         return f"{', '.join(counts)}: training would fail." if self.fails else f"{', '.join(counts)}."
+
+
+def _wrap(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def shorten(line: str, width: int) -> str:
+    """Return a line of at most `width` characters, without its middle where it is longer."""
+    if len(line) <= width:
+        return line
+    end = (width - 3) * 2 // 3  # the ends of paths tell more than their beginnings
+    return f"{line[: max(width - 3 - end, 0)]}...{line[len(line) - end :]}"

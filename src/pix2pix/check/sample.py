@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from pix2pix.data.pairs import Pair
 from pix2pix.runtime.parallel import for_each
 
 SAMPLE = 32  # pairs
+_Item = TypeVar("_Item")
 _GROUP = 8  # pairs that a thread processes in one call
-_NEEDS_ALL_PAIRS = {"label-gaps"}  # codes of findings that only all pairs together can show: ids that never occur
+NEEDS_ALL_PAIRS = {"label-gaps"}  # codes of findings that only all pairs together can show: ids that never occur
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,7 @@ def check_sample(data: DataConfig, size: int = SAMPLE) -> SampleReport:
     used = [split for split in ("train", "val") if split == "train" or split in index.splits]
     pairs = [(split, pair) for split in used for pair in index.pairs(split, data.load or data.crop)]
     formats = infer_pair_formats(data, [pair for split, pair in pairs if split == "train"])
-    positions = np.linspace(0, len(pairs) - 1, min(size, len(pairs))).round().astype(int)
-    sample = [pairs[position] for position in positions]
+    sample = spread(pairs, size)
     stats = measure_pairs(sample, formats, progress=False)
     if not data.skip_broken:
         for (_, pair), pair_statistics in zip(sample, stats, strict=True):
@@ -51,10 +52,17 @@ def check_sample(data: DataConfig, size: int = SAMPLE) -> SampleReport:
         finding
         for finding in pair_findings(data, stats, used, formats)
         if finding.severity != "note"
-        and not (finding.code in _NEEDS_ALL_PAIRS and len(sample) < len(pairs))
+        and not (finding.code in NEEDS_ALL_PAIRS and len(sample) < len(pairs))
         and not (data.skip_broken and any(finding.code == problem.code for pair in stats for problem in pair.problems))
     ]
     return SampleReport(len(sample), len(pairs), in_order(findings))
+
+
+def spread(items: Sequence[_Item], most: int | None) -> Sequence[_Item]:
+    """Return at most `most` of the items, evenly spread; None returns all."""
+    if most is None or len(items) <= most:
+        return items
+    return [items[position] for position in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def measure_pairs(pairs: Sequence[tuple[str, Pair]], formats: PairFormat, progress: bool = True) -> list[PairStats]:

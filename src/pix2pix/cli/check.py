@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
-from pix2pix.cli.options import add_config, config_from, name, overrides_from
+from pix2pix.cli.options import add_config, config_from, count, name, overrides_from
 from pix2pix.cli.output import show
 from pix2pix.cli.own import complete_for_check, find_recipe
 from pix2pix.errors import DataError
@@ -25,6 +27,7 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
     )
     add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead, with every file")
+    parser.add_argument("--limit", type=count, metavar="N", help="read N pairs of each split, evenly spread")
     parser.add_argument("--preview", type=name, metavar="SHEET.png", help="draw pairs as the networks see them")
     return parser
 
@@ -35,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     recipe = find_recipe(args, "check")
     config = config_from(args) if recipe is None else complete_for_check(recipe, overrides_from(args))
-    report = check(config, args.preview)
-    show(json.dumps(report.to_dict(), indent=2) if args.json else str(report))
+    report = check(config, args.preview, args.limit)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # a file or a program gets all of it
+    show(json.dumps(report.to_dict(), indent=2) if args.json else report.to_text(width))
     return DataError.exit_code if report.fails else 0

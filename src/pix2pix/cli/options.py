@@ -29,6 +29,13 @@ def name(text: str) -> str:
     return text
 
 
+def count(text: str) -> int:
+    """Accept a number of at least 1. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0; give one such as 100")
+    return int(text)
+
+
 def device(text: str) -> str:
     """Accept the name of a device. Raises ArgumentTypeError."""
     import re

@@ -33,7 +33,12 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
         help="a folder or a manifest of pairs; also writes a comparison with the targets",
     )
     parser.add_argument("--split", choices=("train", "val", "test"), help="which pairs (val, else test)")
-    parser.add_argument("--output", type=name, metavar="DIR", help="where to write (translated, beside the weights)")
+    parser.add_argument(
+        "--output",
+        type=name,
+        metavar="DIR|FILE",
+        help="the folder (translated, beside the weights), or for one image its file",
+    )
     parser.add_argument("--resize", action="store_true", help="resize to the training size instead of padding")
     parser.add_argument("--device", type=device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     return parser
@@ -67,7 +72,7 @@ def _translate(args: argparse.Namespace) -> int:
         info(f"{count} translations in {output / split}, compared with their targets in {grid}")
     else:
         count, failed = translate_files(translator, args.input, output)
-        info(f"{count} translations in {output}")
+        info(f"{count} translation{'' if output.is_file() else 's'} in {output}")
     for failure in failed:
         error(str(failure))
     return failed[0].exit_code if failed else 0

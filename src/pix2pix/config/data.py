@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from pix2pix.config.base import Count, Interval, Section, Size, height_and_width
 
@@ -80,6 +80,12 @@ class PercentileRange(Section):
     by_channel: bool = Field(False, description="Compute a range for each channel instead of one for all.")
 
 
+Percentiles = Annotated[
+    PercentileRange,
+    WithJsonSchema(PercentileRange.model_json_schema() | {"examples": ["{percentiles: [1, 99], by_channel: false}"]}),
+]
+
+
 class ImageFormatConfig(Section):
     """What the input or the target files hold; what is `auto` or null is inferred from a sample of them."""
 
@@ -91,7 +97,7 @@ class ImageFormatConfig(Section):
     channels: Literal["auto"] | Channels = Field(
         "auto", description="Channels of an image: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA, or any number."
     )
-    range: Literal["auto"] | Range | PercentileRange = Field(
+    range: Literal["auto"] | Range | Percentiles = Field(
         "auto",
         description="The values of an image that become -1 and 1, or {percentiles: [1, 99]} of those in a sample of "
         "the files, beyond which values are clipped; auto is 0 to 255 of 8 bits.",

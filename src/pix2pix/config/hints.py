@@ -173,6 +173,8 @@ def _allowed(schema: dict[str, Any]) -> str:
         fixed = "prefixItems" in schema
         length = f" of {'' if fixed else 'at least '}{schema['minItems']}" if "minItems" in schema else ""
         return f"a list{length}, each {_allowed(schema['prefixItems'][0] if fixed else schema['items'])}"
+    if kind == "object":
+        return f"a mapping such as {schema['examples'][0]}"
     if kind == "string":
         return f"text such as {schema['examples'][0]}" if "examples" in schema else "text"
     words = {"boolean": "true or false", "null": "null", "integer": "a whole number", "number": "a number"}

@@ -122,16 +122,21 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
 
 
 def translate_files(translator: Translator, source: str, output: Path) -> tuple[int, list[DataError]]:
-    """Translate every image of a file, a folder or a glob into the folder `output`.
+    """Translate every image of a file, a folder or a glob into the folder `output`, or one image to the file `output`.
 
     Returns the number of translations and the errors of the images that failed. Raises DataError where there are no
     images, ConfigError where an output would replace an input or a file that pix2pix did not make, CheckpointError
     where `output` cannot be written, and Stopped.
     """
     base, images, failed = _find_inputs(translator, source)
-    outputs = _outputs(base, images, output, translator.formats.target.suffix)
-    prepare_folder(output)
-    claim_outputs(output, outputs, [path for files in images for path in files])
+    if is_image(output) and not output.is_dir():
+        if len(images) > 1:
+            raise ConfigError(f"{output}: names one image, and {source} holds {len(images)}; give a folder")
+        folder, outputs = output.parent, [output]
+    else:
+        folder, outputs = output, _outputs(base, images, output, translator.formats.target.suffix)
+    prepare_folder(folder)
+    claim_outputs(folder, outputs, [path for files in images for path in files])
     count = 0
     for files, path in _progress(list(zip(images, outputs, strict=True))):
         try:

@@ -155,3 +155,10 @@ def test_a_range_that_few_values_need_is_noted(tmp_path):
     pixels[0, 0] = 90000
     (note,) = formats_of(tmp_path / "b", pixels).notes
     assert "data.target_format.range: {percentiles: [0.1, 99.9]}" in note
+
+
+@pytest.mark.parametrize("value", ["wide", [1], {"percentiles": [1, 101]}, {"percentile": [1, 2]}])
+def test_another_range_is_refused_with_the_spellings_that_exist(value):
+    with pytest.raises(ConfigError) as raised:
+        config_from_dict({"data": {"layout": "synthetic", "target_format": {"range": value}}}, "test")
+    assert "data.target_format.range" in str(raised.value) and "{percentiles: [1, 99]" in str(raised.value)

@@ -48,6 +48,8 @@ def channels_of(image: Image.Image) -> tuple[int, str]:
     channels, dtype = _MODES[image.mode]
     if image.mode == "I" and getattr(image, "tag_v2", {}).get(258) == (16,):  # of a TIFF: Pillow has no int16
         dtype = "int16"
+    if image.mode == "I" and image.format == "PPM":
+        dtype = "uint16"
     return channels + (image.mode in _WITH_KEY and "transparency" in image.info), dtype
 
 

@@ -31,10 +31,11 @@ from pix2pix.data.images.tags import TiffTags
 from pix2pix.errors import DataError
 from pix2pix.runtime.ownership import SOFTWARE
 
-_SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .npy"
+_SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .ppm .pgm .pbm .pnm .tga .npy"
 EXTENSIONS = frozenset(_SUFFIXES.split())
 LOSSLESS = (".png", ".tif", ".tiff", ".npy", ".bmp")
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX")  # MPO is JPEG; others may run programs
+# MPO is JPEG. Other formats may run programs.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX", "PPM", "TGA")
 _MAY_TURN = frozenset({"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"})  # where PNG has its orientation
 _REPLACE = "remove it or replace it"
 

@@ -1,6 +1,7 @@
 """Read image headers: size, depth and channels, whether Pillow can represent them, whether pixels are missing."""
 
 import math
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pix2pix.data.images.storage import open_file
+from pix2pix.errors import DataError
 
 GDAL_NODATA = 42113
 Nodata = Literal["nan"] | float
 MOST_PAGES = 1000  # of a TIFF
+_CONVERT = "convert it to PNG or TIFF"
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are of BigTIFF
 
 
@@ -130,6 +133,8 @@ def beyond_pillow(path: Path, image: Image.Image | None) -> str:
     if image.format == "PNG":
         depth, colour = png_header(path)
         return "a 16-bit colour PNG" if depth > 8 and colour else ""
+    if image.format == "PPM":
+        _require_whole_values(path, image)
     if not isinstance(image, TiffImageFile):
         return ""
     tags, kind = image.tag_v2, image.mode
@@ -149,6 +154,20 @@ def beyond_pillow(path: Path, image: Image.Image | None) -> str:
     if kind == "YCbCr" and tags.get(530, (2, 2)) != (1, 1):
         return "a TIFF of subsampled YCbCr colours"
     return ""
+
+
+def _require_whole_values(path: Path, image: Image.Image) -> None:
+    """Raise DataError for a netpbm file whose values Pillow would rescale, or reduce to 8 bits."""
+    if image.mode == "1":
+        return
+    with open_file(path) as file:
+        head = re.sub(rb"#[^\n]*", b"", file.read(4096)).split(maxsplit=3)
+    if head[0] not in (b"P2", b"P3", b"P5", b"P6"):
+        raise DataError("is a netpbm file of floats or of several channels, not read", path=path, remedy=_CONVERT)
+    digits = re.match(rb"\d+", head[3])
+    largest = int(digits[0]) if digits else 0
+    if largest != 255 and not (largest == 65535 and image.mode == "I"):
+        raise DataError(f"is a netpbm file of values up to {largest}, not read", path=path, remedy=_CONVERT)
 
 
 def check_pages(file: BinaryIO) -> None:
