@@ -29,6 +29,8 @@ SMALL = {
     "data.batch_size": 2,
     "data.workers": 0,
     "data.cache": "memory",
+    "data.input_format.kind": "image",
+    "data.target_format.kind": "image",
     "model.generator.base_channels": 4,
     "model.discriminator.base_channels": 4,
     "schedule.epochs": 1,

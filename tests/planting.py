@@ -72,7 +72,10 @@ def write(root: Path, pairs: Sequence[Images], split: str = "train", start: int 
 
 
 def look(root: Path, **data) -> Report:
-    return check(config_from_dict({"data": {"root": str(root), "image_size": 128, "val_fraction": 0, **data}}, "test"))
+    """Check a folder, both sides of which are images unless `data` says otherwise."""
+    images = {f"{side}_format": {"kind": "image"} for side in ("input", "target")}
+    data = {"root": str(root), "image_size": 128, "val_fraction": 0, **images, **data}
+    return check(config_from_dict({"data": data}, "test"))
 
 
 def named(report: Report, code: str) -> set[str]:

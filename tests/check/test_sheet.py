@@ -29,6 +29,7 @@ def test_the_sheet_shows_pairs_as_training_draws_them(tmp_path):
         "data.flip": "true",
         "data.val_fraction": 0,
         "data.augment.brightness": 0.5,
+        "data.input_format.kind": "image",
     }
     flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     sheet = tmp_path / "sheet.png"

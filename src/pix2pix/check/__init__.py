@@ -46,7 +46,9 @@ def check(config: Config, preview: str | Path | None = None, limit: int | None =
     if len(stats) < sum(map(len, all_pairs.values())):
         about_pairs = [one for one in about_pairs if one.code not in NEEDS_ALL_PAIRS]
     if problem is not None:  # the formats are a guess, from which every file may differ
-        if any(one.code == "format" for one in about_pairs):
+        if problem.code == "kind":
+            findings.append(layout_finding(problem, code="kind"))
+        elif any(one.code == "format" for one in about_pairs):
             findings.append(layout_finding(problem, code="format"))
         about_pairs = [one for one in about_pairs if one.code != "format"]
     findings += about_pairs

@@ -15,6 +15,7 @@ CODES = {
     "unequal-size": "error",
     "no-halves": "error",
     "format": "error",
+    "kind": "error",
     "label-ids": "error",
     "mask-values": "error",
     "halves": "warning",

@@ -55,6 +55,7 @@ class AugmentConfig(Section):
 
 
 Kind = Literal["image", "labels", "mask"]
+KindSetting = Literal["auto", "image", "labels", "mask"]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Colour = Annotated[tuple[Channel, Channel, Channel], Field(strict=False)]
 MOST_INPUTS = 64
@@ -89,10 +90,12 @@ Percentiles = Annotated[
 class ImageFormatConfig(Section):
     """What the input or the target files hold; what is `auto` or null is inferred from a sample of them."""
 
-    kind: Kind | Annotated[tuple[Kind, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] = Field(
-        "image",
-        description="Image, labels (an id or a colour a class) or mask (0 and 1, or 0 and 255); of stacked inputs, one "
-        "for all or a list.",
+    kind: (
+        KindSetting | Annotated[tuple[KindSetting, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)]
+    ) = Field(
+        "auto",
+        description="Image, labels (an id or a colour per class) or mask (0 and 1, or 0 and 255); auto finds it from "
+        "the files; of stacked inputs, one for all or a list.",
     )
     channels: Literal["auto"] | Channels = Field(
         "auto", description="Channels of an image: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA, or any number."
@@ -115,10 +118,24 @@ class ImageFormatConfig(Section):
         description="The [red, green, blue] of each class: colours in files are taken for the nearest of them; grey "
         "values that are all below their number are ids.",
     )
+    ignore: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        None,
+        description="The id of label pixels that belong to no class, such as 255: they count in no loss and no score.",
+    )
 
-    def kinds(self, count: int = 1) -> tuple[Kind, ...]:
-        """Return the kind of each of `count` folders."""
-        return (self.kind,) * count if isinstance(self.kind, str) else self.kind
+    def kinds(self, count: int = 1) -> tuple[KindSetting, ...]:
+        """Return the kind of each of `count` folders; `auto` where no other setting implies it."""
+        kinds = (self.kind,) * count if isinstance(self.kind, str) else self.kind
+        return tuple(self.implied_kind if kind == "auto" else kind for kind in kinds)
+
+    @property
+    def implied_kind(self) -> KindSetting:
+        """The kind that the other settings imply, or `auto`."""
+        if any(value is not None for value in (self.classes, self.palette, self.ignore)):
+            return "labels"
+        return (
+            "image" if (self.channels, self.range) != ("auto", "auto") or self.nodata not in ("auto", None) else "auto"
+        )
 
 
 class ColumnsConfig(Section):

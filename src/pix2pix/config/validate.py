@@ -1,9 +1,10 @@
 """Find conflicts between keys whose values are each valid."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pix2pix.config.base import show_size
-from pix2pix.config.data import DataConfig, PercentileRange
+from pix2pix.config.data import DataConfig, ImageFormatConfig, PercentileRange
 from pix2pix.config.schema import (
     Config,
     PatchGANConfig,
@@ -134,11 +135,7 @@ def _format_conflicts(data: DataConfig) -> list[Conflict]:
             of = f"{listed} names {count}" if side == "input" and data.input_names else f"a pair has one {side}"
             message = f"{key}.kind lists {len(kinds)} kinds, and {of}; give as many, or one for all"
             found.append(Conflict((f"{key}.kind", f"data.{side}"), message))
-        for kind, names in (("labels", ("classes", "palette")), ("image", ("channels", "range", "nodata"))):
-            given = [name for name in names if getattr(wish, name) not in (None, "auto")]
-            if given and kind not in kinds:
-                message = f"{key}.{given[0]} is for the kind {kind}, and {key}.kind is {kinds[0]}; set it to {kind}"
-                found.append(Conflict((f"{key}.{given[0]}", f"{key}.kind"), message))
+        found += _kind_conflicts(key, wish, kinds)
         ends = wish.range.percentiles if isinstance(wish.range, PercentileRange) else wish.range
         if ends != "auto" and ends[0] >= ends[1]:
             message = f"{key}.range goes from {ends[0]:g} to {ends[1]:g}; the first must be the smaller"
@@ -151,6 +148,28 @@ def _format_conflicts(data: DataConfig) -> list[Conflict]:
         if wish.palette and len(set(wish.palette)) < len(wish.palette):
             message = f"{key}.palette has one colour twice, so two classes could not be told apart; change one"
             found.append(Conflict((f"{key}.palette",), message))
+    return found
+
+
+def _kind_conflicts(key: str, wish: ImageFormatConfig, kinds: Sequence[str]) -> list[Conflict]:
+    """Return the conflicts of the settings of one kind with another kind, and with each other."""
+    found, first = [], ""
+    for kind, names in (("labels", ("classes", "palette", "ignore")), ("image", ("channels", "range", "nodata"))):
+        given = [name for name in names if getattr(wish, name) not in (None, "auto")]
+        if given and first and wish.kind == "auto":
+            message = f"{key}.{first} is for labels, and {key}.{given[0]} for images; leave one out"
+            found.append(Conflict((f"{key}.{first}", f"{key}.{given[0]}"), message))
+        elif given and kind not in kinds:
+            message = f"{key}.{given[0]} is for the kind {kind}, and {key}.kind is {kinds[0]}; set it to {kind}"
+            found.append(Conflict((f"{key}.{given[0]}", f"{key}.kind"), message))
+        first = given[0] if given else first
+    classes = wish.classes or len(wish.palette or ())
+    if wish.ignore is not None and wish.ignore < classes:
+        message = (
+            f"{key}.ignore is {wish.ignore}, which is one of the {classes} classes, 0 to {classes - 1}; set it to an "
+            "id beyond them, such as 255"
+        )
+        found.append(Conflict((f"{key}.ignore", f"{key}.classes" if wish.classes else f"{key}.palette"), message))
     return found
 
 

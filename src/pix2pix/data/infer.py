@@ -1,8 +1,9 @@
 """Infer the formats of a data set from a sample of its pairs, where its config leaves them open."""
 
-import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -10,28 +11,30 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from pix2pix.config import DataConfig, ImageFormatConfig
-from pix2pix.config.data import Kind
+from pix2pix.config.data import Kind, KindSetting
+from pix2pix.data.formats.class_files import find_class_file
+from pix2pix.data.formats.content import Content, content_of
 from pix2pix.data.formats.image_format import (
     DType,
     ImageFormat,
     PairFormat,
     Suffix,
-    label_dtype,
     output_suffix,
     value_limits,
 )
-from pix2pix.data.formats.labels import ids_of
-from pix2pix.data.formats.mismatch import Mismatch
+from pix2pix.data.formats.kinds import decide_kind
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.info import ImageInfo
 from pix2pix.data.index import DatasetIndex
+from pix2pix.data.infer_labels import infer_labels
 from pix2pix.data.infer_values import infer_values
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
 T = TypeVar("T")
 _SAMPLE = 32  # pairs
-_SHOWN = 8  # ids
+_LABEL_SAMPLE = 128  # pairs that classes are counted in
+_PLURAL = {"image": "images", "labels": "labels", "mask": "masks"}
 _LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
 
 
@@ -47,20 +50,25 @@ def infer_formats(data: DataConfig) -> PairFormat:
 
 def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
     """Return the formats of the inputs and targets of a config from a sample of these pairs. Raises DataError."""
-    places = np.linspace(0, len(pairs) - 1, min(_SAMPLE, len(pairs))).round().astype(int)
-    pairs = [pairs[place] for place in places]
+    many, pairs = _spread(pairs, _LABEL_SAMPLE), _spread(pairs, _SAMPLE)
     if data.skip_broken:
         pairs = [pair for pair in pairs if _can_be_read(pair)] or pairs
     infos = list(zip(*(pair.infos() for pair in pairs), strict=True))  # [inputs and target][pair]
-    kinds = data.input_format.kinds(len(infos) - 1)
+    kinds, root = data.input_format.kinds(len(infos) - 1), Path(data.root) if data.root else None
     sides = [
-        _Inference(data.input_format, kind, "input", index, pairs, found)
+        _Inference(data.input_format, kind, "input", index, pairs, found, many, root)
         for index, (kind, found) in enumerate(zip(kinds, infos[:-1], strict=True))
     ]
     (kind,) = data.target_format.kinds()
-    sides.append(_Inference(data.target_format, kind, "target", len(infos) - 1, pairs, infos[-1]))
+    sides.append(_Inference(data.target_format, kind, "target", len(infos) - 1, pairs, infos[-1], many, root))
     *inputs, target = [side.fmt() for side in sides]
     return PairFormat(tuple(inputs), target, _notes(sides))
+
+
+def _spread(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    """Return at most so many of the pairs, evenly spread."""
+    places = np.linspace(0, len(pairs) - 1, min(most, len(pairs))).round().astype(int)
+    return [pairs[place] for place in places]
 
 
 def _can_be_read(pair: Pair) -> bool:
@@ -84,19 +92,22 @@ def _notes(sides: Sequence["_Inference"]) -> tuple[str, ...]:
 class _Inference:
     """Infers one format of a pair, that of the `index`-th image, from a sample of pairs.
 
-    `wish` is the config's section for this side, and `kind` the kind that it gives for this image. `notes` collects
-    observations.
+    `wish` is the config's section for this side, and `kind` the kind that it gives for this image. Labels are inferred
+    from `many` pairs, and named by a file in `root`. `notes` collects observations.
     """
 
     def __init__(
         self,
         wish: ImageFormatConfig,
-        kind: Kind,
+        kind: KindSetting,
         name: str,
         index: int,
         pairs: Sequence[Pair],
         infos: Sequence[ImageInfo],
+        many: Sequence[Pair],
+        root: Path | None,
     ):
+        self.many, self.root, self.by_colour = many, root, False
         self.wish, self.kind, self.name, self.index, self.pairs, self.infos = wish, kind, name, index, pairs, infos
         self.key = f"data.{name}_format"
         self.files = [pair.names[index] for pair in pairs]
@@ -104,7 +115,47 @@ class _Inference:
 
     def fmt(self) -> ImageFormat:
         """Return the format. Raises DataError."""
-        return {"image": self._image, "labels": self._labels, "mask": self._mask}[self.kind]()
+        kind = self._kind() if self.kind == "auto" else self.kind
+        return {"image": self._image, "labels": self._labels, "mask": self._mask}[kind]()
+
+    def _kind(self) -> Kind:
+        """Return the kind that the files have. Raises DataError, of code `kind`, where they allow two."""
+        exact = [pair for pair in self.pairs if pair.files and self._suffix_of(pair) not in _LOSSY]
+        with ThreadPoolExecutor() as pool:
+            contents = [content for content in pool.map(self._content, exact) if content is not None]
+        if not contents:
+            return "image"
+        lossy = len(self.pairs) - len(exact)
+        decision = decide_kind(contents, self.name == "target", lossy)
+        if decision.kind is None:
+            first, second = decision.choices
+            several = ", a list with the kind of each input" if self.index and self.name == "input" else ""
+            raise DataError(
+                f"the {self.name}s may be {_PLURAL[first]} or {_PLURAL[second]}: {decision.why}",
+                path=exact[0].names[self.index],
+                remedy=f"set {self.key}.kind to {first} or {second}{several}",
+                code="kind",
+            )
+        if decision.why:
+            self.notes.append(f"{self.name}s are {_PLURAL[decision.kind]}: {decision.why}")
+        self.by_colour = decision.by_colour
+        return decision.kind
+
+    def _readable_images(self) -> Iterator[tuple[str | Path, DecodedImage]]:
+        """Yield the name and the image of `many` files, without those that cannot be read."""
+        for pair in self.many:
+            with suppress(DataError):  # reported when every pair is read
+                yield pair.names[self.index], pair.images()[self.index]
+
+    def _suffix_of(self, pair: Pair) -> str:
+        return Path(pair.names[self.index]).suffix.lower()
+
+    def _content(self, pair: Pair) -> Content | None:
+        """Return what a file holds; None where it cannot be read, which is reported when every pair is read."""
+        try:
+            return content_of(pair.images()[self.index], pair.names[self.index])
+        except DataError:
+            return None
 
     def _images(self) -> list[DecodedImage]:
         return [pair.images()[self.index] for pair in self.pairs]
@@ -160,41 +211,40 @@ class _Inference:
             return False
 
     def _channels(self) -> int:
-        """Return a number of channels for all files: with colour (alpha) if any file has colour (alpha)."""
+        """Return a number of channels for all files: with colour (alpha) if any file has colour (alpha).
+
+        Palettes of greys alone, as of black-and-white GIFs, are no colours; where a config names the kind, they are, as
+        they always were.
+        """
         seen = Counter(info.channels for info in self.infos)
+        if self.kind == "auto" and any(info.paletted for info in self.infos) and self._has_grey_palettes():
+            seen = Counter(1 if info.paletted and info.channels == 3 else info.channels for info in self.infos)
         if self._has_extra_channels():
             return _most_common(list(seen.elements()))
         return (3 if seen[3] or seen[4] else 1) + (1 if seen[2] or seen[4] else 0)
+
+    def _has_grey_palettes(self) -> bool:
+        """Return whether all palettes of the files have greys alone among the colours that are used."""
+        try:
+            images = [image for image in self._images() if image.palette is not None]
+        except DataError:  # reported when every pair is read
+            return False
+        return all((image.colours()[..., :1] == image.colours()[..., :3]).all() for image in images)
 
     def _has_extra_channels(self) -> bool:
         """Return whether some files have channels that are neither colours nor alpha."""
         return any(info.channels - info.alpha not in (1, 3) for info in self.infos)
 
     def _labels(self) -> ImageFormat:
-        palette, classes = self.wish.palette, self.wish.classes
-        snap = palette is not None
-        if palette is not None:
-            classes = len(palette)
-        else:
-            images = self._images()
-            classes = classes or self._count_classes(images)
-            palette = _common_palette(images, classes)
-        dtype = label_dtype(classes)
-        return ImageFormat("labels", 1, dtype, (0.0, 1.0), classes, palette, snap, self._suffix(1, dtype))
-
-    def _count_classes(self, images: Sequence[DecodedImage]) -> int:
-        """Return one more than the largest id; files without valid ids are refused when they are read."""
-        seen: set[int] = set()
-        for image in images:
-            with contextlib.suppress(Mismatch):
-                seen.update(np.unique(ids_of(image)).tolist())
-        classes = min(max([2, *(id + 1 for id in seen)]), 65536)
-        if 0 < len(seen) < classes:
-            shown = ", ".join(map(str, sorted(seen)[:_SHOWN])) + (", ..." if len(seen) > _SHOWN else "")
-            mask = f", or {self.key}.kind=mask" if len(seen) == 2 else ""
-            what = f"{self.name} labels: {classes} classes, {len(seen)} seen: {shown}"
-            self.notes.append(f"{what}; set {self.key}.classes{mask}")
-        return classes
+        first = self.many[0]
+        listed = find_class_file(Path(first.names[self.index]), self.root) if first.files else None
+        labels = infer_labels(
+            *(self.wish, self.name, self._readable_images(), listed, self.key),
+            by_colour=self.by_colour,
+            is_auto=self.kind == "auto",
+        )
+        self.notes += labels.notes
+        return replace(labels.fmt, suffix=self._suffix(1, labels.fmt.dtype))
 
     def _mask(self) -> ImageFormat:
         return ImageFormat("mask", 1, "uint8", (0.0, 1.0), suffix=self._suffix(1, "uint8"))
@@ -203,17 +253,3 @@ class _Inference:
 def _most_common(values: Sequence[T]) -> T:
     """Return the most common value; on a tie, the one that occurs first."""
     return Counter(values).most_common(1)[0][0]
-
-
-def _common_palette(images: Sequence[DecodedImage], classes: int) -> tuple[tuple[int, int, int], ...] | None:
-    """Return the colour of each class in the first image that uses it, or else in the longest palette."""
-    palettes = [image.palette[:, :3] for image in images if image.palette is not None]
-    colours = max(palettes, key=len, default=np.zeros((0, 3), np.uint8))[:classes].copy()
-    if len(colours) < classes:
-        return None
-    for image in reversed(images):
-        if image.palette is not None:
-            used = np.unique(image.pixels)
-            used = used[used < classes]
-            colours[used] = image.palette[used, :3]
-    return tuple((red, green, blue) for red, green, blue in colours.tolist())

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pix2pix.config import Config
+from pix2pix.data.formats.image_format import ImageFormat
 from pix2pix.data.index import DatasetIndex
 from pix2pix.data.infer import infer_pair_formats
 
@@ -47,8 +48,7 @@ def choose_settings(config: Config) -> list[Setting]:
     formats = infer_pair_formats(data, pairs)
     positions = np.linspace(0, len(pairs) - 1, min(_SAMPLE, len(pairs))).round().astype(int)
     sizes = [pairs[position].infos()[-1].size for position in positions]
-    settings = _direction(index) + _kinds("input", [fmt.kind for fmt in formats.input])
-    settings += _kinds("target", [formats.target.kind])
+    settings = [*_direction(index), _kind("input", formats.input), _kind("target", [formats.target])]
     size, native = _image_size(sizes)
     few = len(pairs) < _MANY
     count = f"{len(pairs):,} training pairs"
@@ -78,9 +78,9 @@ def _direction(index: DatasetIndex) -> list[Setting]:
     return [Setting("data.direction", "a2b", reason)]
 
 
-def _kinds(side: str, kinds: Sequence[str]) -> list[Setting]:
-    value = kinds[0] if len({*kinds}) == 1 else list(kinds)
-    return [Setting(f"data.{side}_format.kind", value, f"what the {side} files hold: image, labels or mask")]
+def _kind(side: str, formats: Sequence[ImageFormat]) -> Setting:
+    """Return the setting of a kind. It stays auto, since more than the kind is found with it, such as void pixels."""
+    return Setting(f"data.{side}_format.kind", "auto", f"found in the {side} files: {' + '.join(map(str, formats))}")
 
 
 def _image_size(sizes: Sequence[tuple[int, int]]) -> tuple[Setting, bool]:

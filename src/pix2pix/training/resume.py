@@ -19,6 +19,7 @@ MUTABLE_KEYS = {
     *("run.output", "run.device", "run.log_every_steps", "run.checkpoint_every_epochs", "run.keep_checkpoints"),
     *("run.sample_every_epochs", "run.sample_pairs", "run.validate_every_epochs"),
     *("data.root", "data.workers", "data.cache"),
+    *("data.input_format.kind", "data.target_format.kind"),  # what they lead to is in the formats, which are compared
 }
 
 
@@ -109,7 +110,7 @@ def _pairs_change(split: str, before: Fingerprint | None, now: Fingerprint | Non
 
 
 def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Describe which fields of the formats have changed. `suffix` is ignored: it only affects output files."""
+    """Describe which fields of the formats have changed, except those that affect output files and screens only."""
     if len(before["input"]) != len(now["input"]):
         return [f"the number of inputs was {len(before['input'])}, now {len(now['input'])}"]
     many = len(now["input"]) > 1
@@ -117,9 +118,10 @@ def _format_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     sides = zip([*names, "target"], [*before["input"], before["target"]], [*now["input"], now["target"]], strict=True)
     return [
         f"the format of the {name} has changed: {field} was {_shown(then.get(field))}, now {_shown(value)}"
+        + (f" (data.{name.split()[0]}_format.kind={then.get(field)} keeps it)" if field == "kind" else "")
         for name, then, new in sides
         for field, value in new.items()
-        if field != "suffix" and then.get(field) != value
+        if field not in ("suffix", "class_names") and then.get(field) != value
     ]
 
 

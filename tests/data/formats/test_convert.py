@@ -159,7 +159,9 @@ def _notes(root, inputs: list[np.ndarray], **settings) -> tuple[str, ...]:
     for index, pixels in enumerate(inputs):
         save(root / f"train/input/{index}.png", pixels)
         save(root / f"train/target/{index}.png", noise(*pixels.shape[:2], index))
-    return infer_formats(DataConfig(val_fraction=0, root=str(root), input_format=settings)).notes
+    return infer_formats(
+        DataConfig(val_fraction=0, root=str(root), input_format=settings, target_format={"kind": "image"})
+    ).notes
 
 
 def test_labels_with_gaps_are_noted(tmp_path):
@@ -174,8 +176,8 @@ def test_labels_with_gaps_are_noted(tmp_path):
 
 def test_images_of_0_and_1_are_noted(tmp_path, monkeypatch):
     said = "the sampled inputs hold only 0 and 1, which as images are black; set data.input_format.kind=mask"
-    assert _notes(tmp_path, [ids(2), ids(1)]) == (said,)
-    assert _notes(tmp_path, [ids(2), ids(3)]) == ()
+    assert _notes(tmp_path, [ids(2), ids(1)], kind="image") == (said,)
+    assert _notes(tmp_path, [ids(2), ids(3)], kind="image") == ()
     assert _notes(tmp_path, [ids(2), ids(2)], kind="mask") == ()
     monkeypatch.setattr("pix2pix.data.pairs.read_image", None)  # of colour, nothing is decoded
-    assert _notes(tmp_path, [RGB, RGB]) == ()
+    assert _notes(tmp_path, [RGB, RGB], kind="image") == ()

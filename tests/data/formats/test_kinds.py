@@ -332,7 +332,7 @@ def test_lesser_files_are_promoted_where_nothing_is_lost(tmp_path):
 def test_what_a_form_cannot_hold_is_refused_by_name(tmp_path, pixels, settings, words):
     _pair(tmp_path, pixels, pixels)
     path = tmp_path / "train/input/a.png"
-    data = DataConfig(val_fraction=0, root=str(tmp_path), input_format=settings)
+    data = DataConfig(val_fraction=0, root=str(tmp_path), input_format=settings, target_format={"kind": "image"})
     with pytest.raises(DataError) as caught:
         open_split(data, "train", None)[0]
     assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value), caught.value
@@ -345,7 +345,7 @@ def test_numbers_that_are_not_finite_and_types_that_are_no_images(tmp_path):
     _pair(tmp_path, bad, good, suffix=".npy")
     with pytest.raises(DataError, match=r"a\.npy: holds a non-finite number at row 3, column 4"):
         infer_formats(DataConfig(val_fraction=0, root=str(tmp_path)))
-    _pair(tmp_path, good.astype(np.int32), good, suffix=".npy")
+    _pair(tmp_path, (good * 1000).astype(np.int32), good, suffix=".npy")
     with pytest.raises(DataError, match=r"a\.npy: has int32 pixels, and an image is of uint8, uint16 or float32"):
         infer_formats(DataConfig(val_fraction=0, root=str(tmp_path)))
 

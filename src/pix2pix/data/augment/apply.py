@@ -21,11 +21,15 @@ def to_float(pixels: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
     """Convert pixels [B, C, H, W] of a format to float32 in [-1, 1] for the networks.
 
     The range of images becomes -1 to 1 (8 bits: (x - 127.5) / 127.5). Labels [B, 1, H, W] become one channel per class:
-    1 where it is present and -1 elsewhere. Masks of 0 and 1 become -1 and 1. Pixels without a value (`fmt.ignores`)
-    become NaN.
+    1 where it is present and -1 elsewhere. Masks of 0 and 1 become -1 and 1. Pixels without a value or class
+    (`fmt.ignores`) become NaN in every channel.
     """
     if fmt.kind == "labels":
-        return one_hot(pixels[:, 0].long(), fmt.class_count).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
+        ids = pixels[:, 0].long()
+        missing = None if fmt.ignore is None else ids == fmt.ignore
+        ids = ids if missing is None else ids.masked_fill(missing, 0)
+        values = one_hot(ids, fmt.class_count).movedim(-1, 1).to(torch.float32).mul_(2).sub_(1)
+        return values if missing is None else values.masked_fill_(missing[:, None], torch.nan)
     low, high = _ends(fmt, pixels.device)
     # Copy once, then compute in place: on a CPU a second copy, or a division, takes as long as reading a cached pair.
     # Centring before scaling makes the ends exactly -1 and 1, and keeps all 16-bit values distinct.
@@ -44,7 +48,7 @@ def _ends(fmt: ImageFormat, device: torch.device) -> tuple[Any, Any]:
 
 
 def to_input(pixels: Tensor, fmt: ImageFormat = _EIGHT_BIT) -> Tensor:
-    """Convert pixels [B, C, H, W] as `to_float` does, for the generator: pixels without a value become 0."""
+    """Convert pixels [B, C, H, W] as `to_float` does, for the generator: pixels without a value or class become 0."""
     values = to_float(pixels, fmt)
     return values.masked_fill_(values.isnan(), 0) if fmt.ignores else values
 

@@ -155,9 +155,15 @@ def encode(pixels: np.ndarray, fmt: ImageFormat, suffix: str) -> tuple[np.ndarra
 
 
 def preview(pixels: np.ndarray, fmt: ImageFormat) -> np.ndarray:
-    """Return uint8 RGB, [H, W, 3], that shows pixels [H, W, channels] of a format; information is lost."""
+    """Return uint8 RGB, [H, W, 3], that shows pixels [H, W, channels] of a format; information is lost.
+
+    Label pixels of no class are white.
+    """
     if fmt.kind == "labels":
-        return np.take(class_colours(fmt), pixels[..., 0], axis=0)
+        colours, ids = class_colours(fmt), pixels[..., 0]
+        if fmt.ignore is not None:
+            colours, ids = np.append(colours, [[255] * 3], 0).astype(np.uint8), np.minimum(ids, fmt.class_count)
+        return np.take(colours, ids, axis=0)
     if fmt.kind == "mask":
         return np.repeat(pixels * np.uint8(255), 3, axis=2)
     if fmt.dtype != "uint8" or fmt.range != FULL_RANGE["uint8"] or fmt.nodata is not None:

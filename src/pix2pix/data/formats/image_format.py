@@ -12,6 +12,9 @@ from pix2pix.data.images.files import can_hold, holds
 
 DType = Literal["uint8", "uint16", "float32"]
 Suffix = Literal[".png", ".tif", ".tiff", ".npy", ".bmp"]
+ClassNames = Annotated[
+    tuple[Annotated[str, Field(max_length=200)], ...], Field(strict=False, min_length=2, max_length=65536)
+]
 FULL_RANGE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 
 
@@ -33,6 +36,9 @@ class ImageFormat:
         nodata: the value of an image's pixels that were not measured: `nan`, a number, or None where there is none.
         clip: whether values beyond the range are clipped to it; else they are refused.
         channel_ranges: the range of each channel where they differ; `range` then encloses them.
+        exact: whether a colour that is not in the palette is refused, and not `snap`ped to the nearest.
+        ignore: the id of label pixels that belong to no class; it is none of the classes' ids.
+        class_names: the name of each class, for people.
 
     Values read from a weights file are validated by `PairFormat.from_dict`; the constructor validates nothing.
     """
@@ -51,6 +57,9 @@ class ImageFormat:
     nodata: Nodata | None = None
     clip: StrictBool = False
     channel_ranges: Annotated[tuple[Range, ...], Field(strict=False, max_length=1024)] | None = None
+    exact: StrictBool = False
+    ignore: Annotated[int, Strict(), Field(ge=0, le=65535)] | None = None
+    class_names: ClassNames | None = None
 
     @property
     def ranges(self) -> tuple[Range, ...]:
@@ -59,8 +68,8 @@ class ImageFormat:
 
     @property
     def ignores(self) -> bool:
-        """Whether some pixels may have no value: `to_float` gives NaN there, and no loss counts them."""
-        return self.nodata is not None
+        """Whether some pixels may have no value or class: `to_float` gives NaN there, and no loss counts them."""
+        return self.nodata is not None or self.ignore is not None
 
     @property
     def tensor_channels(self) -> int:
@@ -81,7 +90,10 @@ class ImageFormat:
     def __str__(self) -> str:
         if self.kind == "labels":
             colours = ", colours snapped to the palette" if self.snap else ""
-            return f"labels of {self.classes} classes{colours}"
+            if self.exact:
+                colours = ", each an exact colour"
+            ignored = "" if self.ignore is None else f", {self.ignore} ignored"
+            return f"labels of {self.classes} classes{colours}{ignored}"
         if self.kind == "mask":
             return "mask"
         depth = {"uint8": "8-bit", "uint16": "16-bit", "float32": "float"}[self.dtype]
@@ -123,12 +135,13 @@ def _consistent(fmt: ImageFormat) -> ImageFormat:
     if fmt.kind == "mask" and (fmt.classes is not None or fmt.palette is not None):
         raise ValueError("a mask has neither classes nor a palette")
     if fmt.kind == "labels":
-        if fmt.classes is None or fmt.dtype != label_dtype(fmt.classes):
-            raise ValueError(f"labels of {fmt.classes} classes cannot be {fmt.dtype}")
-        if fmt.palette is not None and len(fmt.palette) != fmt.classes:
-            raise ValueError(f"a palette of {len(fmt.palette)} colours does not fit {fmt.classes} classes")
+        _require_consistent_labels(fmt)
+    elif fmt.ignore is not None or fmt.class_names is not None:
+        raise ValueError("only labels have names of classes, or an id to ignore")
     if fmt.snap and fmt.palette is None:
         raise ValueError("there is no palette to snap to")
+    if fmt.exact and not fmt.snap:
+        raise ValueError("colours can be exact only where they are read as classes")
     if fmt.alpha and (fmt.kind != "image" or fmt.channels not in (2, 4)):
         raise ValueError("only an image of 2 or 4 channels has transparency")
     if not can_hold(fmt.suffix, fmt.channels, fmt.dtype):
@@ -149,9 +162,20 @@ def _require_consistent_image(fmt: ImageFormat) -> None:
             raise ValueError(f"{low:g} to {high:g} is no range of {fmt.dtype} pixels")
 
 
-def label_dtype(classes: int) -> Literal["uint8", "uint16"]:
-    """Return the smallest number type that holds the ids of this many classes."""
-    return "uint8" if classes <= 256 else "uint16"
+def _require_consistent_labels(fmt: ImageFormat) -> None:
+    if fmt.classes is None or fmt.dtype != label_dtype(fmt.classes, fmt.ignore):
+        raise ValueError(f"labels of {fmt.classes} classes cannot be {fmt.dtype}")
+    if fmt.palette is not None and len(fmt.palette) != fmt.classes:
+        raise ValueError(f"a palette of {len(fmt.palette)} colours does not fit {fmt.classes} classes")
+    if fmt.ignore is not None and fmt.ignore < fmt.classes:
+        raise ValueError(f"the id to ignore, {fmt.ignore}, is one of the {fmt.classes} classes")
+    if fmt.class_names is not None and len(fmt.class_names) != fmt.classes:
+        raise ValueError(f"{len(fmt.class_names)} names do not fit {fmt.classes} classes")
+
+
+def label_dtype(classes: int, ignore: int | None = None) -> Literal["uint8", "uint16"]:
+    """Return the smallest number type that holds the ids of this many classes, and the one to ignore."""
+    return "uint8" if max(classes - 1, ignore or 0) < 256 else "uint16"
 
 
 def _fields(fmt: ImageFormat) -> dict[str, Any]:
@@ -159,7 +183,10 @@ def _fields(fmt: ImageFormat) -> dict[str, Any]:
     return {name: value for name, value in asdict(fmt).items() if value not in _UNUSED.get(name, ())}
 
 
-_UNUSED: dict[str, tuple[object]] = {"nodata": (None,), "clip": (False,), "channel_ranges": (None,)}  # later fields
+_UNUSED: dict[str, tuple[object]] = {  # later fields
+    **dict.fromkeys(("nodata", "channel_ranges", "ignore", "class_names"), (None,)),
+    **dict.fromkeys(("clip", "exact"), (False,)),
+}
 _Format = Annotated[ImageFormat, AfterValidator(_consistent)]
 
 

@@ -14,23 +14,51 @@ Colours = Sequence[tuple[int, int, int]]
 def decode_labels(fmt: ImageFormat, image: DecodedImage, key: str) -> np.ndarray:
     """Return the class ids, [H, W, 1], of an image in the format `fmt`. Raises Mismatch."""
     require_finite(image.pixels)
-    if fmt.snap and fmt.palette and (colours := _colours_to_snap(image, fmt.palette)) is not None:
-        return nearest_colour(colours, fmt.palette)
+    if fmt.snap and fmt.palette and (colours := _colours_to_snap(image, fmt)) is not None:
+        return _classes_of_colours(fmt, fmt.palette, colours, image, key)
     ids = ids_of(image, key, fmt.class_count)
-    _require_known_ids(fmt, ids, key)
+    known = ids if fmt.ignore is None else ids[ids != fmt.ignore][:, None]
+    if known.size:
+        _require_known_ids(fmt, ids, known, key)
     if fmt.palette and image.palette is not None:
-        _require_palette(fmt.palette, image.palette, ids, key)
+        _require_palette(fmt.palette, image.palette, known, key)
     return ids
 
 
-def _require_known_ids(fmt: ImageFormat, ids: np.ndarray, key: str) -> None:
-    low, high = int(ids.min()), int(ids.max())
+def _classes_of_colours(
+    fmt: ImageFormat, palette: Colours, colours: np.ndarray, image: DecodedImage, key: str
+) -> np.ndarray:
+    """Return the class of each colour [H, W, 3]; where the format is exact, raise Mismatch for other colours."""
+    classes = nearest_colour(colours, palette)
+    ignored = np.zeros(classes.shape, bool)
+    if fmt.ignore is not None and (image.palette is not None or image.pixels.shape[2] == 1):
+        ignored = image.pixels == fmt.ignore
+    if fmt.exact:
+        unknown = (np.array(palette, np.uint8)[classes[..., 0]] != colours).any(-1) & ~ignored[..., 0]
+        if unknown.any():
+            row, column = np.argwhere(unknown)[0]
+            raise Mismatch(
+                f"has the colour {colours[row, column].tolist()} at row {row}, column {column}",
+                f"it is none of the {len(palette)} colours of the classes",
+                f"fix it, or list the colours of all classes in {key}.palette",
+                trained_on=f"labels of {len(palette)} colours",
+                conversion="give it those of the training files",
+            )
+    if fmt.ignore is not None:
+        classes[ignored] = fmt.ignore
+    return classes
+
+
+def _require_known_ids(fmt: ImageFormat, ids: np.ndarray, known: np.ndarray, key: str) -> None:
+    low, high = int(known.min()), int(known.max())
     if low >= 0 and high < fmt.class_count:
         return
     worst = low if low < 0 else high
     row, column, _ = np.argwhere(ids == worst)[0]
     classes = f"{fmt.classes} classes, 0 to {fmt.class_count - 1}"
     setting = f"list all its colours in {key}.palette" if fmt.snap else f"set {key}.classes"
+    if high == 255 and fmt.class_count < 255 and fmt.ignore is None:
+        setting += f", or {key}.ignore=255 where it is no class"
     raise Mismatch(
         f"holds the id {worst} at row {row}, column {column}",
         f"there are {classes}",
@@ -40,13 +68,13 @@ def _require_known_ids(fmt: ImageFormat, ids: np.ndarray, key: str) -> None:
     )
 
 
-def _colours_to_snap(image: DecodedImage, palette: Colours) -> np.ndarray | None:
+def _colours_to_snap(image: DecodedImage, fmt: ImageFormat) -> np.ndarray | None:
     """Return the colours, [H, W, 3], to look up in the palette; None where the image holds ids.
 
     Grey values are ids where all of them are below the number of classes. Otherwise they are colours, if all are in the
     palette or the palette has only greys.
     """
-    colours = image.colours()
+    colours, palette = image.colours(), fmt.palette or ()
     if image.alpha:
         if not colours[..., -1].all():
             raise Mismatch(
@@ -59,7 +87,7 @@ def _colours_to_snap(image: DecodedImage, palette: Colours) -> np.ndarray | None
         ids = ids_of(image)
     except Mismatch:
         return None
-    if ids.min() >= 0 and ids.max() < len(palette):
+    if ((ids >= 0) & (ids < len(palette)) | (ids == fmt.ignore)).all():
         return None
     greys = [red for red, green, blue in palette if red == green == blue]
     known = len(greys) == len(palette) or np.isin(colours, greys).all()
