@@ -76,7 +76,7 @@ COMMANDS = {
     ),
     ("train", *TINY, "--data", "alone", "--output", "other"): (
         *(3, "two-folders alone/train/a and alone/train/b: 1 without a partner of the same name: "),
-        "alone/train/a/2.png; add or remove them",
+        "alone/train/a/2.png; add or remove them, or set data.unmatched to skip",
     ),
     ("check",): (2, "there is no data set to check; give --data ROOT, or --config FILE|NAME"),
     ("sample", "--weights", "none.pt"): (

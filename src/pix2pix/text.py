@@ -20,3 +20,8 @@ def show_text(value: object) -> str:
 def _escaped(character: str) -> str:
     hidden = unicodedata.category(character) in _HIDDEN
     return character.encode("unicode_escape").decode() if hidden else character
+
+
+def counted(number: int, what: str) -> str:
+    """Return the number with its noun, such as "3 images"."""
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pix2pix.check.files import layout_finding, unmatched_findings
-from pix2pix.check.findings import Finding, counted, finding, in_order
+from pix2pix.check.findings import Finding, finding, in_order
 from pix2pix.check.report import Report, Split
 from pix2pix.check.resources import estimate_resources
 from pix2pix.check.rules import pair_findings
@@ -15,13 +15,14 @@ from pix2pix.check.sample import NEEDS_ALL_PAIRS, SAMPLE, SampleReport, check_sa
 from pix2pix.check.sheet import write_sheet
 from pix2pix.check.stats import PairStats
 from pix2pix.config import Config, DataConfig
-from pix2pix.data.discovery.sources import Unmatched
+from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.index import DatasetIndex, source_label
 from pix2pix.data.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.ownership import may_write_image
+from pix2pix.text import counted
 
 __all__ = ["Report", "SampleReport", "check", "check_sample"]
 

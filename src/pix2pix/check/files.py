@@ -3,10 +3,11 @@
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from pix2pix.check.findings import Finding, Item, counted, finding
+from pix2pix.check.findings import Finding, Item, finding
 from pix2pix.check.stats import PairStats
-from pix2pix.data.discovery.sources import Unmatched
+from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.errors import DataError
+from pix2pix.text import counted
 
 _Place = TypeVar("_Place", bound=Hashable)
 
@@ -29,13 +30,14 @@ def layout_finding(error: DataError, severity: str = "error", code: str = "layou
 def unmatched_findings(unmatched: dict[str, Unmatched], used: Sequence[str]) -> Iterator[Finding]:
     """Report the images of each split that belong to no pair."""
     unpaired = _splits((path, split) for split, found in unmatched.items() for path in found.unpaired)
+    skipped = all(found.is_skipped for found in unmatched.values() if found.unpaired)
     if unpaired:
         yield finding(
             "unmatched",
-            f"{counted(len(unpaired), 'image')} without a partner of the same name",
-            "add the partners, or remove the images",
+            f"{counted(len(unpaired), 'image')} without a partner" + (", skipped as data.unmatched says" * skipped),
+            "add the partners to use them" if skipped else "add or remove them, or set data.unmatched to skip",
             [Item((str(path),)) for path in unpaired],
-            _severity(unpaired, used),
+            "note" if skipped else _severity(unpaired, used),
         )
     missing = _splits((place, split) for split, found in unmatched.items() for place in found.missing)
     if missing:  # an error in any split: a manifest is read as a whole

@@ -84,8 +84,3 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Sort findings, the worst first: by severity, then in the order of `CODES`."""
     codes = list(CODES)
     return sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), codes.index(one.code)))
-
-
-def counted(number: int, what: str) -> str:
-    """Return the number with its noun, such as "3 images"."""
-    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -5,12 +5,13 @@ from statistics import median
 
 from pix2pix.check.cross_pair import duplicates, leaks, near_leaks, swapped
 from pix2pix.check.files import problem_findings
-from pix2pix.check.findings import Finding, Item, counted, finding
+from pix2pix.check.findings import Finding, Item, finding
 from pix2pix.check.registration import common_offset
 from pix2pix.check.stats import PairStats
 from pix2pix.check.values import names, value_findings
 from pix2pix.config import DataConfig
 from pix2pix.data.formats.image_format import PairFormat
+from pix2pix.text import counted
 
 _ODD_SIZE = 3  # a side this many times as long or as short as usual is odd
 _FEW = 0.05

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pix2pix.check.cross_pair import few_colours
-from pix2pix.check.findings import Finding, Item, counted, finding
+from pix2pix.check.findings import Finding, Item, finding
 from pix2pix.check.palettes import known_palette
 from pix2pix.check.stats import ImageStats, PairStats
 from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.data.discovery.folders import first_ten
 from pix2pix.data.formats.image_format import PairFormat
+from pix2pix.text import counted
 
 _MANY_COLOURS = 64  # in a sample of a flat image: labels have few colours, and JPEG or resizing adds many
 _DARK = 31  # the highest value of an image that looks black

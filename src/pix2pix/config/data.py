@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema
 
 from pix2pix.config.base import Count, Interval, Section, Size, height_and_width
+from pix2pix.config.patterns import is_pattern
 
 SyntheticCount = Annotated[int, Field(ge=1, le=1_000_000)]  # the splits number their drawings so far apart
 Name = Annotated[str, Field(min_length=1)]
@@ -169,9 +170,14 @@ class DataConfig(Section):
     )
     input: Name | Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] | None = Field(
         None,
-        description="Folder of the inputs, in root where that is given; of several, inputs are stacked on channels.",
+        description="Folder of the inputs, in root where that is given, or a pattern of their names such as "
+        "{id}_image.png; of several, inputs are stacked on channels.",
     )
-    target: Name | None = Field(None, description="Folder of the targets, in root where that is given.")
+    target: Name | None = Field(
+        None,
+        description="Folder of the targets, in root where that is given, or a pattern of their names such as "
+        "{id}_mask.png; patterns may have {split}, * and **.",
+    )
     manifest: Name | None = Field(
         None,
         description="A .csv, .tsv, .txt, .jsonl or .parquet file, in root where that is given, with input, target and "
@@ -180,8 +186,13 @@ class DataConfig(Section):
     columns: ColumnsConfig = Field(
         default_factory=ColumnsConfig, description="Which columns of a manifest hold input, target and split."
     )
+    unmatched: Literal["error", "skip"] = Field(
+        "error", description="Images without a partner: refuse them, or skip them and use the pairs that exist."
+    )
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.1, description="Share of the pairs to validate on, picked by their names, where no split is on disk."
+        0.1,
+        description="Share of the pairs to validate on, picked by their names, where no split is on disk; above 0, at "
+        "least one of two or more pairs.",
     )
     input_format: ImageFormatConfig = Field(default_factory=ImageFormatConfig, description="What the inputs are.")
     target_format: ImageFormatConfig = Field(default_factory=ImageFormatConfig, description="What the targets are.")
@@ -218,6 +229,11 @@ class DataConfig(Section):
     def input_names(self) -> tuple[str, ...]:
         """The folders or the columns of the inputs, or none where they are not named."""
         return self.inputs or self.columns.names.get("input", ())
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether data.input and data.target are patterns of names."""
+        return self.target is not None and is_pattern(self.target) and bool(self.inputs)
 
     @property
     def crop(self) -> tuple[int, int]:

@@ -249,7 +249,8 @@ def _parse_value(text: str) -> Any:
     """Parse a value of --set, by the same rules as those of a file."""
     if not text.strip() or text.lstrip().startswith("#"):
         raise StrictYamlError(1, "no value after =; write null for none, and quote text that begins with #")
-    value = strict_yaml.parse(text.encode("utf-8", "surrogateescape")).value
+    is_pattern = "{id}" in text and text[0] in "{*"  # of file names, which is no YAML
+    value = text if is_pattern else strict_yaml.parse(text.encode("utf-8", "surrogateescape")).value
     if isinstance(value, dict):
         raise StrictYamlError(1, "the value is a mapping; set its keys one by one, and quote text that holds ': '")
     return value

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pix2pix.config.base import show_size
 from pix2pix.config.data import DataConfig, ImageFormatConfig, PercentileRange
+from pix2pix.config.patterns import is_pattern, pattern_problem
 from pix2pix.config.schema import (
     Config,
     PatchGANConfig,
@@ -40,6 +41,7 @@ def find_conflicts(config: Config) -> list[Conflict]:
         _data_and_schedule_conflicts(config)
         + source_conflicts(config.data)
         + _column_conflicts(config.data)
+        + _pattern_conflicts(config.data)
         + _format_conflicts(config.data)
         + _generator_conflicts(config)
         + _discriminator_conflicts(config)
@@ -121,6 +123,20 @@ def _column_conflicts(data: DataConfig) -> list[Conflict]:
         if earlier := next((other for other, same in names[:number] if same == name), None):
             message = f"{earlier} and {role} both name the column {name!r}; each needs a column of its own"
             found.append(Conflict((role, earlier), message))
+    return found
+
+
+def _pattern_conflicts(data: DataConfig) -> list[Conflict]:
+    """Return what is wrong with patterns in data.input and data.target, and a pattern beside a folder."""
+    given = [*(("data.input", text) for text in data.inputs), *([("data.target", data.target)] if data.target else [])]
+    patterns = [(key, text) for key, text in given if is_pattern(text)]
+    found = [
+        Conflict((key,), f"{key} {text!r} {problem}") for key, text in patterns if (problem := pattern_problem(text))
+    ]
+    if not found and patterns and len(patterns) < len(given):
+        key, folder = next((key, text) for key, text in given if not is_pattern(text))
+        message = f"{key} {folder!r} is a folder, and {patterns[0][0]} a pattern; write it as {folder + '/{id}.*'!r}"
+        found.append(Conflict((key, patterns[0][0]), message))
     return found
 
 

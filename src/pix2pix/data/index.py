@@ -1,8 +1,7 @@
 """The index of a data set: its layout, splits and pairs, from one scan of the disk."""
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,13 +13,18 @@ from pix2pix.data.discovery.folders import SPLITS, Folder, root_folder
 from pix2pix.data.discovery.layouts import FolderLayout
 from pix2pix.data.discovery.listed import ManifestLayout, find_manifests
 from pix2pix.data.discovery.manifest import is_manifest, manifests_in
-from pix2pix.data.discovery.sources import Listing, Unmatched
+from pix2pix.data.discovery.pairing import Unmatched
+from pix2pix.data.discovery.patterns import PatternLayout
+from pix2pix.data.discovery.sources import Listing
+from pix2pix.data.held_out import held_out_keys
 from pix2pix.data.images.storage import is_folder
 from pix2pix.data.pairs import FilesPair, Pair, SideBySidePair, SyntheticPair
 from pix2pix.datasets.catalogue import download_command
 from pix2pix.datasets.catalogue import names as published_sets
 from pix2pix.errors import DataError
+from pix2pix.text import counted
 
+Layout = FolderLayout | PatternLayout | ManifestLayout
 _FIRST_INDEX = {split: number * 1_000_000 for number, split in enumerate(SPLITS)}  # of drawn pairs, so never shared
 
 
@@ -31,7 +35,8 @@ class SplitLayout:
     `name`: side-by-side, two-folders, manifest or synthetic. `inputs` and `target`: folders, relative to data.root, or
     halves of an image; empty where pairs are listed or drawn. `val_fraction`: the share of the training pairs that is
     held out for validation; None where there is a split val. `rule` and `evidence`: how partners were found and why the
-    layout was chosen, where there is something to say.
+    layout was chosen, where there is something to say. `unpaired`: the number of images without a partner that were
+    skipped. `held_out`: the number of pairs held out for validation.
     """
 
     name: str
@@ -40,19 +45,25 @@ class SplitLayout:
     val_fraction: float | None = None
     rule: str = ""
     evidence: str = ""
+    unpaired: int = 0
+    held_out: int = 0
 
     def __str__(self) -> str:
         """The plan's words."""
         words = "input and target as listed"
         if self.inputs:
             words = f"input {' + '.join(self.inputs)}, target {self.target}"
-        words = "; ".join([words, *filter(None, (self.rule, self.evidence))])
+        skipped = f"{counted(self.unpaired, 'image')} without a partner skipped" if self.unpaired else ""
+        words = "; ".join([words, *filter(None, (self.rule, skipped, self.evidence))])
         if self.val_fraction is None:
             return words
         share = f"data.val_fraction {self.val_fraction:g}"
         if self.val_fraction == 0:
             return f"{words}; no split val, and {share} holds no training pairs out"
-        return f"{words}; no split val: {share} of the training pairs held out for validation, picked by name"
+        if not self.held_out:
+            return f"{words}; no split val, and nothing held out for validation: there is only one pair"
+        pairs = f"{counted(self.held_out, 'training pair')} held out for validation ({share}), picked by name"
+        return f"{words}; no split val: {pairs}"
 
 
 class DatasetIndex:
@@ -61,9 +72,7 @@ class DatasetIndex:
     `data`: the settings, adapted to this data set. Create an index with `scan`, `scan_leniently` or `scan_at`.
     """
 
-    def __init__(
-        self, data: DataConfig, layout: FolderLayout | ManifestLayout | None, unmatched: Unmatched | None = None
-    ):
+    def __init__(self, data: DataConfig, layout: Layout | None, unmatched: Unmatched | None = None):
         self.data, self._layout, self._unmatched = data, layout, unmatched
         self._listings: dict[str, Listing] = {}
         self._unmatched_by_split: dict[str, Unmatched] = {}
@@ -95,7 +104,7 @@ class DatasetIndex:
         data = data.model_copy(update={"root": root, "layout": "auto", "manifest": None})
         with _listing_errors(root):
             folder = root_folder(root)
-            if data.input and (not is_folder(root) or FolderLayout(data, folder).is_empty):
+            if data.input and (not is_folder(root) or _of_folders(data, folder).is_empty):
                 data = data.model_copy(update={"input": None, "target": None})
             if data.columns.names and not is_manifest(root) and not manifests_in(folder.path):
                 data = data.model_copy(update={"columns": ColumnsConfig()})
@@ -157,7 +166,7 @@ class DatasetIndex:
         """Return the images that `pairs` left out of a split after `scan_leniently`."""
         found = self._unmatched_by_split.get(self._listed_split(split), Unmatched())
         missing = self._unmatched.missing if self._unmatched is not None else []
-        return Unmatched(found.unpaired, found.name_clashes, missing)
+        return Unmatched(found.unpaired, found.name_clashes, missing, found.is_skipped)
 
     def layout(self, split: str = "train") -> SplitLayout:
         """Describe how the pairs of a split are stored. Raises DataError."""
@@ -165,13 +174,15 @@ class DatasetIndex:
             return SplitLayout("synthetic")
         listing, root = self._listing(split), Path(self.data.root or "")
         fraction = self.data.val_fraction if self._holds_out else None
+        held_out = len(self._held_out) if self._holds_out else 0
+        reasons = (listing.rule, listing.evidence, len(listing.unpaired), held_out)
         if not listing.folders:
-            return SplitLayout(listing.layout, (), "", fraction, listing.rule, listing.evidence)
+            return SplitLayout(listing.layout, (), "", fraction, *reasons)
         sides = [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in listing.folders]
         if len(sides) == 1:
             sides = ["left half", "right half"]
         *inputs, target = sides[::-1] if self.data.direction == "b2a" else sides
-        return SplitLayout(listing.layout, tuple(inputs), target, fraction, listing.rule, listing.evidence)
+        return SplitLayout(listing.layout, tuple(inputs), target, fraction, *reasons)
 
     @property
     def _holds_out(self) -> bool:
@@ -225,24 +236,6 @@ def source_label(data: DataConfig) -> str:
     return data.root or (" and ".join([*data.inputs, str(data.target)]) if data.inputs else "data.root")
 
 
-def held_out_keys(keys: Iterable[str], fraction: float) -> frozenset[str]:
-    """Choose the keys of the validation pairs by a hash of each key, so that the choice is stable as a data set grows.
-
-    If `fraction` is above 0 and there are two or more keys, at least one is chosen (that of the smallest hash), and
-    never all of them.
-    """
-    numbers = {key: int.from_bytes(_digest(key)[:8], "big") for key in keys}
-    order = sorted(numbers, key=lambda key: (numbers[key], key))
-    if fraction == 0 or len(order) < 2:
-        return frozenset()
-    count = sum(number < fraction * 2**64 for number in numbers.values())
-    return frozenset(order[: min(max(count, 1), len(order) - 1)])
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
 @contextmanager
 def _listing_errors(root: str | None) -> Iterator[None]:
     """Turn errors of the file system into a DataError that names the folder."""
@@ -257,7 +250,7 @@ def _find_layout(
     folder: Folder | None = None,
     missing: list[tuple[str, Path]] | None = None,
     trusted: bool = False,
-) -> FolderLayout | ManifestLayout:
+) -> Layout:
     """Return the layout of the folder or manifest that a config names. Raises DataError if it is missing; OSError."""
     if manifests := find_manifests(data):
         return ManifestLayout(manifests, data.columns, missing)
@@ -274,7 +267,11 @@ def _find_layout(
             f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}",
             code="missing-root",
         )
-    return FolderLayout(data, folder, trusted)
+    return _of_folders(data, folder, trusted)
+
+
+def _of_folders(data: DataConfig, folder: Folder, trusted: bool = False) -> FolderLayout | PatternLayout:
+    return PatternLayout(data, folder) if data.has_patterns else FolderLayout(data, folder, trusted)
 
 
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:

@@ -18,6 +18,7 @@ from pix2pix.training.state import TrainState
 
 TOO_LONG = 2 * 3600  # seconds
 _SMALL_WIDTH = 16
+_FEW_PAIRS = 20  # and fewer get advice
 _SPEED_UP = 6  # lower bound on a CPU, for 16 base channels instead of 64
 
 
@@ -73,12 +74,23 @@ def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str,
         "device": f"{describe_device(networks.device)}, {precision}",
         "results": str(run_path(config)),
     }
+    advice = _few_pairs_advice(config.data, pairs)
     if batch_size > 1 and not networks.own_generator and model.generator.norm == "batch":
-        lines["advice"] = (
+        advice.append(
             "norm 'batch' above batch 1 makes an image depend on its neighbours in the batch; "
             "model.generator.norm=instance_affine does not"
         )
-    return lines
+    return lines | ({"advice": "; ".join(advice)} if advice else {})
+
+
+def _few_pairs_advice(data: DataConfig, pairs: int) -> list[str]:
+    """Return advice for a data set of few pairs: the random changes that are not yet in use."""
+    if pairs > _FEW_PAIRS or data.layout == "synthetic":
+        return []
+    changes = {"data.flip=true": data.flip, "data.load_size=jitter": data.load != data.crop, "data.augment": False}
+    unused = [setting for setting, is_used in changes.items() if not is_used]
+    few = "one pair is" if pairs == 1 else f"{pairs} pairs are"
+    return [f"{few} few, and the network may memorize them; random changes help: {', '.join(unused)}"]
 
 
 def _skipped(*datasets: PairSource | None) -> dict[str, str]:

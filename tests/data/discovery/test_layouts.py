@@ -464,13 +464,13 @@ def test_drawn_pairs_without_a_direction_are_a2b():
 def test_the_layout_in_words(tmp_path):
     make(tmp_path / "s", ["{s}/{n}.png"])
     make(tmp_path / "t", ["{s}A/{n}.png", "{s}B/{n}.png"])
-    make(tmp_path / "n", ["a/{n}.png", "b/{n}.png"], {"": ["1"]})
+    make(tmp_path / "n", ["a/{n}.png", "b/{n}.png"], {"": ["1", "2"]})
     words = [
         str(DatasetIndex.scan(DataConfig(root=str(tmp_path / name), direction=d)).layout())
         for name in "stn"
         for d in (None, "b2a")
     ]
-    by_name = "; no split val: data.val_fraction 0.1 of the training pairs held out for validation, picked by name"
+    by_name = "; no split val: 1 training pair held out for validation (data.val_fraction 0.1), picked by name"
     assert words == [
         "input left half, target right half; the images are twice as wide as high",
         "input right half, target left half; the images are twice as wide as high",

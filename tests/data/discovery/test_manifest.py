@@ -98,7 +98,7 @@ def test_an_input_with_several_targets_stays_in_one_split():
     assert train | val == {f"in/{i}--{j}" for i in range(4) for j in range(4)} and len(train) + len(val) == 16
     assert train and val and not {name.split("--")[0] for name in train} & {name.split("--")[0] for name in val}
     assert str(DatasetIndex.scan(data).layout()).endswith(
-        "; no split val: data.val_fraction 0.5 of the training pairs held out for validation, picked by name"
+        "; no split val: 4 training pairs held out for validation (data.val_fraction 0.5), picked by name"
     )
 
 

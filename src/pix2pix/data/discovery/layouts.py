@@ -8,7 +8,8 @@ from pathlib import Path
 from pix2pix.config import DataConfig
 from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, SPLITS, Folder
 from pix2pix.data.discovery.halves import require_pairs
-from pix2pix.data.discovery.sources import Candidate, Listing, Source, Unmatched
+from pix2pix.data.discovery.pairing import PairingSettings, Unmatched
+from pix2pix.data.discovery.sources import Candidate, Listing, Source
 from pix2pix.errors import DataError
 
 _LAYOUTS = ("side-by-side", "two-folders")
@@ -46,8 +47,9 @@ class FolderLayout:
         if not self.splits:
             for folder in source.folders:
                 folder.require_no_splits()
-        listing = source.listing(self.data.layout == "side-by-side", unmatched)
-        if len(source.folders) > 1 or self.trusted or not listing.files:
+        settings = PairingSettings(self.data.unmatched == "skip", unmatched, self.root.path)
+        listing = source.listing(self.data.layout == "side-by-side", settings)
+        if listing.layout != "side-by-side" or self.trusted or not listing.files:
             return listing
         return replace(listing, evidence=self._evidence(split, source, listing))
 

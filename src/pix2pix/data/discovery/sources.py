@@ -2,24 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, Folder, first_ten
+from pix2pix.data.discovery.pairing import Files, Paired, PairingSettings, Unmatched, pair_files, pair_in_one_folder
 from pix2pix.errors import DataError
-
-
-@dataclass
-class Unmatched:
-    """Images that belong to no pair.
-
-    `unpaired`: images without a partner. `name_clashes`: two images with the same name, of which the second is left
-    out. `missing`: (line, path) of each file that a manifest lists and that does not exist.
-    """
-
-    unpaired: list[Path] = field(default_factory=list)
-    name_clashes: list[tuple[Path, Path]] = field(default_factory=list)
-    missing: list[tuple[str, Path]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -30,6 +18,7 @@ class Listing:
     `has_roles`: whether the last file is the target rather than B. `keys`: by name, the key whose hash decides whether
     a pair is held out for validation. `rule`: how partners were found, in words for the plan. `evidence`: why the
     layout was chosen, in words for the plan. Both are empty where nothing but the layout's name explains them.
+    `unpaired`: images without a partner that were skipped.
     """
 
     layout: str
@@ -39,6 +28,7 @@ class Listing:
     folders: tuple[Path, ...] = ()
     rule: str = ""
     evidence: str = ""
+    unpaired: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,37 +45,40 @@ class Source:
     def __str__(self) -> str:
         return f"{self.layout} {' and '.join(str(folder.path) for folder in self.folders)}"
 
-    def listing(self, forced: bool, unmatched: Unmatched | None = None) -> Listing:
+    def listing(self, forced: bool, settings: PairingSettings) -> Listing:
         """List the pairs; `forced` is whether data.layout names this layout.
 
-        Raises DataError for images without a partner and two of one name, or records them in `unmatched`.
+        Raises DataError for images without a partner and two of one name, unless `settings` say otherwise.
         """
-        if len(self.folders) == 1:
-            found = by_name(side_by_side_images(self.folders[0], forced), unmatched)
-            return self._listing({name: (path,) for name, path in found.items()})
+        folders = tuple(folder.path for folder in self.folders)
+        if len(folders) == 1:
+            return (None if forced else self._in_one_folder(settings)) or self._side_by_side(forced, settings)
         self._require_apart()
-        images = [by_name(folder.images(), unmatched) for folder in self.folders]
-        common = set(images[0]).intersection(*images[1:])
-        unpaired = [side[name] for side in images for name in side if name not in common]
-        if unmatched is not None:
-            unmatched.unpaired += unpaired
-        elif unpaired:
-            raise DataError(
-                f"{self}: {len(unpaired)} without a partner of the same name: {first_ten(unpaired)}; add or remove "
-                "them",
-                code="unmatched",
-            )
-        return self._listing({name: tuple(side[name] for side in images) for name in images[0] if name in common})
+        sides = [by_name(folder.images(), settings.unmatched) for folder in self.folders]
+        pairs = pair_files(str(self), folders, sides, settings)
+        return listing_of(self.layout, self.has_roles, pairs, folders)
+
+    def _side_by_side(self, forced: bool, settings: PairingSettings) -> Listing:
+        """List the side-by-side images of the folder."""
+        named = by_name(side_by_side_images(self.folders[0], forced), settings.unmatched)
+        files: Files = {name: (path,) for name, path in named.items()}
+        return listing_of(self.layout, self.has_roles, Paired(files, "", ()), (self.folders[0].path,))
+
+    def _in_one_folder(self, settings: PairingSettings) -> Listing | None:
+        """List the pairs of two files in the folder, or return None where the names show no partners."""
+        folder = self.folders[0]
+        found = pair_in_one_folder(folder, dict(folder.images()), settings)
+        if found is None:
+            return None
+        _ = by_name(folder.images(), settings.unmatched)
+        patterns = tuple(folder.path / pattern for pattern in found.patterns)
+        return listing_of("one-folder", found.has_roles, found.pairs, patterns)
 
     def _require_apart(self) -> None:
         """Raise DataError where a folder is in another or is the same."""
         places = [os.path.realpath(folder.path) + os.sep for folder in self.folders]
         if any(i != j and a.startswith(b) for i, a in enumerate(places) for j, b in enumerate(places)):
             raise DataError(f"{self}: no folder may be, or be inside, another of these; name separate folders")
-
-    def _listing(self, files: dict[str, tuple[Path, ...]]) -> Listing:
-        folders = tuple(folder.path for folder in self.folders)
-        return Listing(self.layout, self.has_roles, files, {name: name for name in files}, folders)
 
 
 @dataclass(frozen=True)
@@ -110,6 +103,12 @@ class Candidate:
     def source(self) -> Source | None:
         """The source of pairs, where all folders exist."""
         return Source(self.found, self.has_roles) if not self.missing else None
+
+
+def listing_of(layout: str, has_roles: bool, pairs: Paired, folders: tuple[Path, ...]) -> Listing:
+    """Return the listing of pairs that are held out for validation by their names."""
+    keys = {name: name for name in pairs.files}
+    return Listing(layout, has_roles, pairs.files, keys, folders, rule=pairs.rule, unpaired=pairs.unpaired)
 
 
 def by_name(named: Iterable[tuple[str, Path]], unmatched: Unmatched | None = None) -> dict[str, Path]:

@@ -1,0 +1,138 @@
+"""Match the two files of each pair in one folder, such as `1.png` and `1_mask.png`, or `photo_1` and `label_1`."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import combinations
+
+from pix2pix.data.discovery.matching import Ambiguity, Match, Names
+from pix2pix.data.discovery.names import normalized, split_folder, token_ends, token_starts, tokens, trimmed
+
+_INPUT = {
+    *("in", "input", "inputs", "source", "src", "image", "images", "img", "imgs", "photo", "photos", "leftimg", "rgb"),
+    *("sat", "low", "lq", "blur", "noisy", "hazy", "raw", "before", "sketch", "edge", "edges"),
+}
+_TARGET = {
+    *("out", "output", "outputs", "target", "targets", "tgt", "mask", "masks", "seg", "segmentation", "gt", "truth"),
+    *("groundtruth", "label", "labels", "ids", "annotation", "annotations", "anno", "manual", "inst", "instance"),
+    *("instances", "color", "colour", "colors", "colours", "high", "hq", "sharp", "clean", "clear", "after", "depth"),
+    *("normal", "normals"),
+}
+_ROLES = ((_INPUT, _TARGET, True), ({"x"}, {"y"}, True), ({"a"}, {"b"}, False))
+_MOST_FAMILIES = 6
+
+
+@dataclass(frozen=True)
+class OneFolderMatch:
+    """Pairs in one folder. `has_roles`: whether the names say which file is the input; else they say A and B."""
+
+    match: Match
+    has_roles: bool
+
+
+def match_one_folder(names: Names) -> OneFolderMatch | Ambiguity | None:
+    """Pair the files of one folder by what their names have before or after a common id.
+
+    Returns None unless two families of names pair most of the files. Returns an Ambiguity where there are more
+    families, or where the names do not tell which file is the input.
+    """
+    families = _families(names)
+    matches: dict[frozenset[tuple[str, ...]], tuple[str, str]] = {}
+    for one, other in combinations(sorted(families, key=lambda pattern: (len(pattern), pattern)), 2):
+        sides = _apart(families[one], families[other])
+        if sides is None:
+            continue
+        pairs = {(sides[0][key], sides[1][key]) for key in sides[0].keys() & sides[1].keys()}
+        smaller, covered = min(map(len, sides)), 2 * len(pairs)
+        if pairs and covered > smaller and len(names) <= covered * _MOST_FAMILIES / 2:
+            matches.setdefault(frozenset(tuple(sorted(pair)) for pair in pairs), (one, other))
+    if not matches:
+        return None
+    chosen = [patterns for pairs, patterns in matches.items() if len(pairs) * 2 == len(names)] or [*matches.values()]
+    roles = {patterns: _roles(*patterns) for patterns in chosen}
+    known = [patterns for patterns in chosen if roles[patterns]]
+    if len(chosen) > 1 or not known:
+        by_names = {frozenset(families[pattern].values()): pattern for patterns in chosen for pattern in patterns}
+        affixes = {*by_names.values()}
+        only_prefixes = all(pattern.endswith("{id}") and pattern != "{id}" for pattern in affixes)
+        return None if only_prefixes and not known else Ambiguity(tuple(sorted(affixes)))
+    return _matched(names, families, known[0])
+
+
+def _families(names: Names) -> dict[str, dict[str, str]]:
+    """Return, by pattern such as `{id}_mask`, the names that fit it by their normalized ids; the most frequent."""
+    found: dict[str, dict[str, str]] = {}
+    twice: Counter[str] = Counter()
+    for name in names:
+        folder, base = split_folder(name)
+        ends, starts = token_ends(base), token_starts(base)
+        cuts = [(base[:end], "{id}" + base[end:]) for end in ends]
+        cuts += [(base[start:], base[:start] + "{id}") for start in starts if start]
+        for core, pattern in cuts:
+            if any(token.isdecimal() for token in tokens(pattern.replace("{id}", ""))) and not _is_word(pattern):
+                continue
+            key = normalized(folder + trimmed(core))
+            by_id = found.setdefault(pattern, {})
+            twice[pattern] += key in by_id
+            by_id[key] = name
+    common = sorted((p for p in found if not twice[p]), key=lambda p: (p != "{id}", -len(found[p])))
+    least = len(names) / (2 * _MOST_FAMILIES)
+    return {pattern: found[pattern] for pattern in common[: 3 * _MOST_FAMILIES] if len(found[pattern]) > least}
+
+
+def _is_word(pattern: str) -> bool:
+    """Return whether each number in a pattern is part of a word, such as `_manual1` or `_leftImg8bit`."""
+    return not any(
+        part.isdecimal() for part in pattern.replace("{id}", " ").replace("_", " ").replace("-", " ").split()
+    )
+
+
+def _apart(one: dict[str, str], other: dict[str, str]) -> tuple[dict[str, str], dict[str, str]] | None:
+    """Return two families without the names of the other, where one of them holds all names; None if empty."""
+    shared = {*one.values()} & {*other.values()}
+    if not shared:
+        return one, other
+    larger = max((one, other), key=len)
+    rest = {key: name for key, name in larger.items() if name not in shared}
+    sides = (rest, other) if larger is one else (one, rest)
+    return sides if all(sides) and len(shared) == min(len(one), len(other)) else None
+
+
+def _roles(one: str, other: str) -> tuple[str, str, bool] | None:
+    """Return the two families as (input, target, True) or as (A, B, False); None where the names do not tell."""
+    words = [{w.rstrip("0123456789") for w in tokens(pattern.replace("{id}", " "))[-2:]} for pattern in (one, other)]
+    for first, second, has_roles in _ROLES:
+        for (mine, pattern), (its, partner) in (
+            ((words[0], one), (words[1], other)),
+            ((words[1], other), (words[0], one)),
+        ):
+            if mine & first and its & second:
+                return pattern, partner, has_roles
+    targets = [bool(some & _TARGET) for some in words]
+    inputs = [bool(some & _INPUT) for some in words]
+    if targets[0] != targets[1]:
+        return (other, one, True) if targets[0] else (one, other, True)
+    if inputs[0] != inputs[1] and "{id}" not in (one, other):
+        return (one, other, True) if inputs[0] else (other, one, True)
+    return None
+
+
+def _matched(names: Names, families: dict[str, dict[str, str]], patterns: tuple[str, str]) -> OneFolderMatch:
+    roles = _roles(*patterns)
+    assert roles is not None
+    one, other, has_roles = roles
+    sides = _apart(families[one], families[other])
+    assert sides is not None
+    first, second = sides
+    pairs: dict[str, tuple[str, ...]] = {
+        _id(first[key], one): (first[key], second[key]) for key in first if key in second
+    }
+    used = {name for pair in pairs.values() for name in pair}
+    unpaired = tuple(name for name in names if name not in used)
+    return OneFolderMatch(Match(f"{one} with {other}", pairs, (unpaired, ())), has_roles)
+
+
+def _id(name: str, pattern: str) -> str:
+    """Return the id of a name that fits a pattern."""
+    folder, base = split_folder(name)
+    before, after = pattern.split("{id}")
+    return folder + trimmed(base[len(before) : len(base) - len(after)])

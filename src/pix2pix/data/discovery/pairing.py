@@ -1,0 +1,140 @@
+"""Pair files by their names, and refuse those without a partner or with several."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pix2pix.data.discovery.folders import Folder, first_ten
+from pix2pix.data.discovery.matching import SAME_NAME, Ambiguity, Match, match_sides
+from pix2pix.data.discovery.names import split_name
+from pix2pix.data.discovery.one_folder import match_one_folder
+from pix2pix.errors import DataError
+
+Files = dict[str, tuple[Path, ...]]
+
+
+@dataclass
+class Unmatched:
+    """Images that belong to no pair.
+
+    `unpaired`: images without a partner. `name_clashes`: two images with the same name, of which the second is left
+    out. `missing`: (line, path) of each file that a manifest lists and that does not exist.
+    `is_skipped`: whether training skips the images without a partner (data.unmatched).
+    """
+
+    unpaired: list[Path] = field(default_factory=list)
+    name_clashes: list[tuple[Path, Path]] = field(default_factory=list)
+    missing: list[tuple[str, Path]] = field(default_factory=list)
+    is_skipped: bool = False
+
+
+@dataclass(frozen=True)
+class PairingSettings:
+    """How pairs are looked for.
+
+    `skip`: whether images without a partner are skipped (data.unmatched). `unmatched`: where to record them instead of
+    raising DataError. `root`: the folder that patterns are relative to. `exact`: whether names must be the same.
+    """
+
+    skip: bool = False
+    unmatched: Unmatched | None = None
+    root: Path = Path()
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The files of pairs by id, in the order of the ids; `rule`: how they were matched; the files without a partner."""
+
+    files: Files
+    rule: str
+    unpaired: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class PairedInOneFolder:
+    """Pairs whose files are in one folder, and the pattern of each side; `has_roles` as in a Listing."""
+
+    pairs: Paired
+    patterns: tuple[str, str]
+    has_roles: bool
+
+
+def pair_files(
+    label: str, folders: Sequence[Path], sides: Sequence[dict[str, Path]], settings: PairingSettings
+) -> Paired:
+    """Pair the files of two or more sides, each by name. `label` names them in errors, `folders` hold them.
+
+    Raises DataError where files can be paired in several ways; and where some have no partner, unless they are skipped
+    or recorded in `settings.unmatched`.
+    """
+    match = match_sides([list(side) for side in sides], settings.exact)
+    if isinstance(match, Ambiguity):
+        nested = any("/" in name for name in sides[0])
+        raise _several_partners(label, folders, match, settings.root, nested)
+    paths = [[side[name] for name in names] for side, names in zip(sides, match.unpaired, strict=True)]
+    files = {
+        key: tuple(side[name] for side, name in zip(sides, names, strict=True)) for key, names in match.pairs.items()
+    }
+    return _paired(label, match, files, [path for side in paths for path in side], settings)
+
+
+def pair_in_one_folder(folder: Folder, named: dict[str, Path], settings: PairingSettings) -> PairedInOneFolder | None:
+    """Pair the files of one folder, by name in `named`. Returns None where their names show no partners.
+
+    Raises DataError as `pair_files` does, and where the names do not tell which file is the input.
+    """
+    found = match_one_folder(list(named))
+    if found is None:
+        return None
+    if isinstance(found, Ambiguity):
+        nested = any("/" in name for name in named)
+        shown = [_pattern(folder.path, pattern, nested, settings.root) for pattern in found.candidates]
+        raise DataError(
+            f"{folder.path}: its names show {len(shown)} kinds of images, and not which is the input and which the "
+            f"target: {', '.join(shown)}; set data.input and data.target to two of these patterns, or data.layout to "
+            "side-by-side where each image holds A and B",
+            code="ambiguous",
+        )
+    match = found.match
+    files: Files = {key: (named[one], named[other]) for key, (one, other) in match.pairs.items()}
+    pairs = _paired(str(folder.path), match, files, [named[name] for name in match.unpaired[0]], settings)
+    first, _, second = match.rule.partition(" with ")
+    return PairedInOneFolder(pairs, (first, second), found.has_roles)
+
+
+def _paired(label: str, match: Match, files: Files, unpaired: list[Path], settings: PairingSettings) -> Paired:
+    may_skip = settings.skip and match.holds_most
+    if unpaired and settings.unmatched is not None:
+        settings.unmatched.unpaired += unpaired
+        settings.unmatched.is_skipped = may_skip
+    elif unpaired and not may_skip:
+        same = " of the same name" if match.rule == SAME_NAME else ""
+        skip = ", or set data.unmatched to skip" if match.holds_most else ""
+        raise DataError(
+            f"{label}: {len(unpaired)} without a partner{same}: {first_ten(unpaired)}; add or remove them{skip}",
+            code="unmatched",
+        )
+    rule = "" if match.rule == SAME_NAME else f"matched by {match.rule}"
+    return Paired(dict(sorted(files.items())), rule, tuple(unpaired))
+
+
+def _several_partners(label: str, folders: Sequence[Path], found: Ambiguity, root: Path, nested: bool) -> DataError:
+    """Return the error for names with several partners. Where patterns tell them apart, the remedy is such patterns."""
+    remedy = "rename or remove all but one"
+    if found.patterns:
+        *inputs, target = [
+            _pattern(folder, pattern, nested, root) for folder, pattern in zip(folders, found.patterns, strict=True)
+        ]
+        given = inputs[0] if len(inputs) == 1 else inputs
+        remedy = f"choose with patterns, such as data.input: {given!r} and data.target: {target!r}"
+    return DataError(
+        f"{label}: several files fit one partner: {first_ten(found.candidates)}; {remedy}", code="ambiguous"
+    )
+
+
+def _pattern(folder: Path, pattern: str, nested: bool, root: Path) -> str:
+    """Return the pattern of the files in a folder, or in its subfolders too; the name of a split becomes `{split}`."""
+    parts = (folder.relative_to(root) if folder.is_relative_to(root) else folder.absolute()).parts
+    shown = ["{split}" if split_name(part) else part for part in parts]
+    return "/".join([*shown, *(["**"] if nested and pattern.startswith("{id}") else []), f"{pattern}.*"])
