@@ -38,7 +38,7 @@ def rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
             continue
         default = field.get_default(call_default_factory=True)
         shown = "" if default is PydanticUndefined else f"`{yaml_value(default)}`"
-        yield name, values(schema["properties"][name]), shown, field.description
+        yield name, values(schema["properties"][name], schema.get("$defs", {})), shown, field.description
 
 
 def yaml_value(value: object) -> str:
@@ -50,17 +50,20 @@ def yaml_value(value: object) -> str:
     return str(value)
 
 
-def values(schema: dict[str, Any]) -> str:
-    """The values that a JSON schema allows, in words."""
+def values(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """The values that a JSON schema allows, in words; `definitions` are those that a `$ref` names."""
+    if "$ref" in schema:
+        properties = definitions[schema["$ref"].rpartition("/")[2]]["properties"]
+        return f"{{{', '.join(f'{key}: {values(value, definitions)}' for key, value in properties.items())}}}"
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(values, schema["anyOf"])))
+        return " or ".join(dict.fromkeys(values(choice, definitions) for choice in schema["anyOf"]))
     if "const" in schema or "enum" in schema:
         return ", ".join(f"`{yaml_value(value)}`" for value in schema.get("enum", [schema.get("const")]))
     match schema["type"]:
         case "array" if "prefixItems" in schema:
-            return f"[{', '.join(map(values, schema['prefixItems']))}]"
+            return f"[{', '.join(values(item, definitions) for item in schema['prefixItems'])}]"
         case "array":
-            return f"list of ({values(schema['items'])})"
+            return f"list of ({values(schema['items'], definitions)})"
         case "boolean":
             return "`true` or `false`"
         case "object":

@@ -136,8 +136,9 @@ def run(block: Block, monkeypatch, names: dict[str, object]) -> int:
 
 def test_every_kind_of_block_is_found():
     assert {block.language for block in BLOCKS} == LANGUAGES, "a block names its language, one of these"
-    counts = {language: len(of(language)) for language in LANGUAGES}
-    assert counts == {"bash": 28, "python": 13, "yaml": 10, "text": 3}
+    fences = sum(len(re.findall(r"^```", text, re.MULTILINE)) for text in PAGES.values())
+    directives = sum(len(re.findall(r"^```{", text, re.MULTILINE)) for text in PAGES.values())
+    assert len(BLOCKS) == fences // 2 - directives and fences % 2 == 0
 
 
 # page: commands and Python blocks that are run
@@ -174,7 +175,9 @@ def test_commands_parse(block):
 def test_commands_of_every_verb_are_found():
     found = [words for block in of("bash") for command in block.commands for words in invocations(command)]
     assert {words[0] for words in found} == {"train", "check", "sample", "download", "configs"}
-    assert len(found) == 37
+    assert len(found) == sum(
+        len(re.findall(r"^(?!#).*?\bpix2pix (?!-)[a-z]", block.text, re.MULTILINE)) for block in of("bash")
+    )
 
 
 def test_every_reason_not_to_run_is_needed():
@@ -240,7 +243,7 @@ def test_links_and_pictures_lead_somewhere():
         assert file.is_file(), f"{page}: {target}"
         assert not shown or file.stat().st_size < 500_000, f"{page}: {target}"
         assert not anchor or anchor in heading_anchors(file.relative_to(ROOT).as_posix()), f"{page}: {target}"
-    assert (len(relative), sum(bool(shown) for _, shown, _ in relative)) == (38, 2)
+    assert any(shown for _, shown, _ in relative) and {page for page, *_ in links} >= {"README.md", "docs/index.md"}
 
 
 def test_ci_runs_the_readmes_test_command():

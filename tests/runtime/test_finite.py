@@ -11,9 +11,9 @@ from pix2pix import Trainer, losses
 from pix2pix.data.formats.image_format import RGB, PairFormat
 from pix2pix.errors import CheckpointError, NonFiniteError
 from pix2pix.training.divergence import DivergenceCheck
+from pix2pix.training.evaluator import collapse
 from pix2pix.training.metrics import read_metrics
 from pix2pix.training.networks import Networks
-from pix2pix.training.validation import collapse
 from pix2pix.weights import load_generator_file
 
 BAD = (math.nan, math.inf)

@@ -9,7 +9,7 @@ from runs import make_config, weights_of
 from pix2pix import Trainer
 from pix2pix.data.augment.apply import prepare, to_float, to_input, to_pixels
 from pix2pix.data.formats.image_format import ImageFormat, PairFormat
-from pix2pix.training.validation import mean_l1
+from pix2pix.training.evaluator import mean_l1
 
 FLOATS = ImageFormat(channels=1, dtype="float32", range=(0.0, 10.0), suffix=".tif", nodata=-9999.0)
 FORMATS = PairFormat((FLOATS,), FLOATS)
