@@ -222,7 +222,7 @@ def test_the_reference_has_every_key():
     assert "| `ema` | number > 0, < 1 or `null` | `null` |" in reference
     assert "| `adversarial` | `bce`, `mse`, `mse_sigmoid`, `bce_sigmoid`, `hinge` | `bce` |" in reference
     headings = re.findall(r"^## (.*)$", reference, re.MULTILINE)
-    assert len(headings) == len(set(headings)) == 14
+    assert headings == [name for name, _ in module["sections"]()] and len(headings) == len(set(headings)) > 10
     assert "<!-- the reference is inserted here -->" in PAGES["docs/configuration.md"]
 
 

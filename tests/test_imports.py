@@ -77,6 +77,12 @@ READS_MESSAGES = {
 }
 
 
+def test_no_two_test_modules_share_a_name():
+    """Pytest imports them by their names, since the folders of tests are not packages."""
+    names = sorted(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert names == sorted(set(names))
+
+
 def _name(file: Path) -> str:
     """The dotted name of a module, without the leading `pix2pix`; a package's is its folder's."""
     parts = file.relative_to(PACKAGE).with_suffix("").parts
