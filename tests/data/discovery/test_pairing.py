@@ -84,6 +84,17 @@ def test_remedies_for_ambiguous_names_can_be_followed(tmp_path, nested):
     assert [*pairs.values()] == [[f"train/{nested}{n}_night.png", f"train/{nested}{n}_day.png"] for n in "12"]
 
 
+def test_a_pattern_of_bare_ids_leaves_out_what_a_longer_pattern_names(tmp_path):
+    make(tmp_path, *(f"{n}{kind}" for n in range(1, 4) for kind in ("", "_inst", "_mask")))
+    refusal = error(tmp_path)
+    assert refusal.code == "ambiguous" and "{id}.*, {id}_inst.*, {id}_mask.*" in refusal.reason
+    for target in ("inst", "mask"):
+        pairs = found(tmp_path, input="{id}.*", target=f"{{id}}_{target}.*")
+        assert pairs == {f"{n}": [f"{n}.png", f"{n}_{target}.png"] for n in range(1, 4)}
+    picture(tmp_path / "4.png")
+    assert str(error(tmp_path, input="{id}.*", target="{id}_mask.*")).count(".png") == 1
+
+
 def test_a_second_family_of_targets_is_refused_and_a_pattern_chooses(city):
     refusal = error(city, input="leftImg8bit", target="gtFine")
     assert refusal.code == "ambiguous" and "{id}_gtFine_color, {id}_gtFine_labelIds" in refusal.reason

@@ -1,5 +1,6 @@
 """Match the two files of each pair in one folder, such as `1.png` and `1_mask.png`, or `photo_1` and `label_1`."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,6 +20,7 @@ _TARGET = {
 }
 _ROLES = ((_INPUT, _TARGET, True), ({"x"}, {"y"}, True), ({"a"}, {"b"}, False))
 _MOST_FAMILIES = 6
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class OneFolderMatch:
 
     match: Match
     has_roles: bool
+
+
+def differ_in_numbers_alone(names: Names) -> bool:
+    """Return whether names have the same words, so that there cannot be two kinds of them."""
+    return len({_NUMBER.sub("0", name) for name in names}) < 2
 
 
 def match_one_folder(names: Names) -> OneFolderMatch | Ambiguity | None:

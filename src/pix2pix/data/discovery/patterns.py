@@ -10,7 +10,7 @@ from pathlib import Path
 from pix2pix.config import DataConfig
 from pix2pix.config.patterns import PLACEHOLDER, is_pattern
 from pix2pix.data.discovery.folders import SPLITS, Folder
-from pix2pix.data.discovery.names import SPLIT_NAME, split_name
+from pix2pix.data.discovery.names import SPLIT_NAME, split_name, token_ends, trimmed
 from pix2pix.data.discovery.pairing import PairingSettings, Unmatched, pair_files
 from pix2pix.data.discovery.sources import Listing, by_name, listing_of
 from pix2pix.errors import DataError
@@ -41,8 +41,9 @@ class PatternLayout:
 
     @cached_property
     def _files(self) -> list[list[_File]]:
-        """The files of each side."""
-        return [list(self._matching(pattern)) for pattern in self.patterns]
+        """The files of each side. Those of `{id}_mask.png` match `{id}.png` too, and are of the longer pattern only."""
+        sides = [list(self._matching(pattern)) for pattern in self.patterns]
+        return [_own(files, [file for other in sides if other is not files for file in other]) for files in sides]
 
     @property
     def splits(self) -> list[str]:
@@ -122,6 +123,22 @@ class PatternLayout:
             example = next(iter(folder.images()), None)
             holds = f"{folder.path} holds {folder.summary()}" + (f", such as {example[1]}" if example else "")
         return DataError(f"{key}: the pattern {pattern!r} matches no image; {holds}; fix {key}", code="no-pairs")
+
+
+def _own(files: list[_File], others: list[_File]) -> list[_File]:
+    """Return the files of a side without those of another side whose pattern is longer, and those like them."""
+    ids = {file.path: file.id for file in others}
+    longer = {file.path for file in files if file.path in ids and len(ids[file.path]) < len(file.id)}
+    if not longer:
+        return files
+    known = {*ids.values()}
+    rest = [file for file in files if file.path not in longer]
+    return [file for file in rest if file.id in known or not _starts_with_one_of(known, file.id)]
+
+
+def _starts_with_one_of(ids: set[str], name: str) -> bool:
+    """Return whether a name begins with one of the ids, followed by other tokens."""
+    return any(trimmed(name[:end]) in ids for end in token_ends(name))
 
 
 def _static_folder(pattern: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, Folder, first_ten
+from pix2pix.data.discovery.one_folder import differ_in_numbers_alone
 from pix2pix.data.discovery.pairing import Files, Paired, PairingSettings, Unmatched, pair_files, pair_in_one_folder
 from pix2pix.errors import DataError
 
@@ -67,6 +68,8 @@ class Source:
     def _in_one_folder(self, settings: PairingSettings) -> Listing | None:
         """List the pairs of two files in the folder, or return None where the names show no partners."""
         folder = self.folders[0]
+        if not folder.folders and differ_in_numbers_alone(folder.image_names):
+            return None
         found = pair_in_one_folder(folder, dict(folder.images()), settings)
         if found is None:
             return None
