@@ -15,6 +15,7 @@ from planting import (
     clean,
     codes,
     jpeg,
+    judge,
     look,
     named,
     numbers,
@@ -167,3 +168,21 @@ def test_the_facades_labels_are_a_warning_where_they_are_taken_for_labels():
     (found,) = report.findings
     assert (found.code, found.severity, report.fails) == ("blended-labels", "warning", False)
     assert found.count > 590
+
+
+def test_smooth_grey_images_are_not_blended_labels():
+    rows, columns = np.mgrid[0:128, 0:128]
+    depths = [
+        np.dstack([(rows + columns * (1 + shift % 3) / 2) // 2 + shift] * 3).astype(np.uint8) for shift in range(9)
+    ]
+    assert "blended-labels" not in {one.code for one in judge([(depth, depth[::-1]) for depth in depths])}
+
+
+def test_an_id_to_ignore_is_no_gap(tmp_path):
+    for index in range(4):
+        ids = np.array([0, 1, 2, 255], np.uint8)[np.arange(64 * 64).reshape(64, 64) // 16 % 4]
+        save(tmp_path / f"train/input/{index}.png", noise(64, 64, index))
+        save(tmp_path / f"train/target/{index}.png", ids)
+    report = look(tmp_path, target_format={"kind": "labels", "ignore": 255})
+    assert "label-gaps" not in {one.code for one in report.findings}
+    assert "label-gaps" in {one.code for one in look(tmp_path, target_format={"kind": "labels"}).findings}

@@ -26,6 +26,8 @@ SAMPLED = 64  # rows and columns of the grid that colours are sampled on
 ROUGH = 16  # values of a channel that count as one rough colour
 _ROUGH_COLOURS = (256 // ROUGH) ** 3
 _COMMON = 16  # rough colours that are stored
+SATURATION = 4  # the place of the mean saturation in the traits
+_EXACT = 32  # exact colours that a label map may have
 _FLAT = 2  # neighbouring pixels that differ by at most this have the same colour
 
 _LOSSY = (".jpg", ".jpeg", ".jfif")
@@ -49,6 +51,7 @@ class ImageStats(NamedTuple):
     one_colour: bool
     top: int  # its highest value where `high` is below 32, else 255
     colours: int  # distinct ones in a sample of its pixels
+    exact_share: float  # of the sample: its most common colours, as many as label maps may have
     common: Pixels  # int32 [2, n]: its most common rough colours, and the count of each in the sample
     traits: Pixels  # float32 [8]
     blended: bool  # labels with colours between those of the classes
@@ -168,7 +171,11 @@ def _raw_pair(
 
 def _stored(image: DecodedImage) -> tuple[int, str]:
     pixels = image.pixels if image.palette is None else image.palette
-    return pixels.shape[-1], pixels.dtype.name
+    channels = pixels.shape[-1]
+    if image.palette is not None and channels == 3:
+        used = image.palette[np.unique(image.pixels)]
+        channels = 3 if (used[:, :1] != used).any() else 1  # black-and-white GIFs have no colours
+    return channels, pixels.dtype.name
 
 
 def _raw_stats(pixels: Pixels, fmt: ImageFormat, image: DecodedImage, name: str) -> _RawStats:
@@ -230,6 +237,7 @@ def _image_stats(raw: Sequence[_RawStats], greys: Pixels) -> list[ImageStats]:
             one.one_colour,
             one.top,
             int(colours[place]),
+            _exact_share(exact[place]),
             common[place],
             traits[place],
             one.blended,
@@ -237,6 +245,13 @@ def _image_stats(raw: Sequence[_RawStats], greys: Pixels) -> list[ImageStats]:
         )
         for place, (one, bits, thumbnail) in enumerate(zip(raw, hashes(greys), thumbnails(greys), strict=True))
     ]
+
+
+def _exact_share(colours: Pixels) -> float:
+    """Return the share of the most common of sorted colours [4096]: high where they are exact, as in label maps."""
+    starts = np.flatnonzero(np.diff(colours, prepend=-1))
+    counts = np.diff(starts, append=len(colours))
+    return float(np.sort(counts)[-_EXACT:].sum() / len(colours))
 
 
 def _traits(sample: Pixels, rough: Pixels, common: Pixels, flat: Pixels, greys: Pixels) -> Pixels:

@@ -7,13 +7,14 @@ import numpy as np
 from pix2pix.check.cross_pair import few_colours
 from pix2pix.check.findings import Finding, Item, finding
 from pix2pix.check.palettes import known_palette
-from pix2pix.check.stats import ImageStats, PairStats
+from pix2pix.check.stats import SATURATION, ImageStats, PairStats
 from pix2pix.config import DataConfig, ImageFormatConfig
 from pix2pix.data.discovery.folders import first_ten
 from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.text import counted
 
 _MANY_COLOURS = 64  # in a sample of a flat image: labels have few colours, and JPEG or resizing adds many
+_EXACT = 0.8  # share of 32 exact greys: smooth images have 0.3 to 0.7
 _DARK = 31  # the highest value of an image that looks black
 _FAINT = 8  # the range of grey of an image that is almost of one colour
 _CHANNELS = {2: "grey with alpha", 3: "RGB", 4: "RGBA"}
@@ -102,7 +103,7 @@ def _blended(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Findin
                 remedy = "each pixel gets the nearest colour of the palette, wrong at edges; save labels as PNG"
             else:
                 remedy = f"save labels as PNG, or give {section} a palette to snap to"
-        elif fmt.kind == "image" and few_colours([pair.images[key] for pair in pairs]):
+        elif fmt.kind == "image" and _few_values([pair.images[key] for pair in pairs]):
             blended = [pair for pair in pairs if pair.images[key].colours > _MANY_COLOURS]
             remedy = f"fine as images; to read them as labels, set {section} kind labels and a palette to snap to"
         else:
@@ -116,6 +117,12 @@ def _blended(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Findin
                 [_item(pair, key) for pair in blended],
                 "warning" if fmt.kind == "labels" else None,
             )
+
+
+def _few_values(images: Sequence[ImageStats]) -> bool:
+    """Return whether images have few values. The few rough greys of any smooth grey image are not enough."""
+    is_grey = all(image.traits[SATURATION] == 0 for image in images)
+    return few_colours(images) and (not is_grey or bool(np.median([one.exact_share for one in images]) >= _EXACT))
 
 
 def _known_colours(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Finding]:
@@ -158,6 +165,8 @@ def _gaps(data: DataConfig, pairs: Sequence[PairStats], formats: PairFormat) -> 
         occurs = np.zeros(2**16, bool)
         for pair in pairs:
             occurs[pair.images[key].ids] = True
+        if fmt.ignore is not None:
+            occurs[fmt.ignore] = False
         ids = np.flatnonzero(occurs).tolist()
         count = max(ids, default=-1) + 1
         if 2 * len(ids) < count and count - len(ids) >= _GAPS:
