@@ -9,6 +9,7 @@ from PIL import Image
 
 from pix2pix import load_generator
 from pix2pix.errors import DataError
+from pix2pix.inference.files import translate_files
 
 
 def test_sample_a_file_a_folder_or_a_glob_and_keep_the_names(trained):
@@ -161,3 +162,42 @@ def test_one_picture_goes_to_the_file_that_is_named(trained):
     refused(pix2pix(*command[:3], "--input", "in", "--output", "made/two.png"), 2, "made/two.png", "2")
     Path("folder.png").mkdir()
     assert pix2pix(*command, "folder.png").code == 0 and size("folder.png/a.png") == (20, 30)
+
+
+def test_batches_and_threads_change_no_pixel_and_keep_the_order_of_errors(trained, monkeypatch):
+    monkeypatch.setattr("pix2pix.inference.pipeline._HELD_PIXELS", 4000)  # so that batches are cut short
+    for number in range(12):
+        picture(f"in/{number:02}.png", 32, (32, 40)[number % 3 == 0], seed=number)
+    for number in (9, 4):
+        Path(f"in/{number:02}.png").write_bytes(b"")
+    command = ("sample", "--weights", trained / "gen.pt", "--input", "in", "--output")
+    outputs = []
+    for batch in (1, 3, None):
+        result = pix2pix(*command, f"out{batch}", *(() if batch is None else ("--batch-size", batch)))
+        refused(result, 3, "in/04.png: ", "in/09.png: ", errors=2)
+        outputs.append(contents(Path(f"out{batch}")))
+    translator = load_generator(trained / "gen.pt", "cpu")
+    assert len(outputs[0]) == 10 and outputs[0] == outputs[1] == outputs[2]
+    for name in outputs[0]:
+        with Image.open(Path("out1", name)) as image:
+            assert np.array_equal(np.asarray(image), np.asarray(translator(Path("in", name))))
+    assert pix2pix(*command, "out", "--batch-size", "0").code == 2
+
+
+def test_a_batch_that_runs_out_of_memory_is_translated_one_by_one(trained):
+    translator = load_generator(trained / "gen.pt", "cpu")
+    whole, sizes = translator.translate_batch, []
+
+    def translate_batch(images):
+        sizes.append(len(images))
+        if len(images) > 1 or (images[0][0] == 7).all():
+            raise MemoryError
+        return whole(images)
+
+    translator.translate_batch = translate_batch
+    for number in range(3):
+        picture(f"in/{number}.png", seed=number)
+    Image.new("RGB", (32, 32), (7, 7, 7)).save("in/1.png")
+    count, failed = translate_files(translator, "in", Path("out"))
+    assert (count, sizes, [error.path for error in failed]) == (2, [3, 1, 1, 1], [Path("in/1.png")])
+    assert contents(Path("out")).keys() == {"0.png", "2.png"}

@@ -98,6 +98,23 @@ def test_batch_norm_trained_at_one_is_per_image_and_above_uses_running_statistic
         assert generator.down["2"].norm.per_image is per_image
 
 
+@pytest.mark.parametrize("upsample", ["transpose", "bilinear"])
+def test_running_statistics_are_folded_into_the_convolutions(tmp_path, upsample):
+    sections = CONFIG.model_dump(mode="json")
+    sections["data"]["batch_size"], sections["model"]["generator"]["upsample"] = 2, upsample
+    saved(tmp_path, **sections)
+    generator = load_generator_file(tmp_path / "gen.pt").generator
+    for norm in (module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.running_mean, -0.1, 0.1), nn.init.uniform_(norm.running_var, 0.5, 2)
+    save_weights(tmp_path / "gen.pt", "generator", generator, config_from_dict(sections, "test"), RGB, 7, 2)
+    translator = load_generator(tmp_path / "gen.pt", "cpu")
+    assert not [module for module in translator.generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        expected = generator(x)
+        assert torch.allclose(translator.generator(x), expected, rtol=1e-4, atol=1e-6) and expected.std() > 1e-3
+
+
 def test_wrong_arrays_and_pictures_are_refused():
     translator = Translator(Watch(), CONFIG, RGB, "cpu")
     with pytest.raises(DataError, match=r"uint8 \[H, W, 3\], not float64 \[4, 4, 3\]"):

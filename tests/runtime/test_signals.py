@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import TINY, pix2pix
+from commands import TINY, picture, pix2pix
 from runs import assert_identical, make_config, without_timing
 
 from pix2pix import Trainer
@@ -172,17 +172,20 @@ def test_a_signal_before_the_first_step_leaves_nothing_half_done(name):
 
 
 def test_sampling_stops_between_pictures(trained):
-    code = "import sys, time\nfrom pix2pix.cli.main import main\nfrom pix2pix.inference import files\n"
+    for number in range(150):
+        picture(f"in/{number}.png")
+    code = "import os, sys, time\nfrom pix2pix.cli.main import main\nfrom pix2pix.inference import files\n"
     code += "before = files._write\n"
-    code += "files._write = lambda *a: (before(*a), print('here', flush=True), time.sleep(1))\n"
+    code += "files._write = lambda *a: (before(*a), os.write(1, b'here\\n'), time.sleep(0.03))\n"
     code += "sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "sample", "--weights", trained / "gen.pt", "--split", "test"]
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    command = [sys.executable, "-c", code, "sample", "--weights", trained / "gen.pt", "--input", "in"]
+    with subprocess.Popen([*map(str, command), "--batch-size", "1"], stdout=-1, stderr=-1, text=True) as run:
         assert any(line == "here\n" for line in run.stdout)
         run.send_signal(signal.SIGTERM)
         rest, errors = run.communicate(timeout=60)
     assert run.returncode == 143 and "stopped" in rest and errors == "", errors
-    assert len(list((trained / "translated").rglob("*.png"))) == 1
+    written = list((trained / "translated").rglob("*.png"))
+    assert 1 <= len(written) < 150 and len(written) == 1 + rest.count("here\n")  # what was translated was written
 
 
 def test_handlers_are_put_back_and_children_hear_nothing():

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pix2pix.cli.options import device, name
+from pix2pix.cli.options import count, device, name
 from pix2pix.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
         help="the folder (translated, beside the weights), or for one image its file",
     )
     parser.add_argument("--resize", action="store_true", help="resize to the training size instead of padding")
+    parser.add_argument(
+        "--batch-size",
+        type=count,
+        metavar="N",
+        help="the most images of one size in a batch (those with the pixels of eight images of 256 x 256)",
+    )
     parser.add_argument("--device", type=device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     return parser
 
@@ -68,11 +74,11 @@ def _translate(args: argparse.Namespace) -> int:
     output = Path(args.output or Path(args.weights).parent / "translated")
     if args.input is None:
         config, index, split = _find_pairs(args, translator.config)
-        count, grid, failed = translate_split(translator, config, split, output, index)
-        info(f"{count} translations in {output / split}, compared with their targets in {grid}")
+        translated, grid, failed = translate_split(translator, config, split, output, index, args.batch_size)
+        info(f"{translated} translations in {output / split}, compared with their targets in {grid}")
     else:
-        count, failed = translate_files(translator, args.input, output)
-        info(f"{count} translation{'' if output.is_file() else 's'} in {output}")
+        translated, failed = translate_files(translator, args.input, output, args.batch_size)
+        info(f"{translated} translation{'' if output.is_file() else 's'} in {output}")
     for failure in failed:
         error(str(failure))
     return failed[0].exit_code if failed else 0

@@ -2,32 +2,28 @@
 
 import glob
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from pix2pix.config import Config
 from pix2pix.data.dataset import open_split
 from pix2pix.data.formats import convert
+from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.data.images.files import is_image, read_image, write_image
 from pix2pix.data.images.tags import TiffTags, read_tags
 from pix2pix.data.index import DatasetIndex
-from pix2pix.errors import ConfigError, DataError, is_out_of_memory
+from pix2pix.errors import ConfigError, DataError
+from pix2pix.inference.pipeline import Arrays, Job, translate_all
 from pix2pix.inference.translator import Translator
 from pix2pix.runtime.io import prepare_folder, replace_atomically
-from pix2pix.runtime.log import bar_disabled
 from pix2pix.runtime.ownership import claim_outputs, is_run, made_files
-from pix2pix.runtime.signals import stoppable
 from pix2pix.visualization import comparison_grid, titles
 
 _GRID_PAIRS = 16  # rows of the comparison image of a split
-
-_Item = TypeVar("_Item")
 
 
 def find_images(source: str) -> tuple[Path, list[Path], list[DataError]]:
@@ -121,57 +117,48 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
     return [output / name for name in names]
 
 
-def translate_files(translator: Translator, source: str, output: Path) -> tuple[int, list[DataError]]:
+def translate_files(
+    translator: Translator, source: str, output: Path, batch_size: int | None = None
+) -> tuple[int, list[DataError]]:
     """Translate every image of a file, a folder or a glob into the folder `output`, or one image to the file `output`.
 
-    Returns the number of translations and the errors of the images that failed. Raises DataError where there are no
-    images, ConfigError where an output would replace an input or a file that pix2pix did not make, CheckpointError
-    where `output` cannot be written, and Stopped.
+    `batch_size`: the most images of one size in a batch, chosen by their pixels where it is None. Returns the number of
+    translations and the errors of the images that failed. Raises DataError where there are no images, ConfigError
+    where an output would replace an input or a file that pix2pix did not make, CheckpointError where `output` cannot
+    be written, and Stopped.
     """
-    base, images, failed = _find_inputs(translator, source)
+    base, images, unreadable = _find_inputs(translator, source)
+    target = translator.formats.target
     if is_image(output) and not output.is_dir():
         if len(images) > 1:
             raise ConfigError(f"{output}: names one image, and {source} holds {len(images)}; give a folder")
         folder, outputs = output.parent, [output]
     else:
-        folder, outputs = output, _outputs(base, images, output, translator.formats.target.suffix)
+        folder, outputs = output, _outputs(base, images, output, target.suffix)
     prepare_folder(folder)
     claim_outputs(folder, outputs, [path for files in images for path in files])
-    count = 0
-    for files, path in _progress(list(zip(images, outputs, strict=True))):
-        try:
-            with _limited_memory(files[0]):
-                fake = translator.translate(*translator.decode([read_image(file) for file in files], files))
-        except DataError as error:  # one broken image does not end the others
-            failed.append(error)
-            continue
-        _write(path, *convert.encode(fake, translator.formats.target, path.suffix), _tags(translator, files[0]))
-        count += 1
-    return count, failed
 
+    def job(files: tuple[Path, ...], path: Path) -> Job:
+        def write(_: Arrays, fake: np.ndarray) -> None:
+            _write(path, *convert.encode(fake, target, path.suffix), _tags(translator, files[0]))
 
-@contextmanager
-def _limited_memory(name: str | Path) -> Iterator[None]:
-    """Turn running out of memory into a DataError that names the image, so that the others are still translated."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        error.__traceback__ = None  # releases the tensors that its frames refer to
-        raise DataError(
-            "is too large for the memory of this machine",
-            path=name,
-            remedy="make it smaller, or translate it with --resize or on another --device",
-        ) from None
+        return Job(files[0], lambda: translator.decode([read_image(file) for file in files], files), write)
+
+    failed = translate_all(translator, list(map(job, images, outputs)), batch_size)
+    return len(images) - len(failed), unreadable + failed
 
 
 def translate_split(
-    translator: Translator, config: Config, split: str, output: Path, index: DatasetIndex | None = None
+    translator: Translator,
+    config: Config,
+    split: str,
+    output: Path,
+    index: DatasetIndex | None = None,
+    batch_size: int | None = None,
 ) -> tuple[int, Path, list[DataError]]:
     """Translate the inputs of a split of the config's data into `output/<split>/`, at their own size.
 
-    `index`: the index of the data set, if the disk was scanned already.
+    `index`: the index of the data set, if the disk was scanned already. `batch_size` as for `translate_files`.
 
     Returns the number of translations, the file that compares the first of them with their targets, and the errors of
     the pairs that failed. Raises DataError where there are no pairs or none can be read; ConfigError where `output`
@@ -186,29 +173,47 @@ def translate_split(
     prepare_folder(output)
     outputs = [output / split / f"{pair.name}{suffix}" for pair in dataset.pairs]
     claim_outputs(output, [*outputs, grid], sources)
-    rows: list[list[np.ndarray]] = []
-    failed: list[DataError] = []
-    count = 0
-    for number in _progress(range(len(dataset))):
-        try:
-            with _limited_memory(dataset.pairs[number].names[0]):
-                pair = dataset[number]
-                *inputs, target = (pair[key].permute(1, 2, 0).numpy() for key in formats.parts)  # [H, W, C]
-                fake = translator.translate(*inputs)
-        except DataError as error:  # one broken pair does not end the others
-            failed.append(error)
-            continue
+    rows = _FirstRows(formats)
+
+    def job(number: int) -> Job:
         files = dataset.pairs[number].files
-        tags = _tags(translator, files[0]) if len(files) > 1 else None  # halves of an image have no place of their own
-        _write(outputs[number], *convert.encode(fake, formats.target, suffix), tags)
-        count += 1
-        if len(rows) < _GRID_PAIRS:
-            images = zip([*inputs, fake, target], [*formats.input, formats.target, formats.target], strict=True)
-            rows.append([convert.preview(pixels, fmt) for pixels, fmt in images])
-    if not rows:
+
+        def read() -> Arrays:
+            pair = dataset[number]
+            return [pair[key].permute(1, 2, 0).numpy() for key in formats.parts]  # [H, W, C]
+
+        def write(arrays: Arrays, fake: np.ndarray) -> None:
+            tags = _tags(translator, files[0]) if len(files) > 1 else None  # halves of an image have no place
+            _write(outputs[number], *convert.encode(fake, formats.target, suffix), tags)
+            rows.add(number, arrays, fake)
+
+        return Job(dataset.pairs[number].names[0], read, write)
+
+    failed = translate_all(translator, [job(number) for number in range(len(dataset))], batch_size)
+    if not rows.images:
         raise failed[0]
-    _write(grid, comparison_grid(rows, titles(len(formats.input))))
-    return count, grid, failed
+    _write(grid, comparison_grid([rows.images[n] for n in sorted(rows.images)], titles(len(formats.input))))
+    return len(dataset) - len(failed), grid, failed
+
+
+class _FirstRows:
+    """The rows of the comparison image: previews of the first pairs that were translated, by their number."""
+
+    def __init__(self, formats: PairFormat):
+        self.formats, self.images, self._lock = formats, dict[int, list[np.ndarray]](), threading.Lock()
+
+    def add(self, number: int, arrays: Arrays, fake: np.ndarray) -> None:
+        """Add a pair, unless enough earlier ones are there; threads may add them in any order."""
+        with self._lock:
+            if len(self.images) == _GRID_PAIRS:
+                last = max(self.images)
+                if number > last:
+                    return
+                del self.images[last]
+            *inputs, target = arrays
+            fmt = self.formats
+            images = zip([*inputs, fake, target], [*fmt.input, fmt.target, fmt.target], strict=True)
+            self.images[number] = [convert.preview(pixels, form) for pixels, form in images]
 
 
 def _require_apart(output: Path, files: Sequence[Path]) -> None:
@@ -227,7 +232,3 @@ def _tags(translator: Translator, file: Path) -> TiffTags:
 
 def _write(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None, tags: TiffTags | None = None) -> None:
     replace_atomically(path, lambda temporary: write_image(temporary, pixels, palette, tags=tags))
-
-
-def _progress(items: Sequence[_Item]) -> Iterator[_Item]:
-    return stoppable(tqdm(items, desc="translating", unit="image", disable=bar_disabled(), leave=False))

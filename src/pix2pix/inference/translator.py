@@ -17,7 +17,7 @@ from pix2pix.data.formats.values import is_missing, nodata_value
 from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image
 from pix2pix.data.images.files import read_image
 from pix2pix.errors import DataError
-from pix2pix.models import inference
+from pix2pix.models import fold_running_norms, inference
 from pix2pix.runtime.device import pick_device
 from pix2pix.weights import load_generator_file
 
@@ -80,20 +80,36 @@ class Translator:
 
         Raises DataError for other shapes or types.
         """
+        return self.translate_batch([inputs])[0]
+
+    def translate_batch(self, images: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+        """Translate several images of one size in one pass; each is given as its inputs, as `translate` takes them.
+
+        Raises DataError for other shapes or types.
+        """
+        for inputs in images:
+            self._require_arrays(inputs, images[0][0].shape[:2])
+        height, width = self.config.data.crop if self.resize else images[0][0].shape[:2]
+        columns = [
+            [self._resized(pixels, fmt) for pixels in column]
+            for fmt, column in zip(self.formats.input, zip(*images, strict=True), strict=True)
+        ]
+        x = torch.cat(list(map(self._to_network, columns, self.formats.input)), 1)  # [B, C, h, w]
+        with inference(self.generator) as generator:
+            y = to_pixels(generator(x.to(self.device)), self.formats.target)[..., :height, :width]
+        outputs = list(y.permute(0, 2, 3, 1).cpu().numpy())  # [H, W, C] each
+        if self.output_nodata is None:
+            return outputs
+        return list(map(self._with_missing, outputs, zip(*columns, strict=True)))
+
+    def _require_arrays(self, inputs: Sequence[np.ndarray], size: tuple[int, ...]) -> None:
         for fmt, pixels in zip(self.formats.input, inputs, strict=True):
             wrong = pixels.ndim != 3 or pixels.shape[2:] != (fmt.channels,) or pixels.dtype != fmt.dtype
-            if wrong or not pixels.size or pixels.shape[:2] != inputs[0].shape[:2]:
+            if wrong or not pixels.size or pixels.shape[:2] != size:
                 raise DataError(
                     f"the generator takes {fmt.dtype} [H, W, {fmt.channels}], not {pixels.dtype} {list(pixels.shape)}",
                     remedy="convert the image first",
                 )
-        height, width = self.config.data.crop if self.resize else inputs[0].shape[:2]
-        sized = list(zip(map(self._resized, inputs, self.formats.input), self.formats.input, strict=True))
-        x = torch.cat([self._to_network(pixels, fmt) for pixels, fmt in sized], 1)
-        with inference(self.generator) as generator:
-            y = to_pixels(generator(x.to(self.device)), self.formats.target)[0, :, :height, :width]
-        output: np.ndarray = y.permute(1, 2, 0).cpu().numpy()  # [H, W, C]
-        return output if self.output_nodata is None else self._with_missing(output, sized)
 
     @property
     def output_nodata(self) -> Nodata | None:
@@ -108,10 +124,10 @@ class Translator:
             (fmt.nodata for fmt in self.formats.input if fmt.nodata is not None and fmt.dtype == target.dtype), None
         )
 
-    def _with_missing(self, output: np.ndarray, sized: Sequence[tuple[np.ndarray, ImageFormat]]) -> np.ndarray:
+    def _with_missing(self, output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Return the translation, [H, W, C], with `output_nodata` where no channel of some input has a value."""
         assert self.output_nodata is not None
-        for pixels, fmt in sized:
+        for pixels, fmt in zip(inputs, self.formats.input, strict=True):
             if fmt.nodata is not None and (missing := is_missing(pixels, fmt.nodata).all(2, keepdims=True)).any():
                 output = np.where(missing, nodata_value(self.output_nodata), output).astype(output.dtype)
         return output
@@ -120,9 +136,10 @@ class Translator:
         data = self.config.data
         return convert.resized(fmt, pixels, data.crop, data.interpolation) if self.resize else pixels
 
-    def _to_network(self, pixels: np.ndarray, fmt: ImageFormat) -> Tensor:
-        """Pad one input and scale it: [H, W, C] to [1, C, h, w] in [-1, 1]."""
-        return to_input(torch.from_numpy(self._pad(pixels).transpose(2, 0, 1).copy())[None], fmt)
+    def _to_network(self, images: Sequence[np.ndarray], fmt: ImageFormat) -> Tensor:
+        """Pad one input of a batch and scale it: [H, W, C] each to [B, C, h, w] in [-1, 1]."""
+        padded = np.stack([self._pad(pixels).transpose(2, 0, 1) for pixels in images])
+        return to_input(torch.from_numpy(padded), fmt)
 
     def _pad(self, pixels: np.ndarray) -> np.ndarray:
         """Extend [H, W, C] below and to the right by reflection, to a size that the generator takes."""
@@ -138,8 +155,10 @@ def load_generator(
     """Read a `gen.pt` or `best.pt` and return its `Translator`; no other file is needed.
 
     `generator`: an instance of your own network, if the weights are from `Trainer(config, generator=...)`; they are
-    loaded into it. Raises CheckpointError where the file cannot be read or does not fit the instance, ConfigError
+    loaded into it. Batch norms with running statistics are folded into the convolutions, except in such an instance.
+    Raises CheckpointError where the file cannot be read or does not fit the instance, ConfigError
     where the device is not available.
     """
     file = load_generator_file(weights, generator)
-    return Translator(file.generator, file.config, file.formats, device, resize)
+    network = fold_running_norms(file.generator) if generator is None else file.generator
+    return Translator(network, file.config, file.formats, device, resize)

@@ -1,6 +1,7 @@
 """Generators and discriminators; a config's `name` is a key of `GENERATORS` or `DISCRIMINATORS`."""
 
 from pix2pix.models.layers import (
+    fold_running_norms,
     frozen,
     has_per_image_norm,
     inference,
@@ -23,6 +24,7 @@ __all__ = [
     "PixelDiscriminator",
     "ResNet",
     "UNet",
+    "fold_running_norms",
     "frozen",
     "has_per_image_norm",
     "inference",

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from pix2pix.models.convolution import ConvTranspose2d
 
@@ -107,6 +108,28 @@ def set_per_image_norm(network: nn.Module, per_image: bool) -> nn.Module:
     for module in network.modules():
         if isinstance(module, BatchNorm2d):
             module.per_image = per_image
+    return network
+
+
+@torch.no_grad()
+def fold_running_norms(network: nn.Module) -> nn.Module:
+    """Fold each `batch` norm with running statistics into the convolution before it, in place; return the network.
+
+    The network is then for inference only: its results are the same up to rounding, and the norms take no time. Norms
+    that are per image at inference, and networks without `ConvNorm`, are unchanged.
+    """
+    for unit in network.modules():
+        if not isinstance(unit, ConvNorm) or not isinstance(unit.norm, BatchNorm2d) or unit.norm.per_image:
+            continue
+        conv, norm = unit.conv[-1] if isinstance(unit.conv, nn.Sequential) else unit.conv, unit.norm
+        assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d)
+        assert norm.running_mean is not None and norm.running_var is not None
+        statistics, affine = (norm.running_mean, norm.running_var), (norm.weight, norm.bias)
+        transposed = isinstance(conv, nn.ConvTranspose2d)
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, *statistics, norm.eps, *affine, transpose=transposed
+        )
+        unit.norm = nn.Identity()
     return network
 
 

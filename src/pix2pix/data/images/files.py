@@ -37,6 +37,7 @@ LOSSLESS = (".png", ".tif", ".tiff", ".npy", ".bmp")
 # MPO is JPEG. Other formats may run programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX", "PPM", "TGA")
 _MAY_TURN = frozenset({"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"})  # where PNG has its orientation
+_PNG_LEVEL = 1  # of zlib; photographs of facades take a quarter of the time of level 6 and 4 % more space
 _REPLACE = "remove it or replace it"
 
 
@@ -256,8 +257,8 @@ def write_image(
     signature = PngInfo()
     signature.add_text("Software", SOFTWARE)
     image = as_pil(pixels, palette)
-    if signed:
-        image.save(path, pnginfo=signature)
+    if path.suffix.lower() == ".png":
+        image.save(path, pnginfo=signature if signed else None, compress_level=_PNG_LEVEL)
     elif tags and path.suffix.lower() in (".tif", ".tiff"):
         image.save(path, tiffinfo=tags.for_pillow())
     else:
