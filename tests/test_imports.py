@@ -46,8 +46,8 @@ MAY_IMPORT = {
         *("runtime", "visualization", "weights"),
     },
     "training": {
-        *("_version", "config", "data", "data.augment", "data.discovery", "data.formats", "data.images", "errors"),
-        *("losses", "models", "objective", "runtime", "text", "visualization", "weights"),
+        *("_version", "config", "data", "data.augment", "data.cache", "data.discovery", "data.formats", "data.images"),
+        *("errors", "losses", "models", "objective", "runtime", "text", "visualization", "weights"),
     },
     "check": {
         *("config", "data", "data.augment", "data.cache", "data.discovery", "data.formats", "data.images", "datasets"),

@@ -19,7 +19,7 @@ def _as_product(network: nn.Module, x: Tensor, pixels: int, weight: Tensor) -> b
     """
     if not network.training or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
-    return pixels == 1 or 16 <= pixels <= 64 or pixels * weight.numel() <= _TINY
+    return weight.is_contiguous() and (pixels == 1 or 16 <= pixels <= 64 or pixels * weight.numel() <= _TINY)
 
 
 class Conv2d(nn.Conv2d):

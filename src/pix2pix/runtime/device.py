@@ -36,8 +36,13 @@ def describe_device(device: torch.device) -> str:
     return f"{device} ({threads} thread)" if threads == 1 else f"{device} ({threads} threads)"
 
 
+def device_name(device: torch.device) -> str:
+    """Return the name of a GPU, or the type of another device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Return the context in which networks run: bf16 autocast for `bf16`, else no autocast. `auto` is fp32."""
+    """Return the context in which networks run: bf16 autocast for `bf16`, else no autocast."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 

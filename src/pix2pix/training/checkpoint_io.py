@@ -221,6 +221,13 @@ def _free_name(path: str) -> str:
     return next(name for name in names if not os.path.lexists(name))
 
 
+def newest_environment(folder: Path) -> object:
+    """Return the environment in the newest manifest that can be read; None where there is none."""
+    with _reading(folder):
+        manifests = (_manifest(path) for path in list_checkpoints(folder))
+        return next((manifest.get("surroundings") for manifest in manifests if manifest), None)
+
+
 def load_step(folder: Path, step: int, device: torch.device) -> dict[str, Any] | None:
     """Return the state of one checkpoint, or None where it is missing or damaged. Raises CheckpointError."""
     path = folder / _name(step)

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ from pix2pix.config import Config
 from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.errors import ConfigError
 from pix2pix.models import inference, update_ema
-from pix2pix.models.build import build_discriminator, build_generator, convert_sync_batchnorm
+from pix2pix.models.build import build_discriminator, build_generator, convert_sync_batchnorm, micro_batch_size
+from pix2pix.models.cost import ForwardCost, forward_cost, use_channels_last
 from pix2pix.runtime import distributed
 from pix2pix.runtime.device import autocast
 from pix2pix.runtime.rng import INIT, seed_torch
 from pix2pix.training.adam import Adam
+from pix2pix.training.execution import CHANNELS_LAST, Execution, configured
 from pix2pix.training.own_parts import try_network
 
 
@@ -31,7 +34,8 @@ class Player:
 class Networks:
     """Both networks on the run's device, initialised from the run's seed. A network that is given is used as it is.
 
-    `ema_generator` is None unless `run.ema` is set. Raises ConfigError where a given network does not fit the data.
+    `ema_generator` is None unless `run.ema` is set. `execution` is how they are computed.
+    Raises ConfigError where a given network does not fit the data.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Networks:
         discriminator: nn.Module | None = None,
     ):
         self.config, self.device, self.formats = config, device, formats
+        self.execution = configured(config)
         self.own_generator, self.own_discriminator = generator is not None, discriminator is not None
         seed_torch(config.run.seed, INIT)
         if generator is None:
@@ -116,8 +121,25 @@ class Networks:
             player.optimizer.set_learning_rate(rate)
 
     def autocast(self) -> Any:
-        """Return the autocast context of `run.precision`."""
-        return autocast(self.device, self.config.run.precision)
+        """Return the autocast context of the precision."""
+        return autocast(self.device, self.execution.precision)
+
+    def use(self, execution: Execution) -> None:
+        """Compute the networks in this way from now on; call it before a checkpoint is loaded."""
+        self.execution = execution
+        if execution.memory_format != CHANNELS_LAST:
+            return
+        images = micro_batch_size(self.config)
+        networks = (self.generator, self.discriminator, self.ema_generator)
+        for network, cost in zip(networks, (*self.costs, self.costs[0]), strict=True):
+            if network is not None and cost is not None:
+                use_channels_last(network, {name: images * pixels for name, pixels in cost.pixels.items()})
+
+    @cached_property
+    def costs(self) -> tuple[ForwardCost | None, ForwardCost | None]:
+        """The cost of a forward pass of generator and discriminator, for one image."""
+        x, y = ((channels, *self.config.data.crop) for channels in self.formats.channels)
+        return forward_cost(self.generator, x), forward_cost(self.discriminator, x, y)
 
     def translate(self, x: Tensor) -> Tensor:
         """Translate [B, C, H, W] in [-1, 1] with the inference generator, in inference mode."""

@@ -11,7 +11,9 @@ from pix2pix.config.hints import nearest
 from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.errors import ConfigError, DataError
+from pix2pix.runtime.device import device_name
 from pix2pix.runtime.log import info
+from pix2pix.training.execution import PLAIN, Execution, recorded
 
 # Keys that may change on resume, since they do not affect what training computes. data.root is one of them: the
 # fingerprint determines whether the data are the same.
@@ -61,26 +63,30 @@ def explain_longer_schedule(old: Config, new: Config, epoch: int) -> None:
 
 
 def environment(
-    config: Config, device: torch.device, pairs: dict[str, Fingerprint], formats: PairFormat, ranks: int = 1
+    execution: Execution, device: torch.device, pairs: dict[str, Fingerprint], formats: PairFormat, ranks: int = 1
 ) -> dict[str, Any]:
     """Return what determines the results besides the config, as plain values; `pairs`: each split's fingerprint."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     found: dict[str, Any] = {
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "ranks": ranks,
-        "device": name,
+        "device": device_name(device),
+        "precision": execution.precision,
+        "memory_format": execution.memory_format,
     }
     data = {split: fingerprint.to_dict() for split, fingerprint in pairs.items()}
-    return found | {"precision": config.run.precision, "data": data, "forms": formats.to_dict()}
+    return found | {"data": data, "forms": formats.to_dict()}
 
 
 def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], allowed: Collection[str]) -> None:
     """Log what has changed in a run's environment since its checkpoint.
 
-    `old` and `new` are as `environment` returns them; early checkpoints of version 0.1 lack the formats. Raises
-    DataError where the data or their formats have changed and `allowed` does not include `data`.
+    `old` and `new` are as `environment` returns them; early checkpoints of version 0.1 lack the formats and the memory
+    format, and name fp32 `auto`. Raises DataError where the data or their formats have changed and `allowed` does not
+    include `data`.
     """
+    before = recorded(old, old.get("device", "")) or PLAIN
+    old = old | {"precision": before.precision, "memory_format": before.memory_format}
     changes = [
         _pairs_change(split, *(Fingerprint.from_saved(side["data"].get(split)) for side in (old, new)))
         for split in {**old["data"], **new["data"]}

@@ -148,7 +148,7 @@ def open_run(
         directory,
         config,
         networks,
-        environment(config, networks.device, data.fingerprints, data.formats, distributed.world_size()),
+        environment(networks.execution, networks.device, data.fingerprints, data.formats, distributed.world_size()),
     )
     with ExitStack() as stack:
         with distributed.rank_zero_first():

@@ -66,12 +66,11 @@ def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str,
         if networks.own_discriminator
         else f", {_by(patch_map_size(model.discriminator, config.data.crop))} decisions"
     )
-    precision = "bf16" if config.run.precision == "bf16" else "fp32"
     lines = {
         "steps": f"{schedule.epochs} epochs x {each} steps of {batch_size} = {schedule.epochs * each:,} steps",
         "generator": f"{generator}{levels}, {counts[0]:,} parameters",
         "discriminator": f"{discriminator}{decisions}, {counts[1]:,} parameters",
-        "device": f"{describe_device(networks.device)}, {precision}",
+        "device": f"{describe_device(networks.device)}, {networks.execution}",
         "results": str(run_path(config)),
     }
     advice = _few_pairs_advice(config.data, pairs)

@@ -27,6 +27,7 @@ from pix2pix.training.networks import Networks, Player
 from pix2pix.training.own_parts import require_objective
 from pix2pix.training.run import open_run
 from pix2pix.training.state import TrainState
+from pix2pix.training.tuning import choose_execution
 
 OnStep = Callable[[TrainState, dict[str, Tensor]], None]
 OnEpoch = Callable[[TrainState, dict[str, float]], None]
@@ -210,6 +211,8 @@ class Trainer:
                 data = open_training_data(config.data, self.formats, *self._own_data)
                 self._use_formats(data.formats)
                 self._require_objective()
+                pairs = len(data.train)
+                self.networks.use(choose_execution(config, self.networks, self.objective, pairs, fresh))
                 opening = open_run(config, self.networks, data, state, self.guard, resume, fresh, allow_changed)
                 if (run := stack.enter_context(opening)) is None:
                     return True

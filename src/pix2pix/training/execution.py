@@ -1,0 +1,45 @@
+"""How the networks are computed: number format and memory format."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pix2pix.config import Config
+
+CONTIGUOUS, CHANNELS_LAST = "contiguous", "channels_last"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """`precision`: fp32 or bf16. `memory_format`: contiguous or channels_last.
+
+    `speed_up`: measured speed relative to fp32 and contiguous; None where nothing was measured.
+    """
+
+    precision: str = "fp32"
+    memory_format: str = CONTIGUOUS
+    speed_up: float | None = None
+
+    def __str__(self) -> str:
+        name = self.precision if self.memory_format == CONTIGUOUS else f"{self.precision}, {self.memory_format}"
+        return name if self.speed_up is None else f"{name} (measured: {self.speed_up:.2f} times the speed of fp32)"
+
+
+PLAIN = Execution()
+
+
+def configured(config: Config) -> Execution:
+    """Return what `run.precision` says; `auto` is fp32 until `tuning.choose_execution` has measured."""
+    return PLAIN if config.run.precision == "auto" else Execution(config.run.precision)
+
+
+def recorded(environment: Any, device: str) -> Execution | None:
+    """Return the execution in the environment of a checkpoint that was trained on `device`, else None.
+
+    Checkpoints of early versions have the precision `auto`, which was fp32, and no memory format.
+    """
+    if not isinstance(environment, dict) or environment.get("device") != device:
+        return None
+    precision, memory_format = environment.get("precision"), environment.get("memory_format", CONTIGUOUS)
+    if precision not in ("auto", "fp32", "bf16") or memory_format not in (CONTIGUOUS, CHANNELS_LAST):
+        return None
+    return Execution("fp32" if precision == "auto" else precision, memory_format)

@@ -1,0 +1,220 @@
+"""Choose number format and memory format by measuring steps of the run's own networks (`run.precision: auto`)."""
+
+import copy
+import hashlib
+import json
+import math
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pix2pix.config import Config
+from pix2pix.data.cache.budget import cache_folder
+from pix2pix.errors import CheckpointError
+from pix2pix.models import frozen
+from pix2pix.models.build import micro_batch_size
+from pix2pix.models.cost import use_channels_last
+from pix2pix.objective import ObjectivePair
+from pix2pix.runtime import distributed
+from pix2pix.runtime.device import autocast, device_name
+from pix2pix.runtime.io import replace_atomically
+from pix2pix.runtime.log import debug, info
+from pix2pix.runtime.opening import read_regular
+from pix2pix.runtime.signals import raise_if_stopped
+from pix2pix.training.checkpoint_io import newest_environment
+from pix2pix.training.execution import CHANNELS_LAST, PLAIN, Execution, configured, recorded
+from pix2pix.training.networks import Networks
+from pix2pix.training.run_dir import CHECKPOINTS, run_path
+
+CANDIDATES = [Execution(p, f) for f in (PLAIN.memory_format, CHANNELS_LAST) for p in ("fp32", "bf16")]
+_TRIVIAL = 10**9  # multiplications of a forward pass, a few milliseconds of a CPU core
+_LEAST_STEPS = 200  # of a run; measuring takes as long as about 8 of them
+_LEAST_GAIN = 1.05
+_TOLERANCE = 0.02  # of the losses of one step, relative to those of fp32
+_MOST = 4 * 10**10  # multiplications; on a CPU larger batches are measured with fewer images
+_MOST_BYTES = 2**16
+
+
+def choose_execution(
+    config: Config, networks: Networks, objective: ObjectivePair, pairs: int, fresh: bool = False
+) -> Execution:
+    """Return how to compute the networks of a run: as the config says, or with `auto` as fast as measured.
+
+    A run that is resumed on the same kind of device computes as before. Where a step is trivial, the run is short or
+    `run.deterministic` is set, `auto` is fp32. Otherwise the fastest candidate is chosen whose losses differ by at most
+    2 % from those of fp32; it must be at least 5 % faster than fp32 in contiguous format. Results are remembered by
+    machine, torch version, networks and shapes. Networks, gradients and random generators stay as they are. With
+    several ranks all measure, since some networks communicate, and the first one decides.
+    """
+    if config.run.precision != "auto" or networks.device.type not in ("cpu", "cuda"):
+        return configured(config)
+    device = device_name(networks.device)
+    known = None if fresh else recorded(newest_environment(run_path(config) / CHECKPOINTS), device)
+    trial = _Trial(config, networks, objective)
+    steps = config.schedule.epochs * -(-pairs // config.data.batch_size)
+    if known is None and (config.run.deterministic or steps < _LEAST_STEPS or trial.multiplications < _TRIVIAL):
+        known = PLAIN
+    path = cache_folder() / "speed.json"
+    if known is None:
+        known = _read(path).get(trial.key)
+    index = -1 if known is None else _index(known)
+    index = distributed.largest(index if distributed.rank() == 0 else -1)
+    if index >= 0:
+        return known if known is not None and distributed.rank() == 0 else CANDIDATES[index]
+    info("measuring which number format is the fastest here; the result is remembered")
+    chosen = trial.fastest()
+    index = distributed.largest(_index(chosen) if distributed.rank() == 0 else -1)
+    if distributed.rank() > 0:
+        return CANDIDATES[index]
+    _write(path, _read(path) | {trial.key: chosen})
+    return chosen
+
+
+def _index(execution: Execution) -> int:
+    formats = [(one.precision, one.memory_format) for one in CANDIDATES]
+    return formats.index((execution.precision, execution.memory_format))
+
+
+class _Trial:
+    """Steps of copies of a run's networks on random images."""
+
+    def __init__(self, config: Config, networks: Networks, objective: ObjectivePair):
+        self.networks, self.objective, self.device = networks, objective, networks.device
+        # A network whose cost is unknown is not measured.
+        known = [cost.multiplications for cost in networks.costs if cost is not None]
+        each = sum(known) if len(known) == 2 else 0
+        images = micro_batch_size(config)
+        self.multiplications = images * each
+        while self.device.type == "cpu" and images > 1 and images * each > _MOST:
+            images = -(-images // 2)
+        self.shapes = [(images, channels, *config.data.crop) for channels in networks.formats.channels]
+
+    @property
+    def key(self) -> str:
+        """What a measurement depends on."""
+        networks = self.networks
+        parts = [
+            *(str(torch.__version__), platform.node(), platform.processor() or platform.machine()),
+            *(device_name(self.device), torch.get_num_threads(), distributed.world_size(), self.shapes),
+            *(str(networks.generator), str(networks.discriminator), repr(self.objective)),
+        ]
+        return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+    def fastest(self) -> Execution:
+        """Measure each number format, then the other memory format with the better one; return the fastest."""
+        rng = torch.Generator().manual_seed(0)
+        x, y = ((torch.rand(shape, generator=rng) * 2 - 1).to(self.device) for shape in self.shapes)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            plain = _Step(self, PLAIN, x, y)
+            steps = [plain, _Step(self, Execution("bf16"), x, y)]
+            steps = [step for step in steps if step.agrees(plain)]
+            best = min(steps, key=lambda step: step.seconds)
+            if distributed.world_size() == 1:  # DistributedDataParallel has fixed the format of the gradients
+                other = _Step(self, replace(best.execution, memory_format=CHANNELS_LAST), x, y)
+                steps += [other] if other.agrees(plain) else []
+                least = min(step.seconds for step in steps)
+                for step in steps:
+                    if step.seconds < 1.25 * least:  # too close to trust a single time
+                        step.time()
+        debug("; ".join(f"{step.execution}: {1000 * step.seconds:.1f} ms" for step in steps))
+        best = min(steps, key=lambda step: step.seconds)
+        gain = plain.seconds / best.seconds
+        return replace(best.execution, speed_up=round(gain, 3)) if gain >= _LEAST_GAIN else replace(PLAIN, speed_up=1.0)
+
+
+class _Step:
+    """Forward and backward passes of an update, with copies of the networks and without optimizers."""
+
+    def __init__(self, trial: _Trial, execution: Execution, x: Tensor, y: Tensor):
+        networks = trial.networks
+        self.objective, self.execution, self.x, self.y = trial.objective, execution, x, y
+        self.generator, self.discriminator = (copy.deepcopy(n) for n in (networks.generator, networks.discriminator))
+        if execution.memory_format == CHANNELS_LAST:
+            for network, cost in zip((self.generator, self.discriminator), networks.costs, strict=True):
+                pixels = cost.pixels if cost is not None else {}
+                use_channels_last(network, {name: len(x) * count for name, count in pixels.items()})
+        self.seconds = math.inf
+        self.time()
+        self.seconds = math.inf  # the first time includes preparations
+        self.losses = self.time()
+
+    def time(self) -> dict[str, float]:
+        """Run the step, and update `seconds` if it was faster than before; return the losses.
+
+        Raises Stopped. All ranks run the same number of steps, since some networks communicate.
+        """
+        if distributed.world_size() == 1:
+            raise_if_stopped()
+        torch.manual_seed(0)  # the same dropout for all
+        for network in (self.generator, self.discriminator):
+            network.zero_grad()
+        _wait(self.x.device)
+        start = time.perf_counter()
+        fake = self._run(self.generator, self.x)
+        d = self.objective.discriminator(self._logits, self.x, self.y, fake.detach())
+        d.loss.backward()  # type: ignore[no-untyped-call]
+        with frozen(self.discriminator):
+            g = self.objective.generator(self._logits, self.x, self.y, fake)
+            g.loss.backward()  # type: ignore[no-untyped-call]
+        _wait(self.x.device)
+        self.seconds = min(self.seconds, time.perf_counter() - start)
+        return {name: float(value.detach()) for name, value in (d.named("d") | g.named("g")).items()}
+
+    def agrees(self, plain: "_Step") -> bool:
+        """Return whether the losses are those of `plain` within 2 %, or within 0.002 where they are small."""
+        agree = all(
+            abs(self.losses[name] - value) <= _TOLERANCE * max(abs(value), 0.1) for name, value in plain.losses.items()
+        )
+        if not agree:
+            debug(f"{self.execution}: losses {self.losses} instead of {plain.losses}; not used")
+        return agree
+
+    def _run(self, network: nn.Module, *images: Tensor) -> Tensor:
+        with autocast(self.x.device, self.execution.precision):
+            out: Tensor = network(*images)
+        return out.to(self.x.dtype)
+
+    def _logits(self, condition: Tensor, image: Tensor) -> Tensor:
+        return self._run(self.discriminator, condition, image)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _read(path: Path) -> dict[str, Execution]:
+    """Return the remembered results by key; those that cannot be read are ignored."""
+    if not path.exists():
+        return {}
+    try:
+        saved = json.loads(read_regular(path, _MOST_BYTES))
+        return {key: _execution(values) for key, values in saved.items()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        debug(f"{path}: ignored ({error})")
+        return {}
+
+
+def _execution(values: Sequence[Any]) -> Execution:
+    """Return a remembered result. Raises ValueError or TypeError for anything else."""
+    precision, memory_format, speed_up = values
+    execution = CANDIDATES[_index(Execution(precision, memory_format))]
+    if not isinstance(speed_up, float) or not 1 <= speed_up < math.inf:
+        raise ValueError("not a speed-up")
+    return Execution(execution.precision, execution.memory_format, speed_up)
+
+
+def _write(path: Path, results: dict[str, Execution]) -> None:
+    """Remember results, the newest hundred of them; where that is impossible, nothing is remembered."""
+    newest = {key: [one.precision, one.memory_format, one.speed_up] for key, one in [*results.items()][-100:]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(newest, indent=1)))
+    except (OSError, CheckpointError) as error:
+        debug(f"{path}: cannot be written ({error})")
