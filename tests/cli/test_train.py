@@ -152,3 +152,20 @@ def test_spoilt_metrics_are_named_and_kept(trained, line):
     (trained / "metrics.jsonl").write_bytes(before)
     refused(pix2pix("train", *TINY, "--output", trained), 4, "run/metrics.jsonl:1: ", "fix or remove the line")
     assert (trained / "metrics.jsonl").read_bytes() == before
+
+
+def test_verbose_says_what_was_chosen_and_why():
+    pairs("mine", "train", "val")
+    command = ["train", *overrides({**QUICK, "data.layout": "auto", "data.root": "mine"}), "--output", "run"]
+    first = pix2pix(*command, "--verbose").err
+    (folder,) = Path("run/checkpoints").glob("step_*")
+    written = sum(file.stat().st_size for file in folder.iterdir())
+    for start in (
+        *("mine: ", "data.cache auto: ", "data.workers auto: 0 ", "format of input, ", "format of target, "),
+        *("run: no checkpoint", f"{folder}: {written:,} bytes written in "),
+    ):
+        assert any(line.startswith(start) for line in first.splitlines()), start
+    (Path("run") / "gen.pt").unlink()
+    again = pix2pix(*command, "--verbose").err
+    assert f"run: checkpoint of step {int(folder.name[5:])} loaded" in again and "run/gen.pt: missing" in again
+    assert pix2pix(*command).err == ""

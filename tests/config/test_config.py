@@ -8,7 +8,7 @@ import pytest
 from malformed_configs import WRONG_TYPES, misspelt, sections
 from pydantic import ValidationError
 
-from pix2pix.config import ResNetConfig, load_config
+from pix2pix.config import ResNetConfig, load_config, read_config
 from pix2pix.config.hints import FOREIGN_KEYS, unknown_key
 from pix2pix.errors import ConfigError
 
@@ -176,12 +176,19 @@ def test_a_misspelled_root_is_one_error_not_two(write):
          "levels 1 to 8; leave out what is above 8"),
         ("data: {root: x, image_size: 128}\nmodel: {generator: {dropout_up: [7, 8]}}", "dropout_up names level 8, but"),
         ("data: {root: x, image_size: 32}\nmodel: {discriminator: {n_layers: 4}}", "smallest side that works is 48"),
-        ("data: {direction: b2a}", "set data.root or pass --data ROOT"),
     ],
 )  # fmt: skip
 def test_conflicts_between_valid_keys(write, text, words):
     (message,) = errors(write(text))
     assert re.match(r"c\.yaml:[12]: ", message) and words in message
+
+
+def test_only_commands_need_a_source_in_the_config(write):
+    """A Trainer may be given its data."""
+    source = write("data: {direction: b2a}")
+    assert load_config(source).data.root is None
+    with pytest.raises(ConfigError, match=r"^c\.yaml:1: .* data\.root .*--data ROOT$"):
+        read_config(Path(source), needs_source=True)
 
 
 def test_a_norm_over_a_single_pixel_is_refused(write):

@@ -304,7 +304,7 @@ def test_a_part_that_is_a_link_is_neither_continued_nor_followed(server, tmp_pat
 
 
 def test_disk_full_while_downloading(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "open_own", lambda path, mode="rb": open("/dev/full", mode))  # noqa: SIM115
+    monkeypatch.setattr(fetch, "open_trusted", lambda path, mode="rb": open("/dev/full", mode))  # noqa: SIM115
     with pytest.raises(CheckpointError, match="No space left") as caught:
         download("tiny", tmp_path)
     assert str(tmp_path) in str(caught.value) and len(server.requests) == 1

@@ -13,7 +13,7 @@ from pix2pix.data.images import jpeg
 from pix2pix.data.images.files import read_image, read_info
 from pix2pix.errors import ConfigError, DataError
 from pix2pix.runtime.log import write_line
-from pix2pix.runtime.opening import create_new, open_own, open_regular, read_regular
+from pix2pix.runtime.opening import create_new, open_regular, open_trusted, read_regular
 from pix2pix.text import LONGEST, show_text
 
 
@@ -62,9 +62,9 @@ def test_only_regular_files_are_opened(tmp_path):
         with pytest.raises(OSError, match=what):
             open_regular(path)
     with pytest.raises(OSError, match="a link"):
-        open_own(link)
+        open_trusted(link)
     with pytest.raises(OSError, match="a FIFO"):
-        open_own(fifo)
+        open_trusted(fifo)
     with pytest.raises(FileExistsError):
         create_new(link)
     assert file.read_bytes() == b"12345"

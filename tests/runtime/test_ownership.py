@@ -19,8 +19,8 @@ from pix2pix.runtime.ownership import (
     INDEX,
     Index,
     claim_outputs,
-    is_own_picture,
     is_run,
+    is_signed_picture,
     read_index,
     remove_folder,
     write_index,
@@ -72,7 +72,7 @@ def test_a_picture_is_ours_by_its_signature(tmp_path):
     write_image(tmp_path / "ours.png", pixels, signed=True)
     write_image(tmp_path / "other.png", pixels)
     (tmp_path / "link.png").symlink_to("ours.png")
-    found = [is_own_picture(tmp_path / f"{name}.png") for name in ("ours", "other", "link", "gone")]
+    found = [is_signed_picture(tmp_path / f"{name}.png") for name in ("ours", "other", "link", "gone")]
     assert found == [True, False, False, False]
 
 
@@ -114,7 +114,7 @@ def test_sample_leaves_the_data_set_that_it_reads(trained, output):
 def test_a_sheet_replaces_only_a_sheet():
     pairs("ds", "train")
     command = ("check", "--data", "ds", "--set", "data.image_size=32", "--preview")
-    assert pix2pix(*command, "sheet.png").code == 0 and is_own_picture(Path("sheet.png"))
+    assert pix2pix(*command, "sheet.png").code == 0 and is_signed_picture(Path("sheet.png"))
     assert pix2pix(*command, "sheet.png").code == 0
     before = contents(Path("ds"))
     refused(pix2pix(*command, "ds/train/0.png"), 2, "ds/train/0.png: exists and was not made by pix2pix")

@@ -251,6 +251,8 @@ def test_advice_only_above_two_hours(tmp_path):
     advice = smaller_run_advice(wide, tmp_path, 40 * 3600)
     assert "model.generator.base_channels=16" in advice
     assert "schedule.epochs=60 " in advice  # 200 x 2 h x 6 / 40 h
+    own = smaller_run_advice(wide, tmp_path, 40 * 3600, own_parts=True)  # no command has the parts
+    assert "schedule.epochs 10 " in own and "--" not in own and "base_channels" not in own
     assert [duration(s) for s in (5, 89.6, 100, 7100, 7300, 40 * 3600)] == [
         "5 s", "90 s", "2 min", "118 min", "2 h 02 min", "40 h 00 min"
     ]  # fmt: skip

@@ -45,21 +45,21 @@ def check(config: Config, preview: str | Path | None = None, limit: int | None =
     stats = measure_pairs([(split, pair) for split, some in pairs.items() for pair in some], formats)
     about_pairs = pair_findings(data, stats, used, formats)
     if len(stats) < sum(map(len, all_pairs.values())):
-        about_pairs = [one for one in about_pairs if one.code not in NEEDS_ALL_PAIRS]
+        about_pairs = [item for item in about_pairs if item.code not in NEEDS_ALL_PAIRS]
     if problem is not None:  # the formats are a guess, from which every file may differ
         if problem.code == "kind":
             findings.append(layout_finding(problem, code="kind"))
-        elif any(one.code == "format" for one in about_pairs):
+        elif any(item.code == "format" for item in about_pairs):
             findings.append(layout_finding(problem, code="format"))
-        about_pairs = [one for one in about_pairs if one.code != "format"]
+        about_pairs = [item for item in about_pairs if item.code != "format"]
     findings += about_pairs
     shown = 0 if preview is None else _preview(Path(preview), config, pairs, stats, formats)
-    cached = _cache_bytes(config, [one for one in stats if one.split in used], formats)
+    cached = _cache_bytes(config, [item for item in stats if item.split in used], formats)
     return Report(
         source_label(data),
         layout,
         {
-            split: _summarize([one for one in stats if one.split == split], formats, len(some))
+            split: _summarize([item for item in stats if item.split == split], formats, len(some))
             for split, some in all_pairs.items()
         },
         in_order(findings),
@@ -87,8 +87,9 @@ def _find(index: DatasetIndex, used: Sequence[str]) -> tuple[str, dict[str, Sequ
         try:
             pairs[split] = index.pairs(split, data.load or data.crop)
             if len(pairs) == 1:
-                found = index.layout(split)
-                layout = found.name if found.name == "synthetic" else f"{found.name}, {found}"
+                train_layout = index.layout(split)
+                name = train_layout.name
+                layout = name if name == "synthetic" else f"{name}, {train_layout}"
         except DataError as error:
             if error.code != "no-pairs" or index.unmatched(split) == Unmatched():  # else unmatched images explain it
                 errors.setdefault(str(error), (error, []))[1].append(split)
@@ -113,8 +114,8 @@ def _infer_formats(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[
     Broken pairs are left out of the sample: they are reported when all pairs are read.
     """
     first_split = next((some for some in pairs.values() if some), [])
-    places = np.linspace(0, len(first_split) - 1, min(SAMPLE, len(first_split))).round().astype(int)
-    sample = [first_split[place] for place in places]
+    positions = np.linspace(0, len(first_split) - 1, min(SAMPLE, len(first_split))).round().astype(int)
+    sample = [first_split[position] for position in positions]
     inputs = len(sample[0].names) - 1 if sample else 1
     first_error = None
     while sample:
@@ -130,11 +131,13 @@ def _infer_formats(data: DataConfig, pairs: dict[str, Sequence[Pair]]) -> tuple[
 
 def _summarize(stats: Sequence[PairStats], formats: PairFormat, total: int) -> Split:
     """Describe the pairs of a split for the table of the report."""
-    good = [one for one in stats if one.images]
-    sizes = sorted({one.input.size for one in good}, key=lambda size: (size[0] * size[1], size))
+    good = [pair_stats for pair_stats in stats if pair_stats.images]
+    sizes = sorted({pair_stats.input.size for pair_stats in good}, key=lambda size: (size[0] * size[1], size))
     extremes = [f"{width}x{height}" for height, width in (*sizes[:1], *sizes[-1:])]
     size = " to ".join(dict.fromkeys(extremes)) or "none readable"
-    *inputs, target = (_describe(fmt, [one.stored[key] for one in good]) for key, fmt in formats.parts.items())
+    *inputs, target = (
+        _describe(fmt, [pair_stats.stored[key] for pair_stats in good]) for key, fmt in formats.parts.items()
+    )
     return Split(len(stats), size, " and ".join(dict.fromkeys(inputs)), target, total if total > len(stats) else None)
 
 
@@ -151,7 +154,7 @@ def _cache_bytes(config: Config, stats: Sequence[PairStats], formats: PairFormat
     """Return the bytes that the pairs take in the cache."""
     load = config.data.load
     pixel = sum(fmt.channels * np.dtype(fmt.dtype).itemsize for fmt in formats.parts.values())
-    sizes = (load or one.input.size for one in stats if one.images)
+    sizes = (load or pair_stats.input.size for pair_stats in stats if pair_stats.images)
     return sum(pixel * height * width for height, width in sizes)
 
 
@@ -159,7 +162,7 @@ def _preview(
     path: Path, config: Config, pairs: dict[str, Sequence[Pair]], stats: Sequence[PairStats], formats: PairFormat
 ) -> int:
     """Write the sheet and return the number of pairs on it; if no pair can be read, write nothing and return 0."""
-    good = {(one.split, one.name) for one in stats if one.images}
+    good = {(pair_stats.split, pair_stats.name) for pair_stats in stats if pair_stats.images}
     for split, some in pairs.items():
         readable = [pair for pair in some if (split, pair.name) in good]
         if readable:

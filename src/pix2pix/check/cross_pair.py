@@ -20,18 +20,18 @@ _SURE = 0.4  # share of the usual score: below its negative, a pair is swapped; 
 def duplicates(pairs: Sequence[PairStats]) -> list[tuple[PairStats, PairStats]]:
     """Return (first, copy) where all images equal those of an earlier pair of the same split."""
     first: dict[tuple[str, tuple[Likeness, ...]], PairStats] = {}
-    found = []
+    copies = []
     for pair in pairs:
         key = (pair.split, tuple(image.likeness for image in pair.images.values()))
         if first.setdefault(key, pair) is not pair:
-            found.append((first[key], pair))
-    return found
+            copies.append((first[key], pair))
+    return copies
 
 
 def leaks(pairs: Sequence[PairStats]) -> list[tuple[PairStats, PairStats, str]]:
     """Return (pair, pair of an earlier split, `input`, `target` or `pair`) where they share an image."""
     first: dict[tuple[str, Likeness], PairStats] = {}
-    found = []
+    shared_pairs = []
     for pair in sorted(pairs, key=lambda pair: SPLITS.index(pair.split)):
         shared: dict[str, PairStats] = {}
         for side, image in pair.images.items():
@@ -40,8 +40,8 @@ def leaks(pairs: Sequence[PairStats]) -> list[tuple[PairStats, PairStats, str]]:
                 shared[side] = other
         if shared:
             side = next(iter(shared))
-            found.append((pair, shared[side], "pair" if len(shared) == len(pair.images) else side))
-    return found
+            shared_pairs.append((pair, shared[side], "pair" if len(shared) == len(pair.images) else side))
+    return shared_pairs
 
 
 def _is_distinctive(image: ImageStats) -> bool:
@@ -59,14 +59,16 @@ def near_leaks(pairs: Sequence[PairStats]) -> list[tuple[PairStats, PairStats]]:
     def likenesses(pairs: list[PairStats]) -> list[tuple[Likeness, Likeness]]:
         return [(pair.images[first].likeness, pair.images[second].likeness) for pair in pairs]
 
-    found: list[tuple[PairStats, PairStats]] = []
+    similar: list[tuple[PairStats, PairStats]] = []
     earlier: list[PairStats] = []
     for split in SPLITS:
-        here = [pair for pair in pairs if pair.split == split and _is_distinctive(pair.images[first])]
-        if here and earlier:
-            found += [(here[i], earlier[j]) for i, j in near_duplicates(likenesses(here), likenesses(earlier))]
-        earlier += here
-    return found
+        distinctive = [pair for pair in pairs if pair.split == split and _is_distinctive(pair.images[first])]
+        if distinctive and earlier:
+            similar += [
+                (distinctive[i], earlier[j]) for i, j in near_duplicates(likenesses(distinctive), likenesses(earlier))
+            ]
+        earlier += distinctive
+    return similar
 
 
 def swapped(pairs: Sequence[PairStats]) -> list[PairStats]:

@@ -9,7 +9,7 @@ from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.errors import DataError
 from pix2pix.text import counted
 
-_Place = TypeVar("_Place", bound=Hashable)
+_Subject = TypeVar("_Subject", bound=Hashable)
 
 _PROBLEMS = {  # by code: the unit that is counted, the problem, and the remedy
     "unreadable": ("file", "that cannot be read", "replace or remove it, and its partner"),
@@ -29,8 +29,8 @@ def layout_finding(error: DataError, severity: str = "error", code: str = "layou
 
 def unmatched_findings(unmatched: dict[str, Unmatched], used: Sequence[str]) -> Iterator[Finding]:
     """Report the images of each split that belong to no pair."""
-    unpaired = _splits((path, split) for split, found in unmatched.items() for path in found.unpaired)
-    skipped = all(found.is_skipped for found in unmatched.values() if found.unpaired)
+    unpaired = _splits((path, split) for split, images in unmatched.items() for path in images.unpaired)
+    skipped = all(images.is_skipped for images in unmatched.values() if images.unpaired)
     if unpaired:
         yield finding(
             "unmatched",
@@ -39,15 +39,15 @@ def unmatched_findings(unmatched: dict[str, Unmatched], used: Sequence[str]) -> 
             [Item((str(path),)) for path in unpaired],
             "note" if skipped else _severity(unpaired, used),
         )
-    missing = _splits((place, split) for split, found in unmatched.items() for place in found.missing)
+    missing = _splits((line, split) for split, images in unmatched.items() for line in images.missing)
     if missing:  # an error in any split: a manifest is read as a whole
         yield finding(
             "missing",
             f"{counted(len(missing), 'file')} that the manifest lists and that do not exist",
             "add the files, or remove the lines; paths are relative to the manifest's folder",
-            [Item((str(path),), place) for place, path in missing],
+            [Item((str(path),), line) for line, path in missing],
         )
-    clashes = _splits((couple, split) for split, found in unmatched.items() for couple in found.name_clashes)
+    clashes = _splits((couple, split) for split, images in unmatched.items() for couple in images.name_clashes)
     if clashes:
         yield finding(
             "same-name",
@@ -61,25 +61,25 @@ def unmatched_findings(unmatched: dict[str, Unmatched], used: Sequence[str]) -> 
 def problem_findings(pairs: Sequence[PairStats], used: Sequence[str]) -> Iterator[Finding]:
     """Report the files that make pairs unusable."""
     for code, (what, how, remedy) in _PROBLEMS.items():
-        places = _splits(
+        files = _splits(
             ((problem.file, problem.detail), pair.split)
             for pair in pairs
             for problem in pair.problems
             if problem.code == code
         )
-        if places:
-            items = [Item((file,), detail) for file, detail in places]
-            yield finding(code, f"{counted(len(items), what)} {how}", remedy, items, _severity(places, used))
+        if files:
+            items = [Item((file,), detail) for file, detail in files]
+            yield finding(code, f"{counted(len(items), what)} {how}", remedy, items, _severity(files, used))
 
 
-def _splits(places: Iterable[tuple[_Place, str]]) -> dict[_Place, set[str]]:
-    """Collect the splits of each place: a file may be listed in several."""
-    found: dict[_Place, set[str]] = {}
-    for place, split in places:
-        found.setdefault(place, set()).add(split)
-    return found
+def _splits(files: Iterable[tuple[_Subject, str]]) -> dict[_Subject, set[str]]:
+    """Collect the splits of each file or group of files, which may be listed in several."""
+    splits: dict[_Subject, set[str]] = {}
+    for file, split in files:
+        splits.setdefault(file, set()).add(split)
+    return splits
 
 
-def _severity(places: dict[_Place, set[str]], used: Sequence[str]) -> str:
+def _severity(splits: dict[_Subject, set[str]], used: Sequence[str]) -> str:
     """Return `error` where training reads one of the splits, else `warning`."""
-    return "error" if set().union(*places.values()) & set(used) else "warning"
+    return "error" if set().union(*splits.values()) & set(used) else "warning"

@@ -83,4 +83,4 @@ def finding(code: str, message: str, remedy: str, items: Iterable[Item] = (), se
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Sort findings, the worst first: by severity, then in the order of `CODES`."""
     codes = list(CODES)
-    return sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), codes.index(one.code)))
+    return sorted(findings, key=lambda item: (SEVERITIES.index(item.severity), codes.index(item.code)))

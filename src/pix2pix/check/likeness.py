@@ -48,12 +48,12 @@ def hashes(greys: Pixels) -> list[bytes]:
     """
     waves = (_DCT @ greys @ _DCT.T).reshape(len(greys), _BITS)
     bits = np.packbits(waves > np.median(waves[:, 1:], axis=1, keepdims=True), axis=1)
-    return [one.tobytes() for one in bits]
+    return [row.tobytes() for row in bits]
 
 
 def thumbnails(greys: Pixels) -> list[bytes]:
     """Return thumbnails, 16 x 16, of reduced grey copies, float32 [n, SIDE, SIDE] in 0..255."""
-    return [one.tobytes() for one in (_MEANS @ greys @ _MEANS.T).round().astype(np.uint8)]
+    return [row.tobytes() for row in (_MEANS @ greys @ _MEANS.T).round().astype(np.uint8)]
 
 
 def _signs(hashes: Sequence[bytes]) -> Pixels:
@@ -79,12 +79,12 @@ def near_duplicates(
     images must have similar hashes and the same thumbnail, and the partners must be similar too.
     """
     for start in range(0, len(pairs), _BLOCK):
-        block, found = pairs[start : start + _BLOCK], set()
+        block, matched = pairs[start : start + _BLOCK], set()
         for other in range(0, len(others), _BLOCK):
             near: Pixels = _near(block, others[other : other + _BLOCK])
             for i in np.flatnonzero(near.any(1)).tolist():
-                if i not in found:
-                    found.add(i)
+                if i not in matched:
+                    matched.add(i)
                     yield start + i, other + int(near[i].argmax())
 
 

@@ -100,7 +100,7 @@ def _peak(surface: Pixels, share: float) -> Offset:
 
 def common_offset(offsets: Sequence[Offset]) -> tuple[float, float] | None:
     """Return (down, right) that most pairs share, as fractions of height and width; None where there is none."""
-    clear = np.array([(one.down, one.right) for one in offsets if one.is_clear])
+    clear = np.array([(offset.down, offset.right) for offset in offsets if offset.is_clear])
     if len(clear) < _FEWEST:
         return None
     down, right = np.median(clear, axis=0).tolist()

@@ -56,7 +56,7 @@ class Report:
     @property
     def counts(self) -> dict[str, int]:
         """The number of findings of each severity."""
-        return {name: sum(one.severity == name for one in self.findings) for name in SEVERITIES}
+        return {name: sum(finding.severity == name for finding in self.findings) for name in SEVERITIES}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object that `--json` prints: every finding with every file, in the order of the screen.
@@ -72,10 +72,10 @@ class Report:
             "splits": {name: split.to_dict() for name, split in self.splits.items()},
             "findings": [
                 {
-                    **{key: getattr(one, key) for key in ("code", "severity", "count", "message", "remedy")},
-                    "items": [{"files": list(item.files), "detail": item.detail} for item in one.items],
+                    **{key: getattr(finding, key) for key in ("code", "severity", "count", "message", "remedy")},
+                    "items": [{"files": list(item.files), "detail": item.detail} for item in finding.items],
                 }
-                for one in self.findings
+                for finding in self.findings
             ],
             "resources": vars(self.resources),
             "sheet": self.sheet,
@@ -108,13 +108,13 @@ class Report:
 
     def _findings(self, width: int) -> list[str]:
         lines = []
-        for one in self.findings:
-            remedy = f"; {one.remedy}" if one.remedy else ""
-            lines += _wrap(f"{one.severity} [{one.code}] {one.message}{remedy}", width)
-            shown = _SHOWN_OF.get(one.code, _SHOWN)
-            lines += [f"    {item}" for item in one.items[:shown]]
-            if len(one.items) > shown:
-                lines.append(f"    and {len(one.items) - shown:,} more; --json lists them")
+        for finding in self.findings:
+            remedy = f"; {finding.remedy}" if finding.remedy else ""
+            lines += _wrap(f"{finding.severity} [{finding.code}] {finding.message}{remedy}", width)
+            shown = _SHOWN_OF.get(finding.code, _SHOWN)
+            lines += [f"    {item}" for item in finding.items[:shown]]
+            if len(finding.items) > shown:
+                lines.append(f"    and {len(finding.items) - shown:,} more; --json lists them")
         return lines
 
     def _resources(self) -> list[str]:

@@ -67,13 +67,14 @@ def _copies(pairs: Sequence[PairStats]) -> Iterator[Finding]:
 
 
 def _swapped(pairs: Sequence[PairStats]) -> Iterator[Finding]:
-    found = swapped(pairs)
-    if found:
+    exchanged = swapped(pairs)
+    if exchanged:
         yield finding(
             "swapped",
-            f"{counted(len(found), 'pair')} whose input looks like the other targets, and whose target like the inputs",
+            f"{counted(len(exchanged), 'pair')} whose input looks like the other targets, and whose target like the "
+            "inputs",
             "exchange input and target",
-            [Item(names(pair)) for pair in found],
+            [Item(names(pair)) for pair in exchanged],
         )
 
 
@@ -115,16 +116,16 @@ def _halves(pairs: Sequence[PairStats]) -> Iterator[Finding]:
     tall = [pair for pair in single if pair.input.size[0] >= 2 * pair.input.size[1]]
     known = {(pair.split, pair.name.lower()) for pair in single}
     sides = [pair for pair in single if {(pair.split, name) for name in _partners(pair.name.lower())} & known]
-    for found, what in (
+    for images, what in (
         (sides, "that form pairs by their names, but are each cut into two halves"),
         (tall, "whose halves, taken for A and B, are at least twice as tall as wide"),
     ):
-        if 2 * len(found) > len(single):
+        if 2 * len(images) > len(single):
             yield finding(
                 "halves",
-                f"{counted(len(found), 'image')} {what}",
+                f"{counted(len(images), 'image')} {what}",
                 "if each is one image, put A and B into two folders a and b, under the same name",
-                [Item(names(pair)) for pair in found],
+                [Item(names(pair)) for pair in images],
             )
             return
 

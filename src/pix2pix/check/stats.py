@@ -111,10 +111,10 @@ class _RawStats(NamedTuple):
 
 def pair_stats(pairs: Sequence[tuple[str, Pair]], formats: PairFormat) -> list[PairStats]:
     """Read pairs of (split, pair) and compute their statistics. Broken files are in `problems`; nothing is raised."""
-    found, raw = [], []
+    all_stats, raw = [], []
     for split, pair in pairs:
         stats = PairStats(split, pair.name, tuple(map(str, pair.files)))
-        found.append(stats)
+        all_stats.append(stats)
         try:
             images = pair.images()
             _read_infos(pair, stats)
@@ -125,24 +125,24 @@ def pair_stats(pairs: Sequence[tuple[str, Pair]], formats: PairFormat) -> list[P
         several, stats.problems = _raw_pair(pair, images, formats)
         if not stats.problems:
             raw += several
-    good = [stats for stats in found if not stats.problems]
+    good = [stats for stats in all_stats if not stats.problems]
     if good:
-        greys, keys = np.array([one.grey for one in raw], np.float32), list(formats.parts)
+        greys, keys = np.array([image.grey for image in raw], np.float32), list(formats.parts)
         images_stats = _image_stats(raw, greys)
-        for place, stats in enumerate(good):
-            stats.images = dict(zip(keys, images_stats[place * len(keys) :], strict=False))
+        for position, stats in enumerate(good):
+            stats.images = dict(zip(keys, images_stats[position * len(keys) :], strict=False))
         _measure_offsets(good, greys.reshape(len(good), len(keys), *greys.shape[1:]))
-    return found
+    return all_stats
 
 
 def _measure_offsets(pairs: Sequence[PairStats], greys: Pixels) -> None:
     """Set `offset` of the pairs that are large enough; `greys`: float32 [pairs, images, SIDE, SIDE]."""
-    large = [place for place, stats in enumerate(pairs) if min(stats.input.size) >= SMALLEST]
+    large = [position for position, stats in enumerate(pairs) if min(stats.input.size) >= SMALLEST]
     if large:
         (inputs, input_shares), (targets, target_shares) = edge_spectra(greys[large, 0]), edge_spectra(greys[large, -1])
         measured = offsets(inputs, targets, np.minimum(input_shares, target_shares))
-        for place, offset in zip(large, measured, strict=True):
-            pairs[place].offset = offset
+        for position, offset in zip(large, measured, strict=True):
+            pairs[position].offset = offset
 
 
 def _read_infos(pair: Pair, stats: PairStats) -> None:
@@ -207,14 +207,14 @@ def blended_labels(image: DecodedImage, fmt: ImageFormat, name: str) -> bool:
     down, right = (max(1, side // SAMPLED) for side in colours.shape[:2])
     sample = colours[::down, ::right, :3].reshape(-1, 3).astype(np.int32)
     known = np.array(fmt.palette, np.int32)
-    places = np.array([65536, 256, 1])
-    return bool((~np.isin(sample @ places, known @ places)).mean() > _BLENDED)
+    weights = np.array([65536, 256, 1])
+    return bool((~np.isin(sample @ weights, known @ weights)).mean() > _BLENDED)
 
 
 def _image_stats(raw: Sequence[_RawStats], greys: Pixels) -> list[ImageStats]:
     """Complete the statistics of several images; `greys`: their grey copies, float32 [n, SIDE, SIDE] in 0..255."""
     count = len(raw)
-    samples = np.array([one.sample for one in raw]).transpose(2, 4, 0, 1, 3).astype(np.int32, order="C")
+    samples = np.array([image.sample for image in raw]).transpose(2, 4, 0, 1, 3).astype(np.int32, order="C")
     red, green, blue = sample = samples[0].reshape(3, count, -1)  # each [n, 4096]
     exact = np.sort(red << 16 | green << 8 | blue)
     colours = 1 + np.count_nonzero(exact[:, 1:] != exact[:, :-1], axis=1)
@@ -230,20 +230,20 @@ def _image_stats(raw: Sequence[_RawStats], greys: Pixels) -> list[ImageStats]:
     lows, highs = greys.min((1, 2)), greys.max((1, 2))
     return [
         ImageStats(
-            one.size,
-            Likeness(one.checksum, bits, thumbnail),
-            int(lows[place]),
-            int(highs[place]),
-            one.one_colour,
-            one.top,
-            int(colours[place]),
-            _exact_share(exact[place]),
-            common[place],
-            traits[place],
-            one.blended,
-            one.ids,
+            image.size,
+            Likeness(image.checksum, bits, thumbnail),
+            int(lows[position]),
+            int(highs[position]),
+            image.one_colour,
+            image.top,
+            int(colours[position]),
+            _exact_share(exact[position]),
+            common[position],
+            traits[position],
+            image.blended,
+            image.ids,
         )
-        for place, (one, bits, thumbnail) in enumerate(zip(raw, hashes(greys), thumbnails(greys), strict=True))
+        for position, (image, bits, thumbnail) in enumerate(zip(raw, hashes(greys), thumbnails(greys), strict=True))
     ]
 
 
@@ -275,10 +275,10 @@ def _traits(sample: Pixels, rough: Pixels, common: Pixels, flat: Pixels, greys: 
 
 def _file_problems(pair: Pair, error: DataError) -> tuple[Problem, ...]:
     """Return the files of a pair that cannot be read; if all can be read, the problem is that of `error`."""
-    found = []
+    problems = []
     for path in pair.files:
         try:
             read_image(path)
         except DataError as unreadable:
-            found.append(Problem("unreadable", str(path), unreadable.detail))
-    return tuple(found) or (Problem(error.code or "unreadable", str(error.path or pair.names[0]), error.detail),)
+            problems.append(Problem("unreadable", str(path), unreadable.detail))
+    return tuple(problems) or (Problem(error.code or "unreadable", str(error.path or pair.names[0]), error.detail),)

@@ -68,7 +68,7 @@ def _uniform(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Findin
             "constant",
             f"{counted(len(constant), 'image')} of one colour",
             "remove the pairs, unless an empty image is intended",
-            [_item(*place) for place in constant],
+            [_item(*image_key) for image_key in constant],
             "warning" if any(kinds[key] == "image" for _, key in constant) else "note",
         )
     others = [(pair, key, image) for pair, key, image in _each(pairs) if kinds[key] == "image" and not image.one_colour]
@@ -89,7 +89,7 @@ def _uniform(pairs: Sequence[PairStats], formats: PairFormat) -> Iterator[Findin
             "almost-constant",
             f"{counted(len(faint), 'image')} almost of one colour",
             "check whether they belong to the data set",
-            [_item(*place) for place in faint],
+            [_item(*image_key) for image_key in faint],
         )
 
 

@@ -89,7 +89,7 @@ def config_from(args: argparse.Namespace, **flags: str | None) -> Config:
     if not getattr(args, "json", False):  # --json prints one object and nothing else
         info(f"config {path} ({source})")
     overrides = overrides_from(args, **flags)
-    config = read_config(path, overrides)
+    config = read_config(path, overrides, needs_source=True)
     if args.data is not None and config.data.layout == "synthetic":  # drawn pairs need no folder, and --data names one
-        config = read_config(path, [*overrides, "data.layout=auto"])
+        config = read_config(path, [*overrides, "data.layout=auto"], needs_source=True)
     return config

@@ -53,7 +53,7 @@ def complete(
     from pix2pix.config import read_config
     from pix2pix.data.recipe import choose_settings, settings_of
 
-    given = read_config(path, overrides)
+    given = read_config(path, overrides, needs_source=True)
     output = given.run.output if given.run.output != _UNKNOWN_OUTPUT else f"runs/{_name(given)}"
     given = given.model_copy(update={"run": given.run.model_copy(update={"output": output})})
     before = earlier(given) if earlier is not None else None

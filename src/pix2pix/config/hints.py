@@ -108,16 +108,16 @@ class Advice(NamedTuple):
 def nearest(word: str, choices: Iterable[str], *, always: bool = False) -> str | None:
     """Return the choice that `word` probably misspells, or None; with `always` the most similar one in any case."""
     spelled = {_plain(choice): choice for choice in choices}
-    found = get_close_matches(_plain(word)[:100], spelled, n=1, cutoff=0 if always else _SIMILAR)
-    return spelled[found[0]] if found else None
+    matches = get_close_matches(_plain(word)[:100], spelled, n=1, cutoff=0 if always else _SIMILAR)
+    return spelled[matches[0]] if matches else None
 
 
 def unknown_key(key: Any, section: str, model: type[Section], name: str = "") -> Advice:
     """Explain a key that `section` does not have: dotted, '' at the top level; `name` is the network in it."""
     key = _clip(str(key))
-    place = f" in {section}" if section else ""
-    place += f" ({name})" if name else ""
-    start, plain = f"unknown key {key!r}{place}; ", _plain(key)
+    location = f" in {section}" if section else ""
+    location += f" ({name})" if name else ""
+    start, plain = f"unknown key {key!r}{location}; ", _plain(key)
     own = {_plain(field): field for field in model.model_fields}
     if plain in own:
         return Advice(f"{start}did you mean {own[plain]!r}?", _dotted(section, own[plain]))
@@ -130,7 +130,7 @@ def unknown_key(key: Any, section: str, model: type[Section], name: str = "") ->
         return Advice(f"{start}did you mean {near!r}?", _dotted(section, near))
     if near := nearest(key, _homes()):
         return Advice(f"{start}did you mean {near!r}, which belongs {_listing(_homes()[near])}?")
-    return Advice(f"{start}the keys{place or ' at the top level'} are {', '.join(own.values())}")
+    return Advice(f"{start}the keys{location or ' at the top level'} are {', '.join(own.values())}")
 
 
 def wrong_value(dotted: str, value: Any, allowed: str, choices: Sequence[str] = ()) -> str:

@@ -21,7 +21,7 @@ KeyPath = tuple[str | int, ...]
 _MOST_FINDINGS = 20  # for each of them similar keys are searched
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     """Where a value was written. Places sort in reading order: the file by line, then the flags."""
 
     flag: int  # 0 for the file, else the position of the --set
@@ -33,14 +33,14 @@ class _Findings:
     """The errors found so far, each with its place."""
 
     def __init__(self, source: str):
-        self.source = _Place(0, 0, source)
-        self.places: dict[KeyPath, _Place] = {}
-        self.errors: list[tuple[_Place, str]] = []
+        self.source = _Location(0, 0, source)
+        self.locations: dict[KeyPath, _Location] = {}
+        self.errors: list[tuple[_Location, str]] = []
         self.bad: set[str] = set()  # dotted keys without a usable value
         self.more = 0  # errors that were counted only
 
-    def add(self, path: KeyPath, message: str, place: _Place | None = None) -> None:
-        self.errors.append((place or self.place(path), message))
+    def add(self, path: KeyPath, message: str, location: _Location | None = None) -> None:
+        self.errors.append((location or self.location(path), message))
         self.bad.add(_dotted(path))
 
     def unknown(self, path: KeyPath, model: type[Section], network: str) -> None:
@@ -52,10 +52,10 @@ class _Findings:
         self.add(path, advice.message)
         self.bad.update([advice.meant] if advice.meant else [])
 
-    def place(self, path: KeyPath) -> _Place:
+    def location(self, path: KeyPath) -> _Location:
         """Return the place of `path`, or of the nearest section around it that was written."""
         around = (path[:length] for length in range(len(path), 0, -1))
-        return next((self.places[part] for part in around if part in self.places), self.source)
+        return next((self.locations[part] for part in around if part in self.locations), self.source)
 
     def is_bad(self, dotted: str) -> bool:
         return any(not bad or dotted == bad or dotted.startswith(f"{bad}.") for bad in self.bad)
@@ -63,7 +63,7 @@ class _Findings:
     def raise_if_any(self) -> None:
         if self.errors:
             # By place alone: the sort is stable, so errors of one line stay in the order they were found.
-            lines = [f"{place.label}: {message}" for place, message in sorted(self.errors, key=lambda error: error[0])]
+            lines = [f"{where.label}: {message}" for where, message in sorted(self.errors, key=lambda error: error[0])]
             lines += [f"{self.source.label}: and {self.more} more unknown keys"] if self.more else []
             raise ConfigError(*lines)
 
@@ -107,8 +107,8 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     return read_config(locate_config(source)[0], overrides)
 
 
-def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read and check a config file, as `load_config` does."""
+def read_config(path: Path, overrides: Sequence[str] = (), needs_source: bool = False) -> Config:
+    """Read and check a config file, as `load_config` does; with `needs_source` it must say where the pairs are."""
     findings = _Findings(str(path))
     try:
         document = strict_yaml.parse(read_regular(path, strict_yaml.LONGEST))
@@ -118,12 +118,11 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(document.value, dict):
-        sections = ", ".join(Config.model_fields)
-        found = f"{show(document.value)} is not a config; the top level is a mapping of the sections {sections}"
-        raise ConfigError(f"{path}:1: {found}")
-    findings.places = {key: _Place(0, line, f"{path}:{line}") for key, line in document.lines.items()}
+        expected = f"the top level is a mapping of the sections {', '.join(Config.model_fields)}"
+        raise ConfigError(f"{path}:1: {show(document.value)} is not a config; {expected}")
+    findings.locations = {key: _Location(0, line, f"{path}:{line}") for key, line in document.lines.items()}
     _apply_overrides(document.value, overrides, findings)
-    config = _check(document.value, findings)
+    config = _check(document.value, findings, needs_source)
     if config.run.output is not None:
         return config
     return config.model_copy(update={"run": config.run.model_copy(update={"output": f"runs/{path.stem}"})})
@@ -163,18 +162,18 @@ def config_schema() -> dict[str, Any]:
     return Config.model_json_schema()
 
 
-def _check(data: object, findings: _Findings) -> Config:
+def _check(data: object, findings: _Findings, needs_source: bool = False) -> Config:
     """Return the config in `data`; raise all errors at once.
 
     Defaults replace wrong values, so that conflicts between the other keys are found too.
     """
     config = Config.model_validate(_check_section(Config, data, (), "", findings))
-    for conflict in find_conflicts(config):
+    for conflict in find_conflicts(config, needs_source):
         if not any(findings.is_bad(key) for key in conflict.keys):
             paths = [tuple(key.split(".")) for key in conflict.keys]
-            written = [findings.places[path] for path in paths if path in findings.places]
-            flags = [place for place in written if place.flag]  # a flag is the most likely cause
-            first = (flags or written or [findings.place(paths[0])])[0]
+            written = [findings.locations[path] for path in paths if path in findings.locations]
+            flags = [location for location in written if location.flag]  # a flag is the most likely cause
+            first = (flags or written or [findings.location(paths[0])])[0]
             findings.errors.append((first, conflict.message))
     findings.raise_if_any()
     return config
@@ -193,20 +192,20 @@ def _check_section(
         return {}
     right, plain = {}, {}
     for key, item in value.items():
-        here = (*path, key)
+        key_path = (*path, key)
         if key not in model.model_fields:
-            findings.unknown(here, model, network)
+            findings.unknown(key_path, model, network)
         elif nested := nested_sections(model, key):
-            name, item = _network(nested, item, here, findings)
-            right[key] = _check_section(nested[name], item, here, name, findings)
+            name, item = _network(nested, item, key_path, findings)
+            right[key] = _check_section(nested[name], item, key_path, name, findings)
         else:
             plain[key] = item
     try:
         model.model_validate(plain)
     except ValidationError as error:
         for key in dict.fromkeys(str(detail["loc"][0]) for detail in error.errors()):
-            here = (*path, key)
-            findings.add(here, wrong_field(_dotted(here), plain.pop(key), model, key))
+            key_path = (*path, key)
+            findings.add(key_path, wrong_field(_dotted(key_path), plain.pop(key), model, key))
     return right | plain
 
 
@@ -218,8 +217,8 @@ def _network(nested: dict[str, type[Section]], item: Any, path: KeyPath, finding
     name = item.get("name", default)
     if isinstance(name, str) and name in nested:
         return name, item
-    here = (*path, "name")
-    findings.add(here, wrong_value(_dotted(here), name, f"one of {', '.join(nested)}", list(nested)))
+    key_path = (*path, "name")
+    findings.add(key_path, wrong_value(_dotted(key_path), name, f"one of {', '.join(nested)}", list(nested)))
     similar = nearest(name, nested, always=True) if isinstance(name, str) else None
     return similar or default, {**item, "name": similar or default}
 
@@ -228,21 +227,21 @@ def _apply_overrides(data: dict[str, Any], overrides: Sequence[str], findings: _
     """Put the KEY=VALUE of --set into `data`; the last one for a key wins."""
     assignments = []
     for position, text in enumerate(overrides, start=1):
-        place = _Place(position, 0, f"--set {' '.join(text.split())}")
+        location = _Location(position, 0, f"--set {' '.join(text.split())}")
         key, equals, value = text.partition("=")
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
-            findings.add(path, "write it as KEY=VALUE, such as loss.lambda_l1=50", place)
+            findings.add(path, "write it as KEY=VALUE, such as loss.lambda_l1=50", location)
             continue
         try:
-            assignments.append((path, _parse_value(value), place))
+            assignments.append((path, _parse_value(value), location))
         except StrictYamlError as error:
-            findings.add(path, error.message, place)
+            findings.add(path, error.message, location)
     for path, value, _ in assignments:
         if path[:1] == ("model",) and path[2:] == ("name",):
             _switch_network(data, path[1], value)
-    for path, value, place in assignments:
-        _put(data, path, value, place, findings)
+    for path, value, location in assignments:
+        _put(data, path, value, location, findings)
 
 
 def _parse_value(text: str) -> Any:
@@ -275,18 +274,18 @@ def _switch_network(data: dict[str, Any], kind: str, name: Any) -> None:
                 section.pop(key, None)
 
 
-def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, place: _Place, findings: _Findings) -> None:
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, location: _Location, findings: _Findings) -> None:
     section = data
     for length, key in enumerate(path[:-1], start=1):
         if key not in section:
             section[key] = {}
-            findings.places[path[:length]] = place
+            findings.locations[path[:length]] = location
         section = section[key]
         if not isinstance(section, dict):
-            findings.add(path, f"{_dotted(path[:length])} holds a value, not keys", place)
+            findings.add(path, f"{_dotted(path[:length])} holds a value, not keys", location)
             return
     section[path[-1]] = value
-    findings.places[path] = place
+    findings.locations[path] = location
 
 
 def _flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

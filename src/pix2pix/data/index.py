@@ -22,6 +22,7 @@ from pix2pix.data.pairs import FilesPair, Pair, SideBySidePair, SyntheticPair
 from pix2pix.datasets.catalogue import download_command
 from pix2pix.datasets.catalogue import names as published_sets
 from pix2pix.errors import DataError
+from pix2pix.runtime.log import debug
 from pix2pix.text import counted
 
 Layout = FolderLayout | PatternLayout | ManifestLayout
@@ -204,7 +205,9 @@ class DatasetIndex:
                 unmatched = Unmatched() if self._unmatched is not None else None
                 if unmatched is not None:
                     self._unmatched_by_split[listed] = unmatched
-                self._listings[listed] = self._layout.listing(listed, unmatched)
+                listing = self._listings[listed] = self._layout.listing(listed, unmatched)
+                words = "; ".join(filter(None, (listing.layout, listing.rule, listing.evidence)))
+                debug(f"{source_label(self.data)}: {counted(len(listing.files), 'pair')} in {listed}; {words}")
             return self._listings[listed]
 
     @cached_property

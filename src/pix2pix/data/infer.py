@@ -30,6 +30,8 @@ from pix2pix.data.infer_labels import infer_labels
 from pix2pix.data.infer_values import infer_values
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
+from pix2pix.runtime.log import debug
+from pix2pix.text import counted
 
 T = TypeVar("T")
 _SAMPLE = 32  # pairs
@@ -62,7 +64,12 @@ def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
     (kind,) = data.target_format.kinds()
     sides.append(_Inference(data.target_format, kind, "target", len(infos) - 1, pairs, infos[-1], many, root))
     *inputs, target = [side.fmt() for side in sides]
-    return PairFormat(tuple(inputs), target, _notes(sides))
+    formats = PairFormat(tuple(inputs), target, _notes(sides))
+    for name, fmt in formats.parts.items():
+        fields = {key: value for key, value in vars(fmt).items() if value is not None and value is not False}
+        fields.pop("palette", None)  # may be long
+        debug(f"format of {name}, from {counted(len(pairs), 'pair')}: {fields}")
+    return formats
 
 
 def _spread(pairs: Sequence[Pair], most: int) -> list[Pair]:

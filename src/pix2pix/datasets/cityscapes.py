@@ -74,15 +74,15 @@ def _find_pairs(source: Path, split: str) -> list[tuple[Path, Path]]:
 
 
 def _by_stem(source: Path, split: str, suffix: str) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in sorted(source.glob(f"**/{split}/*/*{suffix}")):
         stem = path.name.removesuffix(suffix)
-        if stem in found:
+        if stem in by_stem:
             raise DataError(
-                f"{found[stem]} and {path} are the same image", remedy="give --from one copy of the data set"
+                f"{by_stem[stem]} and {path} are the same image", remedy="give --from one copy of the data set"
             )
-        found[stem] = path
-    return found
+        by_stem[stem] = path
+    return by_stem
 
 
 def _read_rgb(path: Path) -> np.ndarray:

@@ -111,16 +111,16 @@ def _require_published(url: str, part: PartialDownload, dataset: Dataset, chosen
     With --url (`chosen`) this is a warning: a mirror may have packed the same pairs again.
     """
     if (digest := part.md5()) != dataset.md5:
-        found, expected = f"{part.path.stat().st_size:,} bytes and md5 {digest}", f"md5 {dataset.md5}"
+        actual, expected = f"{part.path.stat().st_size:,} bytes and md5 {digest}", f"md5 {dataset.md5}"
         if dataset.bytes is not None:
             expected = f"{dataset.bytes:,} bytes and {expected}"
         if not chosen:
             part.discard()
             raise DataError(
-                f"{url}: has {found}, not {expected}, so it is not the published archive. Nothing was kept; try again, "
-                f"or accept another archive with --url {url}"
+                f"{url}: has {actual}, not {expected}, so it is not the published archive. Nothing was kept; try "
+                f"again, or accept another archive with --url {url}"
             )
-        warning(f"{url} has {found}, not {expected}; checking every pair")
+        warning(f"{url} has {actual}, not {expected}; checking every pair")
 
 
 def _install(url: str, part: PartialDownload, folder: Path, dataset: Dataset) -> None:
@@ -149,10 +149,10 @@ def _check_side_by_side(folder: Path, dataset: Dataset) -> None:
     """Raise DataError unless each split holds its number of side-by-side pairs and every one decodes."""
     paths: list[Path] = []
     for split, count in dataset.counts.items():
-        found = sorted(path for path in (folder / split).glob("*") if is_image(path))
-        if len(found) != count:
-            raise DataError(f"{split} holds {len(found)} pairs instead of {count}")
-        paths += found
+        images = sorted(path for path in (folder / split).glob("*") if is_image(path))
+        if len(images) != count:
+            raise DataError(f"{split} holds {len(images)} pairs instead of {count}")
+        paths += images
     for_each(_check_halves, paths, "checking")
 
 

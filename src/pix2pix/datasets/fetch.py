@@ -17,7 +17,7 @@ from tqdm import tqdm
 from pix2pix.datasets.catalogue import Dataset
 from pix2pix.errors import DataError
 from pix2pix.runtime.log import bar_disabled, info
-from pix2pix.runtime.opening import create_new, open_own
+from pix2pix.runtime.opening import create_new, open_trusted
 
 ATTEMPTS = 5
 BACKOFF = 1.0  # seconds before the second attempt; doubled before each later one
@@ -45,9 +45,9 @@ class PartialDownload:
     def resumable(self, url: str) -> tuple[int, str | None]:
         """Return the bytes held and their validator; 0 bytes where no note says which version they belong to."""
         try:
-            with open_own(self.note) as file:
+            with open_trusted(self.note) as file:
                 validator = dict(json.loads(file.read(_LONGEST_NOTE))).get(url)
-            with open_own(self.path) as file:
+            with open_trusted(self.path) as file:
                 size = os.fstat(file.fileno()).st_size
         except (OSError, ValueError, TypeError, RecursionError):
             return 0, None
@@ -62,7 +62,7 @@ class PartialDownload:
 
     def md5(self) -> str:
         digest = hashlib.md5(usedforsecurity=False)
-        with open_own(self.path) as file:
+        with open_trusted(self.path) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         return digest.hexdigest()
@@ -110,7 +110,7 @@ def _fetch_once(url: str, part: PartialDownload, name: str, dataset: Dataset) ->
         total = None if response.length is None else size + response.length
         cap = dataset.most_bytes
         bar = tqdm(total=total, initial=size, desc=name, unit="B", unit_scale=True, disable=bar_disabled())
-        with bar, open_own(part.path, "ab") as file:
+        with bar, open_trusted(part.path, "ab") as file:
             for chunk in _chunks(response, size, total):
                 size += len(chunk)
                 if max(size, total or 0) > cap:

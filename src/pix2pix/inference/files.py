@@ -68,11 +68,11 @@ def _walk(folder: str, errors: list[DataError]) -> Iterator[Path]:
         )
 
     made: set[str] = set()
-    for here, folders, names in os.walk(folder, onerror=fail):
-        if here != folder:
-            made |= made_files(here)
-        folders[:] = [name for name in folders if not is_run(os.path.join(here, name))]
-        for path in (Path(here, name) for name in names):
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        if parent != folder:
+            made |= made_files(parent)
+        folders[:] = [name for name in folders if not is_run(os.path.join(parent, name))]
+        for path in (Path(parent, name) for name in names):
             if is_image(path) and str(path) not in made and path.is_file():
                 yield path
 
@@ -91,18 +91,18 @@ def _find_inputs(translator: Translator, source: str) -> tuple[Path, list[tuple[
     folders = [Path(source, name) for name in names]
     if len(names) != count or not all(map(os.path.isdir, folders)):
         raise DataError(f"should hold the folders {', '.join(names)}, stacked as in training", path=source)
-    found: list[dict[Path, Path]] = []
+    by_folder: list[dict[Path, Path]] = []
     for folder in folders:
         _, images, errors = find_images(str(folder))
         if errors:
             raise errors[0]
-        found.append({path.relative_to(folder).with_suffix(""): path for path in images})
-    for name in set[Path]().union(*found):
-        if missing := [str(folder) for folder, images in zip(folders, found, strict=True) if name not in images]:
+        by_folder.append({path.relative_to(folder).with_suffix(""): path for path in images})
+    for name in set[Path]().union(*by_folder):
+        if missing := [str(folder) for folder, images in zip(folders, by_folder, strict=True) if name not in images]:
             raise DataError(
                 f"has no image {name}, which is stacked with the others", path=" and ".join(missing), remedy="add it"
             )
-    return folders[0], [tuple(images[name] for images in found) for name in found[0]], []
+    return folders[0], [tuple(images[name] for images in by_folder) for name in by_folder[0]], []
 
 
 def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffix: str) -> list[Path]:
@@ -111,7 +111,9 @@ def _outputs(base: Path, images: Sequence[tuple[Path, ...]], output: Path, suffi
     long = [path.with_name(path.name + suffix) for path in relative]
     short = [path.with_suffix(suffix) for path in relative]
     counts = Counter(short)
-    names = [one if counts[one] == 1 else other for one, other in zip(short, long, strict=True)]
+    names = [
+        short_name if counts[short_name] == 1 else long_name for short_name, long_name in zip(short, long, strict=True)
+    ]
     if len(set(names)) < len(names):  # a.png.jpg still clashes with a.png
         names = long
     return [output / name for name in names]
@@ -219,9 +221,9 @@ class _FirstRows:
 def _require_apart(output: Path, files: Sequence[Path]) -> None:
     """Raise ConfigError where the pairs are inside the output folder: outputs would join the data set."""
     folder = os.path.join(os.path.realpath(output), "")
-    for place in {file.parent for file in files}:
-        if os.path.join(os.path.realpath(place), "").startswith(folder):
-            raise ConfigError(f"{output}: holds the pairs that are read, in {place}; choose another --output")
+    for source in {file.parent for file in files}:
+        if os.path.join(os.path.realpath(source), "").startswith(folder):
+            raise ConfigError(f"{output}: holds the pairs that are read, in {source}; choose another --output")
 
 
 def _tags(translator: Translator, file: Path) -> TiffTags:

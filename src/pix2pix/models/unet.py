@@ -86,5 +86,5 @@ class UNet(nn.Module):
                 x = F.relu(x, inplace=True) if twice else x
         return torch.tanh(x)
 
-    def _dropout(self, x: Tensor, here: bool) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if here else x
+    def _dropout(self, x: Tensor, active: bool) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if active else x

@@ -37,9 +37,9 @@ class FiniteGuard:
         """Return the first step (from 1) with non-finite values, and their names; None if there was none."""
         if not self._found:
             return None
-        found = [pair for names, steps in self._first.items() for pair in zip(steps.tolist(), names, strict=True)]
-        step = min(at for at, _ in found if at)
-        return step, [name for at, name in found if at == step]
+        occurrences = [pair for names, steps in self._first.items() for pair in zip(steps.tolist(), names, strict=True)]
+        step = min(occurred for occurred, _ in occurrences if occurred)
+        return step, [name for occurred, name in occurrences if occurred == step]
 
 
 def _gradient_sum(gradients: Iterable[Tensor | None]) -> Tensor:

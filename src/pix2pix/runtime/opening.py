@@ -30,7 +30,7 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
     return data
 
 
-def open_own(path: str | os.PathLike[str], mode: str = "rb", flags: int = 0) -> BinaryIO:
+def open_trusted(path: str | os.PathLike[str], mode: str = "rb", flags: int = 0) -> BinaryIO:
     """Open a regular file of this user in a folder that others may write to; `flags` are added to those of `mode`.
 
     `mode`: "rb", "ab" or "r+b". A file of root may be read if only root can write to it. Raises OSError for
@@ -43,7 +43,7 @@ def open_own(path: str | os.PathLike[str], mode: str = "rb", flags: int = 0) -> 
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a link") from None
         raise
-    return _opened(handle, mode, own=True)
+    return _opened(handle, mode, users_only=True)
 
 
 def create_new(path: Path) -> BinaryIO:
@@ -51,17 +51,17 @@ def create_new(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _FLAGS, 0o600), "wb")
 
 
-def is_own(state: os.stat_result) -> bool:
+def belongs_to_user(state: os.stat_result) -> bool:
     """Return whether this is a regular file of this user (on systems without file owners: any regular file)."""
     return stat.S_ISREG(state.st_mode) and (not hasattr(os, "geteuid") or state.st_uid == os.geteuid())
 
 
-def _opened(handle: int, mode: str, own: bool = False) -> BinaryIO:
+def _opened(handle: int, mode: str, users_only: bool = False) -> BinaryIO:
     try:
         state = os.fstat(handle)
         _require_regular(state)
         roots = state.st_uid == 0 and mode == "rb" and not state.st_mode & 0o022
-        if own and not is_own(state) and not roots:
+        if users_only and not belongs_to_user(state) and not roots:
             raise PermissionError(errno.EPERM, "it belongs to another user")
         return cast(BinaryIO, os.fdopen(handle, mode))
     except BaseException:

@@ -54,12 +54,12 @@ def read_index(folder: str | Path) -> Index | None:
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return None
         with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        index = Index(found["kind"], found["id"], frozenset(found["files"]))
+            content = json.load(file)
+        index = Index(content["kind"], content["id"], frozenset(content["files"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     texts = (index.kind, index.id, *index.files)
-    return index if found.get("software") == SOFTWARE and all(isinstance(text, str) for text in texts) else None
+    return index if content.get("software") == SOFTWARE and all(isinstance(text, str) for text in texts) else None
 
 
 def write_index(folder: Path, index: Index) -> None:
@@ -110,7 +110,7 @@ def _is_plain_file(path: Path) -> bool:
     return stat.S_ISREG(os.lstat(path).st_mode)
 
 
-def is_own_picture(path: Path) -> bool:
+def is_signed_picture(path: Path) -> bool:
     """Return whether a file is a PNG that pix2pix signed (see `write_image`)."""
     try:
         if not _is_plain_file(path):
@@ -124,7 +124,7 @@ def is_own_picture(path: Path) -> bool:
 
 def may_write_image(path: Path) -> bool:
     """Return whether a signed image may be written: the path is free, or holds an image that pix2pix signed."""
-    return not os.path.lexists(path) or is_own_picture(path)
+    return not os.path.lexists(path) or is_signed_picture(path)
 
 
 def remove_folder(path: Path, names: Collection[str]) -> bool:
@@ -143,15 +143,15 @@ def remove_folder(path: Path, names: Collection[str]) -> bool:
 
 def leftovers(folder: Path) -> list[Path]:
     """Return the temporary files of killed processes in a run folder, by their exact names; links are skipped."""
-    found = []
+    paths = []
     for below, pattern in _LEFTOVERS.items():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder / below) as entries:
-            found += [
+            paths += [
                 folder / below / entry.name
                 for entry in entries
                 if pattern.fullmatch(entry.name) and not entry.is_symlink()
             ]
-    return found
+    return paths
 
 
 def remove_leftovers(folder: Path) -> None:

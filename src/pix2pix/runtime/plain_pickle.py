@@ -86,8 +86,8 @@ class _Reader:
         values = [self.stack.pop() for _ in range(count)]
         return tuple(reversed(values))
 
-    def put(self, place: int) -> None:
-        self.memo[place] = self.stack[-1]
+    def put(self, slot: int) -> None:
+        self.memo[slot] = self.stack[-1]
 
     def append(self, values: list[Any]) -> None:
         if type(self.stack[-1]) is not list:
@@ -159,7 +159,7 @@ _STEPS: dict[str, Callable[[_Reader, Any], None]] = {
     "SETITEM": lambda reader, _: reader.set_items(list(reader.last(2))),
     "SETITEMS": lambda reader, _: reader.set_items(reader.since_mark()),
     **dict.fromkeys(("BINPUT", "LONG_BINPUT"), _Reader.put),
-    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda reader, place: reader.push(reader.memo[place])),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda reader, slot: reader.push(reader.memo[slot])),
     "GLOBAL": _Reader.named,
     "BINPERSID": _Reader.storage,
     "REDUCE": _Reader.call,

@@ -50,8 +50,8 @@ def _require_short_directory(file: Any) -> None:
     if end[-22:-18] != _END or comment:
         raise ValueError("is not an archive, or has bytes after its end")
     if end[-42:-38] == _LOCATOR:
-        (place,) = struct.unpack_from("<Q", end, 98 - 42 + 8)
-        if end[:4] != _END64 or place != size - 98:
+        (offset,) = struct.unpack_from("<Q", end, 98 - 42 + 8)
+        if end[:4] != _END64 or offset != size - 98:
             raise ValueError("has an end record that points elsewhere")
         (length,) = struct.unpack_from("<Q", end, 40)
     if length > _LARGEST_DIRECTORY:

@@ -61,7 +61,7 @@ def save_checkpoint(
     temporary = folder / f"{final.name}.tmp-{os.getpid()}"
     with writing(final):
         if os.path.lexists(final):
-            _require_own(final)
+            _require_written_by_pix2pix(final)
         else:
             folder.mkdir(exist_ok=True)  # not its parents: a run folder that was removed is not created again
             temporary.mkdir()
@@ -91,7 +91,7 @@ def _remove(path: Path) -> None:
 
     The folder is renamed before it is deleted, so that a half-deleted one is never reported as a damaged checkpoint.
     """
-    if path.is_symlink() or not _is_own(path) or not holds_only(path, FILES):
+    if path.is_symlink() or not _is_written_by_pix2pix(path) or not holds_only(path, FILES):
         return
     doomed = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     os.rename(path, doomed)
@@ -108,25 +108,25 @@ def _manifest(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _is_own(path: Path) -> bool:
+def _is_written_by_pix2pix(path: Path) -> bool:
     """Return whether the manifest shows that pix2pix wrote the checkpoint."""
     manifest = _manifest(path)
     return manifest is not None and manifest["step"] == _step(path)
 
 
-def _require_own(path: Path) -> None:
-    if not _is_own(path):
+def _require_written_by_pix2pix(path: Path) -> None:
+    if not _is_written_by_pix2pix(path):
         raise CheckpointError(
             f"{path}: has the name of a checkpoint and was not made by pix2pix; move it, or choose another --output"
         )
 
 
-def require_own_names(folder: Path) -> None:
+def require_only_checkpoints(folder: Path) -> None:
     """Raise CheckpointError where a file or folder that pix2pix did not make has the name of a checkpoint."""
     known = {*list_checkpoints(folder)}
     for path in _named(folder):
         if path not in known:
-            _require_own(path)
+            _require_written_by_pix2pix(path)
 
 
 def _step(path: Path) -> int | None:
@@ -142,7 +142,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
     Raises CheckpointError where the folder cannot be read.
     """
     with _reading(folder):
-        return [path for path in _named(folder) if _is_own(path) or holds_only(path, FILES)]
+        return [path for path in _named(folder) if _is_written_by_pix2pix(path) or holds_only(path, FILES)]
 
 
 def _named(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from pix2pix.config import Config, load_config
 from pix2pix.data.fingerprint import Fingerprint
 from pix2pix.errors import CheckpointError, DataError
 from pix2pix.runtime import distributed, io
-from pix2pix.runtime.log import info
+from pix2pix.runtime.log import debug, info
 from pix2pix.training.checkpoint_io import load_newest, load_step, save_checkpoint
 from pix2pix.training.divergence import DivergenceCheck
 from pix2pix.training.metrics import METRICS, MetricsLog, validated
@@ -47,7 +48,8 @@ class Checkpointer:
             return
         self.require_same_run()
         log.flush()  # first: on resuming, the checkpoint relies on these records
-        save_checkpoint(
+        start = time.perf_counter()
+        path = save_checkpoint(
             self.directory / CHECKPOINTS,
             {name: part.state_dict() for name, part in self.networks.stateful_objects.items()}
             | state.to_dict()
@@ -58,6 +60,8 @@ class Checkpointer:
             samples_seen=state.samples_seen,
             surroundings=self.environment,
         )
+        size = sum(file.stat().st_size for file in path.iterdir())
+        debug(f"{path}: {size:,} bytes written in {time.perf_counter() - start:.2f} s")
         for name in EXPORTS:
             self.export(name, state)
 
@@ -73,7 +77,9 @@ class Checkpointer:
         self.run_id = run_id(self.directory)
         saved = load_newest(self.directory / CHECKPOINTS, self.networks.device)
         if saved is None:
+            debug(f"{self.directory}: no checkpoint, so the run starts at step 0")
             return False
+        debug(f"{self.directory}: checkpoint of step {saved['step']} loaded")
         before = self._load_state(saved, state)
         check_environment(self.directory, saved["surroundings"], self.environment, allow_changed)
         self._load_networks(saved)
@@ -103,6 +109,7 @@ class Checkpointer:
         if (then is not now) if not (then and now) else then.difference(now) is not None:
             # L1 values on different validation images are not comparable: start the search for the best again.
             state.best, state.best_step = math.inf, state.step
+            debug("the validation pairs have changed, so the best generator is chosen again from here")
             return
         # If the run was stopped before this step's validation, it validated on resuming: after the checkpoint.
         value = validated(self.directory / METRICS, state.step)
@@ -124,7 +131,7 @@ class Checkpointer:
         """Raise DataError or CheckpointError where the ranks see different data or checkpoints."""
         data = self.environment["data"]
         if not distributed.all_equal(data):
-            seen = ", ".join(f"{split}: {found['pairs']} pairs" for split, found in data.items())
+            seen = ", ".join(f"{split}: {fingerprint['pairs']} pairs" for split, fingerprint in data.items())
             raise DataError(
                 f"{self.directory}: the ranks see different data (this one {seen}); give all of them the same"
             )
@@ -162,6 +169,7 @@ class Checkpointer:
         """Write the weights files that are missing, or older than the checkpoint because of a crash."""
         for name in EXPORTS:
             if saved_step(self.directory / name) != state.step:
+                debug(f"{self.directory / name}: missing or older than the checkpoint; written again")
                 self.export(name, state)
         step = state.best_step
         if not step or saved_step(self.directory / BEST) == step:

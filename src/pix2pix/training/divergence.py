@@ -28,8 +28,8 @@ class DivergenceCheck:
             f"nothing of it was applied or saved ({saved}); check the data, resume with a lower rate "
             "(--set optimizer.lr=... --allow-changed optimizer.lr), or start again with --fresh"
         )
-        if found := self.guard.first():
-            step, names = found
+        if occurrence := self.guard.first():
+            step, names = occurrence
             raise NonFiniteError(
                 f"{self.directory}: {', '.join(names)} became infinite or NaN at step {step}"
                 f"{self._offending_files(state, step)}; {remedy}"

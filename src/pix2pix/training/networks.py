@@ -101,13 +101,13 @@ class Networks:
     @property
     def stateful_objects(self) -> dict[str, Any]:
         """The networks and optimizers whose `state_dict` belongs in a checkpoint, by name."""
-        found = {
+        objects = {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "generator_optimizer": self.g.optimizer,
             "discriminator_optimizer": self.d.optimizer,
         }
-        return found if self.ema_generator is None else found | {"ema": self.ema_generator}
+        return objects if self.ema_generator is None else objects | {"ema": self.ema_generator}
 
     def update_ema(self) -> None:
         """Move the averaged generator towards the generator."""

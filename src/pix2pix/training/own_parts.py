@@ -22,20 +22,20 @@ def try_network(network: nn.Module, role: str, *images: Tensor) -> Tensor:
     return out
 
 
-def require_objective(found: object, objective: ObjectivePair, role: str) -> Objective:
+def require_objective(result: object, objective: ObjectivePair, role: str) -> Objective:
     """Check the result of an objective's method for a role, "generator" or "discriminator", and return it.
 
     Raises ConfigError unless it is an Objective of scalars whose loss can be backpropagated.
     """
     method = f"{type(objective).__name__}.{role}"
-    if not isinstance(found, Objective):
+    if not isinstance(result, Objective):
         raise ConfigError(
-            f"{method} returned a {type(found).__name__}; return a pix2pix.objective.Objective(loss, terms)"
+            f"{method} returned a {type(result).__name__}; return a pix2pix.objective.Objective(loss, terms)"
         )
-    for name, value in {"loss": found.loss, **found.terms}.items():
+    for name, value in {"loss": result.loss, **result.terms}.items():
         if not isinstance(value, Tensor) or value.ndim:
             shown = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
             raise ConfigError(f"{method} returned {shown} as {name!r}; return a scalar tensor, such as a mean")
-    if not found.loss.requires_grad:
+    if not result.loss.requires_grad:
         raise ConfigError(f"{method} returned a loss that does not depend on the {role}; do not detach it")
-    return found
+    return result

@@ -66,7 +66,7 @@ def environment(
     execution: Execution, device: torch.device, pairs: dict[str, Fingerprint], formats: PairFormat, ranks: int = 1
 ) -> dict[str, Any]:
     """Return what determines the results besides the config, as plain values; `pairs`: each split's fingerprint."""
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "ranks": ranks,
@@ -75,7 +75,7 @@ def environment(
         "memory_format": execution.memory_format,
     }
     data = {split: fingerprint.to_dict() for split, fingerprint in pairs.items()}
-    return found | {"data": data, "forms": formats.to_dict()}
+    return facts | {"data": data, "forms": formats.to_dict()}
 
 
 def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], allowed: Collection[str]) -> None:
@@ -110,7 +110,7 @@ def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], al
 
 def _pairs_change(split: str, before: Fingerprint | None, now: Fingerprint | None) -> str | None:
     """Describe how the pairs of a split have changed; None if they are the same."""
-    counts = [f"{found.pairs} pairs" if found else "none" for found in (before, now)]
+    counts = [f"{fingerprint.pairs} pairs" if fingerprint else "none" for fingerprint in (before, now)]
     by = before.difference(now) if before and now else None if before is now else "their names and sizes"
     return by and f"the {split} data have changed: {counts[0]} then, {counts[1]} now, by {by}"
 

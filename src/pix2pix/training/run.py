@@ -1,5 +1,6 @@
 """One run: its directory, and the collaborators that log, check, evaluate and save it."""
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ import torch
 from torch import Tensor
 
 from pix2pix.config import Config
-from pix2pix.data.loader import PairLoader, open_loader
+from pix2pix.data.loader import PairLoader, open_loader, worker_count
 from pix2pix.data.training_data import TrainingData
 from pix2pix.errors import CheckpointError, DataError, NonFiniteError
 from pix2pix.models.build import require_equal_shares
 from pix2pix.runtime import distributed
 from pix2pix.runtime.distributed import stopped_together
 from pix2pix.runtime.finite import FiniteGuard
-from pix2pix.runtime.log import info
+from pix2pix.runtime.log import debug, info
 from pix2pix.training.checkpointer import Checkpointer
 from pix2pix.training.divergence import DivergenceCheck
 from pix2pix.training.evaluator import Evaluator
@@ -40,6 +41,7 @@ class Run:
     divergence: DivergenceCheck
     checkpointer: Checkpointer
     evaluator: Evaluator
+    own_parts: bool
 
     def batch_sizes(self, state: TrainState) -> tuple[int, int]:
         """Return how many pairs the next batch has, on this rank and on all ranks together."""
@@ -55,7 +57,7 @@ class Run:
             self.divergence.require_finite(state)
         epoch = (state.samples_seen - 1) // state.pairs + 1
         self.log.step(state, metrics, pairs, epoch=epoch, lr=rate)
-        estimate(self.config, self.directory, self.log, state.step)
+        estimate(self.config, self.directory, self.log, state.step, self.own_parts)
 
     def end_epoch(self, state: TrainState) -> dict[str, float]:
         """Validate, save and draw what is due after an epoch; return the validation metrics."""
@@ -64,12 +66,15 @@ class Run:
     def run_pending(self, state: TrainState) -> None:
         """Run the epoch-end tasks that an earlier stop has skipped."""
         pending = self.evaluator.pending(state)
+        if any(pending):
+            skipped = [name for name, due in zip(("validation", "samples"), pending, strict=True) if due]
+            debug(f"epoch {state.epoch} ended before its {' and '.join(skipped)}: run now")
         if distributed.any_rank(any(pending)):
             self._evaluate(state, *pending)
 
     def _evaluate(self, state: TrainState, validate: bool, sample: bool) -> dict[str, float]:
         """Validate, save, plot and draw samples, in this order: the checkpoint stores the validation result."""
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         self.log.pause()
         self.divergence.require_finite(state, weights=True)
         first_rank = distributed.rank() == 0  # the others wait
@@ -78,7 +83,7 @@ class Run:
                 self.checkpointer.require_same_run()
             if validate and first_rank:
                 try:
-                    found["val/l1"] = self.evaluator.validate(state)
+                    metrics["val/l1"] = self.evaluator.validate(state)
                 except (DataError, MemoryError, torch.OutOfMemoryError):
                     self.save(state)  # the networks are intact
                     raise
@@ -93,7 +98,7 @@ class Run:
                     with self.log.optional("the sample grid"):
                         self.evaluator.sample(state)
         self.log.resume()
-        return found
+        return metrics
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint and the weights files. Raises CheckpointError and NonFiniteError."""
@@ -132,6 +137,7 @@ def open_run(
     data: TrainingData,
     state: TrainState,
     guard: FiniteGuard,
+    own_parts: bool = False,
     resume: bool = False,
     fresh: bool = False,
     allow_changed: Collection[str] = (),
@@ -172,8 +178,10 @@ def open_run(
         if state.step:
             info(f"resuming from step {state.step} (epoch {state.epoch + 1})")
         data.prepare(known=state.step > 0)
+        workers = worker_count(config.data.workers, data.train)
+        debug(f"data.workers {config.data.workers}: {workers} on this rank, for {os.cpu_count()} processors")
         pinned = networks.device.type == "cuda"
         loader = stack.enter_context(open_loader(config.data, data.train, config.run.seed, pinned))
         stack.enter_context(log.opened())
         divergence = DivergenceCheck(directory, guard, networks, data.train)
-        yield Run(config, directory, data, loader, log, divergence, checkpointer, evaluator)
+        yield Run(config, directory, data, loader, log, divergence, checkpointer, evaluator, own_parts)

@@ -12,7 +12,7 @@ from pix2pix.runtime.io import prepare_folder, replace_atomically, writing
 from pix2pix.runtime.lock import lock
 from pix2pix.runtime.log import info
 from pix2pix.runtime.ownership import INDEX, Index, is_run, leftovers, read_index, remove_leftovers, write_index
-from pix2pix.training.checkpoint_io import list_checkpoints, require_own_names
+from pix2pix.training.checkpoint_io import list_checkpoints, require_only_checkpoints
 from pix2pix.training.resume import check_allowed, check_config
 
 CONFIG = "config.yaml"
@@ -70,10 +70,10 @@ def open_run_dir(
 
 
 def _holds_run(folder: Path) -> bool:
-    return bool(list_checkpoints(folder / CHECKPOINTS)) or _holds_own_config(folder)
+    return bool(list_checkpoints(folder / CHECKPOINTS)) or _holds_run_config(folder)
 
 
-def _holds_own_config(folder: Path) -> bool:
+def _holds_run_config(folder: Path) -> bool:
     """Return whether a run wrote the config in a folder; one written by hand has no index and a different text."""
     path = folder / CONFIG
     try:
@@ -124,7 +124,7 @@ def _sole_trainer(folder: Path) -> AbstractContextManager[Path]:
 
 def _check(config: Config, folder: Path, allow_changed: Collection[str]) -> None:
     """Raise ConfigError or CheckpointError where the run in the folder cannot be resumed."""
-    require_own_names(folder / CHECKPOINTS)
+    require_only_checkpoints(folder / CHECKPOINTS)
     checkpoints, weights = list_checkpoints(folder / CHECKPOINTS), (folder / "gen.pt").exists()
     if checkpoints or weights:  # a run that has saved nothing may start again with another config
         check_config(folder, load_config(folder / CONFIG), config, allow_changed)

@@ -120,31 +120,39 @@ def _images(data: DataConfig) -> str:
     return ", ".join([load, *(step for step, on in steps.items() if on)])
 
 
-def estimate(config: Config, folder: Path, log: MetricsLog, step: int) -> None:
-    """Log an estimate of the run's duration as soon as it is known, and a smaller run if it is long."""
+def estimate(config: Config, folder: Path, log: MetricsLog, step: int, own_parts: bool) -> None:
+    """Log an estimate of the run's duration as soon as it is known, and a smaller run if it is long.
+
+    `own_parts`: whether a network, an objective or data were given to the Trainer, which no command can name.
+    """
     each = log.seconds_per_step(step)
     if each is None:
         return
     total, left = (each * steps for steps in (log.total_steps, log.total_steps - step))
     log.info(f"estimated time: {duration(total)} in total, {duration(left)} left, without validation")
-    if advice := smaller_run_advice(config, folder, total):
+    if advice := smaller_run_advice(config, folder, total, own_parts):
         log.info(advice)
 
 
-def smaller_run_advice(config: Config, folder: Path, seconds: float) -> str | None:
+def smaller_run_advice(config: Config, folder: Path, seconds: float, own_parts: bool = False) -> str | None:
     """Return a line that suggests a smaller run if this one takes more than two hours, else None."""
     if seconds <= TOO_LONG:
         return None
     narrow = min(config.model.generator.base_channels, _SMALL_WIDTH)
-    gain = _SPEED_UP if config.model.generator.base_channels >= 4 * _SMALL_WIDTH else 1
+    gain = _SPEED_UP if config.model.generator.base_channels >= 4 * _SMALL_WIDTH and not own_parts else 1
     epochs = max(1, min(config.schedule.epochs, int(config.schedule.epochs * TOO_LONG * gain / seconds)))
-    settings = {
-        "model.generator.base_channels": narrow,
-        "model.discriminator.base_channels": min(config.model.discriminator.base_channels, _SMALL_WIDTH),
+    shorter = {
         "schedule.epochs": epochs,
         "schedule.decay_epochs": min(config.schedule.decay_epochs, epochs // 2),
     }
-    flags = " ".join(f"--set {key}={value}" for key, value in settings.items())
+    if own_parts:
+        words = " and ".join(f"{key} {value}" for key, value in shorter.items())
+        return f"that is more than {duration(TOO_LONG)}; a smaller run: a config with {words}"
+    settings = {
+        "model.generator.base_channels": narrow,
+        "model.discriminator.base_channels": min(config.model.discriminator.base_channels, _SMALL_WIDTH),
+    }
+    flags = " ".join(f"--set {key}={value}" for key, value in {**settings, **shorter}.items())
     source, output = shlex.quote(str(folder / "config.yaml")), shlex.quote(f"{folder}-small")
     command = f"pix2pix train --config {source} {flags} --output {output}"
     return f"that is more than {duration(TOO_LONG)}; a smaller run: {command}"

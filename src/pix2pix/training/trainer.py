@@ -87,6 +87,8 @@ class Trainer:
         self.state, self.guard = TrainState(), FiniteGuard(self.device)
         self._own_networks = (generator, discriminator)
         self._own_data = (train_data, val_data)
+        given = (generator, discriminator, objective, train_data, val_data, formats)
+        self._has_own_parts = any(part is not None for part in given)
         self._on_step, self._on_epoch = on_step, on_epoch
 
     # One update
@@ -140,8 +142,8 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         player.optimizer.zero_grad()
         for part in distributed.no_sync_but_last(player.ddp, batch):
-            found = objective(part)
-            weighted = {name: term * part.weight for name, term in found.named(player.name).items()}
+            result = objective(part)
+            weighted = {name: term * part.weight for name, term in result.named(player.name).items()}
             torch.autograd.backward(weighted[f"{player.name}/loss"])
             sums = {name: term.detach() + sums.get(name, 0) for name, term in weighted.items()}
             if len(batch) > 1 and part.fake is not None:
@@ -211,9 +213,10 @@ class Trainer:
                 data = open_training_data(config.data, self.formats, *self._own_data)
                 self._use_formats(data.formats)
                 self._require_objective()
-                pairs = len(data.train)
-                self.networks.use(choose_execution(config, self.networks, self.objective, pairs, fresh))
-                opening = open_run(config, self.networks, data, state, self.guard, resume, fresh, allow_changed)
+                execution = choose_execution(config, self.networks, self.objective, len(data.train), fresh)
+                self.networks.use(execution)
+                parts = self.networks, data, state, self.guard, self._has_own_parts
+                opening = open_run(config, *parts, resume, fresh, allow_changed)
                 if (run := stack.enter_context(opening)) is None:
                     return True
                 run.run_pending(state)
@@ -228,9 +231,9 @@ class Trainer:
                         run.after_step(state, metrics, batch["index"], sizes[1], rate)
                         if self._on_step is not None:
                             self._on_step(state, metrics)
-                    found = run.end_epoch(state)
+                    validation = run.end_epoch(state)
                     if self._on_epoch is not None:
-                        self._on_epoch(state, found)
+                        self._on_epoch(state, validation)
             except Stopped:
                 if run is None:
                     info("stopped with nothing to save; the same command starts again")
@@ -257,10 +260,10 @@ class Trainer:
         x, y = (torch.zeros(1, c, *self.config.data.crop, device=self.device) for c in (in_channels, out_channels))
         fake = torch.zeros_like(y)
         with inference(self.generator), inference(self.discriminator), torch.enable_grad():
-            found = self.objective.discriminator(d, x, y, fake)
-            require_objective(found, self.objective, "discriminator")
-            found = self.objective.generator(d, x, y, fake.requires_grad_())
-            require_objective(found, self.objective, "generator")
+            result = self.objective.discriminator(d, x, y, fake)
+            require_objective(result, self.objective, "discriminator")
+            result = self.objective.generator(d, x, y, fake.requires_grad_())
+            require_objective(result, self.objective, "generator")
 
     def _use_formats(self, formats: PairFormat) -> None:
         """Take the data's formats. Raises ConfigError where the networks were built for others."""

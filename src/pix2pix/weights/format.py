@@ -99,8 +99,8 @@ def _read(path: Path, device: str = "cpu") -> _Content:
         raise CheckpointError(f"{path}: is not a weights file of pix2pix; give a gen.pt that pix2pix wrote")
     version = content.get("version")
     if type(version) is not int or version != VERSION:
-        found = show(version) if isinstance(version, int | float | str | None) else "that is no number"
-        raise CheckpointError(f"{path}: has format version {found} and this pix2pix reads {VERSION}; upgrade pix2pix")
+        shown = show(version) if isinstance(version, int | float | str | None) else "that is no number"
+        raise CheckpointError(f"{path}: has format version {shown} and this pix2pix reads {VERSION}; upgrade pix2pix")
     try:
         return _Content.model_validate(content)
     except ValidationError as error:
@@ -115,9 +115,9 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 
 def _first(error: ValidationError, section: str = "") -> str:
     """Describe the first error in one line: the field, and what it should be."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, (section, *found["loc"]) if section else found["loc"]))
-    return f"{show(place)}: {found['msg']}"
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(map(str, (section, *problem["loc"]) if section else problem["loc"]))
+    return f"{show(field)}: {problem['msg']}"
 
 
 def saved_step(path: Path) -> int | None:

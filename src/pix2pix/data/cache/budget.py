@@ -15,6 +15,7 @@ from pix2pix.data.cache.disk import DiskCache
 from pix2pix.data.cache.memory import ArraySpec, MemoryCache, PackedArrays
 from pix2pix.data.cache.state import CacheState, show_bytes
 from pix2pix.runtime.io import free_space
+from pix2pix.runtime.log import debug
 
 _SHARE_OF_FREE_MEMORY = 0.25
 
@@ -67,6 +68,9 @@ def open_cache(
     """
     budget = budget or CacheBudget()
     size = sum(spec.nbytes for pair in specs for spec in pair)
+    if choice != "off":
+        room = f"room for {show_bytes(budget.memory)} in memory and {show_bytes(budget.disk)} in {cache_folder()}"
+        debug(f"data.cache {choice}: {show_bytes(size)} of pairs, {room}")
     if choice == "memory" or (choice == "auto" and size <= budget.memory):
         budget.memory -= size
         return MemoryCache(specs), CacheState("memory", size)

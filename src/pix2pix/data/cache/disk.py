@@ -37,7 +37,7 @@ from pix2pix.data.cache.writing import sole_writer, temporary
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.io import FULL, free_space
 from pix2pix.runtime.log import warning
-from pix2pix.runtime.opening import is_own, open_own
+from pix2pix.runtime.opening import belongs_to_user, open_trusted
 from pix2pix.runtime.parallel import for_each
 
 FORMAT = 1
@@ -118,7 +118,7 @@ class DiskCache(PackedArrays):
     def _open(self) -> bool:
         """Open the file; False if it is missing or incomplete. Raises CheckpointError if it is not this user's."""
         try:
-            file = open_own(self.path)
+            file = open_trusted(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -206,7 +206,7 @@ class DiskCache(PackedArrays):
             old.update(folder.glob(f".{prefix}*.tmp-*"), folder.glob(f"..{prefix}.lock.tmp-*"))
         for path in old:
             with suppress(OSError):
-                if is_own(path.lstat()):
+                if belongs_to_user(path.lstat()):
                     path.unlink()
 
     def _error(self, error: OSError) -> CheckpointError:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pix2pix.runtime.lock import LockUnsupportedError, lock
 from pix2pix.runtime.log import warning
-from pix2pix.runtime.opening import open_own
+from pix2pix.runtime.opening import open_trusted
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def sole_writer(path: Path, prefix: str, progress: bool) -> Iterator[bool]:
             warning(f"{path}: {holder} is writing it already; waiting for that to end")
 
     name = path.with_name(f".{prefix}.lock")
-    open_own(name, "ab", os.O_CREAT).close()  # filelock would wait forever where it cannot create the file
+    open_trusted(name, "ab", os.O_CREAT).close()  # filelock would wait forever where it cannot create the file
     with ExitStack() as stack:
         try:
             stack.enter_context(lock(name, path, "writing", waiting))
