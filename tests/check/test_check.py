@@ -32,7 +32,7 @@ def test_a_clean_data_set_has_no_problems(tmp_path):
     write(tmp_path, pairs[8:], "val")
     result = pix2pix("check", "--data", tmp_path, "--set", "data.load_size=null")
     assert result.code == 0 and result.err == ""
-    source, *table, resources, end = result.out.splitlines()
+    source, *table, note, resources, end = result.out.splitlines()
     words, classes = "image, 3 channels, 8-bit, 0 to 255", "labels of 11 classes, each an exact colour"
     assert source == f"{tmp_path}: two-folders, input train/input, target train/target"
     assert [re.split(" {2,}", line.strip()) for line in table] == [
@@ -40,6 +40,7 @@ def test_a_clean_data_set_has_no_problems(tmp_path):
         ["train", "8", "128x128", classes, words],
         ["val", "2", "128x128", classes, words],
     ]
+    assert note.startswith("  note: inputs are labels: 11 exact colours")
     assert all(number in resources for number in ("7 levels", "44,614,084", "701.9 MiB", "640.0 KiB"))
     assert end == "No problems found."
 

@@ -186,3 +186,18 @@ def test_an_id_to_ignore_is_no_gap(tmp_path):
     report = look(tmp_path, target_format={"kind": "labels", "ignore": 255})
     assert "label-gaps" not in {one.code for one in report.findings}
     assert "label-gaps" in {one.code for one in look(tmp_path, target_format={"kind": "labels"}).findings}
+
+
+def test_the_notes_of_the_plan_are_in_the_report(tmp_path):
+    for index in range(4):
+        for name in ("input", "target"):
+            values = np.random.default_rng(index).uniform(0, 1, (64, 64)).astype(np.float32)
+            values[0, 0] = 1000  # uses up the range
+            path = tmp_path / "train" / name / f"{index}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, values)
+    _, report = checked(tmp_path)
+    for side in ("input", "target"):
+        assert sum(f"data.{side}_format.range" in note for note in report["notes"]) == 1
+    report = check(config_from_dict({"data": {"root": str(tmp_path)}}, "test"))
+    assert report.notes and all(f"  note: {note}" in str(report) for note in report.notes)

@@ -14,7 +14,17 @@ def test_the_json_equals_the_screen(tmp_path):
     code, report = checked(broken_set(tmp_path))
     screen = pix2pix("check", "--data", tmp_path).out
     assert code == 3 and report["fails"]
-    assert list(report) == ["data", "layout", "fails", "splits", "findings", "resources", "sheet"]
+    assert list(report) == [
+        "data",
+        "layout",
+        "fails",
+        "splits",
+        "findings",
+        "resources",
+        "sheet",
+        "notes",
+        "skipped_files",
+    ]
     assert report["splits"]["train"]["pairs"] == 11 and report["data"] == str(tmp_path)
     places = [screen.index(f"{one['severity']} [{one['code']}] ") for one in report["findings"]]
     assert places == sorted(places) and len(places) == screen.count("] ")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pix2pix.check.files import layout_finding, unmatched_findings
+from pix2pix.check.files import layout_finding, other_files, unmatched_findings
 from pix2pix.check.findings import Finding, finding, in_order
 from pix2pix.check.report import Report, Split
 from pix2pix.check.resources import estimate_resources
@@ -16,7 +16,7 @@ from pix2pix.check.sheet import write_sheet
 from pix2pix.check.stats import PairStats
 from pix2pix.config import Config, DataConfig
 from pix2pix.data.discovery.pairing import Unmatched
-from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
+from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat, SampleNote
 from pix2pix.data.index import DatasetIndex, source_label
 from pix2pix.data.infer import infer_pair_formats
 from pix2pix.data.pairs import Pair
@@ -52,7 +52,7 @@ def check(config: Config, preview: str | Path | None = None, limit: int | None =
         elif any(item.code == "format" for item in about_pairs):
             findings.append(layout_finding(problem, code="format"))
         about_pairs = [item for item in about_pairs if item.code != "format"]
-    findings += about_pairs
+    findings += [*about_pairs, *other_files(source_label(data), index.skipped_files)]
     shown = 0 if preview is None else _preview(Path(preview), config, pairs, stats, formats)
     cached = _cache_bytes(config, [item for item in stats if item.split in used], formats)
     return Report(
@@ -65,6 +65,8 @@ def check(config: Config, preview: str | Path | None = None, limit: int | None =
         in_order(findings),
         estimate_resources(config, cached, *formats.channels),
         str(preview) if shown else None,
+        [note for note in formats.notes if not isinstance(note, SampleNote)],
+        index.skipped_files,
     )
 
 

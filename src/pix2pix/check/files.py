@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pix2pix.check.findings import Finding, Item, finding
 from pix2pix.check.stats import PairStats
+from pix2pix.data.discovery.folders import CONVERT, show_counts
 from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.errors import DataError
 from pix2pix.text import counted
@@ -70,6 +71,12 @@ def problem_findings(pairs: Sequence[PairStats], used: Sequence[str]) -> Iterato
         if files:
             items = [Item((file,), detail) for file, detail in files]
             yield finding(code, f"{counted(len(items), what)} {how}", remedy, items, _severity(files, used))
+
+
+def other_files(source: str, counts: dict[str, int]) -> Iterator[Finding]:
+    """Report files that are no images, by suffix."""
+    if counts:
+        yield finding("other-files", f"skipped in {source}: {show_counts(counts)}", CONVERT)
 
 
 def _splits(files: Iterable[tuple[_Subject, str]]) -> dict[_Subject, set[str]]:

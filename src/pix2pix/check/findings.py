@@ -35,6 +35,7 @@ CODES = {
     "known-colours": "note",
     "few-decide": "note",
     "animated": "note",
+    "other-files": "note",
     "small": "note",
     "no-validation": "note",
 }

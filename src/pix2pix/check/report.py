@@ -1,7 +1,8 @@
 """The report of a check: one screen for people, one JSON object for programs."""
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pix2pix.check.findings import SEVERITIES, Finding
@@ -39,7 +40,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings about a data set, the worst first, and the resources of training; `sheet`: the preview's path."""
+    """The findings about a data set, the worst first, and the resources of training.
+
+    `sheet`: the preview's path. `notes`: how the formats were found.
+    `skipped_files`: the number of files that are no images, by suffix.
+    """
 
     data: str
     layout: str
@@ -47,6 +52,8 @@ class Report:
     findings: list[Finding]
     resources: Resources
     sheet: str | None = None
+    notes: Sequence[str] = ()
+    skipped_files: dict[str, int] = field(default_factory=dict)
 
     @property
     def fails(self) -> bool:
@@ -63,7 +70,7 @@ class Report:
 
         Keys: `data`, `layout`, `fails`, `splits` {name: {pairs, size, input, target, perhaps total}}, `findings`
         [{code, severity, count, message, remedy, items: [{files, detail}]}], `resources` {levels, parameters,
-        cache_bytes, train_bytes}, `sheet`.
+        cache_bytes, train_bytes}, `sheet`, `notes` [text], `skipped_files` {suffix: count}.
         """
         return {
             "data": self.data,
@@ -79,6 +86,8 @@ class Report:
             ],
             "resources": vars(self.resources),
             "sheet": self.sheet,
+            "notes": list(self.notes),
+            "skipped_files": self.skipped_files,
         }
 
     def __str__(self) -> str:
@@ -89,10 +98,11 @@ class Report:
 
         Without a width, only findings are wrapped, and nothing is shortened.
         """
-        lines = [f"{self.data}: {self.layout}", *self._table(), *self._findings(width or _WIDTH)]
+        notes = [f"  note: {note}" for note in self.notes]
+        lines = [f"{self.data}: {self.layout}", *self._table(), *notes, *self._findings(width or _WIDTH)]
         lines += [*self._resources(), self._end()]
         if width is not None:
-            wrapped = {*lines[:1], *self._resources()}
+            wrapped = {*lines[:1], *notes, *self._resources()}
             lines = [part for line in lines for part in (_wrap(line, width) if line in wrapped else [line])]
             lines = [shorten(line, width) for line in lines]
         return "\n".join(map(show_text, lines))

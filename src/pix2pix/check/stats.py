@@ -19,6 +19,7 @@ from pix2pix.data.formats.convert import decode, preview
 from pix2pix.data.formats.image_format import ImageFormat, PairFormat
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.files import read_image
+from pix2pix.data.images.settings import at_most
 from pix2pix.data.pairs import Pair
 from pix2pix.errors import DataError
 
@@ -278,7 +279,8 @@ def _file_problems(pair: Pair, error: DataError) -> tuple[Problem, ...]:
     problems = []
     for path in pair.files:
         try:
-            read_image(path)
+            with at_most(pair.max_pixels):
+                read_image(path)
         except DataError as unreadable:
             problems.append(Problem("unreadable", str(path), unreadable.detail))
     return tuple(problems) or (Problem(error.code or "unreadable", str(error.path or pair.names[0]), error.detail),)

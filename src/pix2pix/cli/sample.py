@@ -46,6 +46,9 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
         metavar="N",
         help="the most images of one size in a batch (those with the pixels of eight images of 256 x 256)",
     )
+    parser.add_argument(
+        "--max-pixels", type=count, metavar="N", help="the most pixels that an image may have (data.max_pixels)"
+    )
     parser.add_argument("--device", type=device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     return parser
 
@@ -71,6 +74,9 @@ def _translate(args: argparse.Namespace) -> int:
     if args.input is not None and args.split is not None:
         raise ConfigError("--split names pairs of a data set; leave it out, or give --data instead of --input")
     translator = load_generator(args.weights, args.device, args.resize)
+    if args.max_pixels is not None:
+        data = translator.config.data.model_copy(update={"max_pixels": args.max_pixels})
+        translator.config = translator.config.model_copy(update={"data": data})
     output = Path(args.output or Path(args.weights).parent / "translated")
     if args.input is None:
         config, index, split = _find_pairs(args, translator.config)

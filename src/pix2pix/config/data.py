@@ -199,6 +199,11 @@ class DataConfig(Section):
     skip_broken: bool = Field(
         False, description="Leave out pairs whose files are broken or do not fit, and say which; else they are refused."
     )
+    max_pixels: Count | None = Field(
+        None,
+        description="The most pixels that an image may have; null is Pillow's limit against decompression bombs, "
+        "about 89 million.",
+    )
     image_size: Size = Field(256, description="Size of the training crops: one side, or [height, width].")
     load_size: Size | Literal["native", "jitter"] | None = Field(
         None,

@@ -28,7 +28,7 @@ from pix2pix.runtime.parallel import for_each
 
 _T = TypeVar("_T")
 # Keys of a config that do not affect the cached arrays.
-_NOT_CACHED = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache"}
+_NOT_CACHED = {"image_size", "load_size", "flip", "augment", "batch_size", "workers", "cache", "max_pixels"}
 
 
 class PairedDataset(Dataset[dict[str, Any]]):
@@ -159,7 +159,9 @@ class PairedDataset(Dataset[dict[str, Any]]):
     def _readable(self, errors: dict[int, DataError]) -> list[int]:
         """Record the errors in `skipped`; return the places of the other pairs. Raises the first if all failed."""
         if errors and len(errors) == len(self._candidates):
-            raise errors[min(errors)]
+            first = errors[min(errors)]
+            reason = f"none of the {len(errors)} pairs can be read; of the first one: {first.reason}"
+            raise DataError(reason, path=first.path, remedy=first.remedy, code=first.code)
         self.skipped += [errors[place] for place in sorted(errors)]
         return [place for place in range(len(self._candidates)) if place not in errors]
 

@@ -69,7 +69,9 @@ def cache_key(pairs: Sequence[Pair], recipe: str) -> bytes:
     """
     digest = hashlib.sha256(repr((FORMAT, recipe, content_digest(pairs))).encode())
     for pair in pairs:
-        own = {name: value for name, value in vars(pair).items() if not isinstance(value, Path)}
+        own = {
+            name: value for name, value in vars(pair).items() if not isinstance(value, Path) and name != "max_pixels"
+        }
         digest.update(repr((type(pair).__name__, own)).encode())
         for path in pair.files:
             try:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from pix2pix.config import DataConfig
 from pix2pix.config.data import ColumnsConfig
-from pix2pix.data.discovery.folders import SPLITS, Folder, root_folder
+from pix2pix.data.discovery.folders import CONVERT, SPLITS, Folder, by_suffix, root_folder, show_counts
 from pix2pix.data.discovery.layouts import FolderLayout
 from pix2pix.data.discovery.listed import ManifestLayout, find_manifests
 from pix2pix.data.discovery.manifest import is_manifest, manifests_in
 from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.data.discovery.patterns import PatternLayout
 from pix2pix.data.discovery.sources import Listing
+from pix2pix.data.formats.class_files import NAMES as CLASS_FILES
 from pix2pix.data.held_out import held_out_keys
 from pix2pix.data.images.storage import is_folder
 from pix2pix.data.pairs import FilesPair, Pair, SideBySidePair, SyntheticPair
@@ -149,8 +150,9 @@ class DatasetIndex:
         listing = self._listing(split)
         files = listing.files
         if not files:
-            places = " and ".join(map(str, listing.folders))
-            raise DataError(f"{places}: holds no pairs; put images there or set data.layout", code="no-pairs")
+            others = self.skipped_files
+            what = f", but {show_counts(others)}; {CONVERT}" if others else "; put images there or set data.layout"
+            raise DataError(f"{' and '.join(map(str, listing.folders))}: holds no pairs{what}", code="no-pairs")
         if self._holds_out and split != "test":
             files = {name: paths for name, paths in files.items() if (name in self._held_out) == (split == "val")}
         if not files or (split == "test" and split not in self._layout.splits):
@@ -161,13 +163,20 @@ class DatasetIndex:
                 "b2a contradicts; leave data.direction out, or --set data.direction=null"
             )
         direction = self.data.direction or "a2b"
-        return [_pair(name, paths, direction) for name, paths in files.items()]
+        return [_pair(name, paths, direction, self.data.max_pixels) for name, paths in files.items()]
 
     def unmatched(self, split: str) -> Unmatched:
         """Return the images that `pairs` left out of a split after `scan_leniently`."""
         found = self._unmatched_by_split.get(self._listed_split(split), Unmatched())
         missing = self._unmatched.missing if self._unmatched is not None else []
         return Unmatched(found.unpaired, found.name_clashes, missing, found.is_skipped)
+
+    @property
+    def skipped_files(self) -> dict[str, int]:
+        """The number of files that are no images, by suffix, in the folders that have been read so far."""
+        if self._layout is None or isinstance(self._layout, ManifestLayout):
+            return {}
+        return by_suffix(name for name in self._layout.root.other_names() if name.lower() not in CLASS_FILES)
 
     def layout(self, split: str = "train") -> SplitLayout:
         """Describe how the pairs of a split are stored. Raises DataError."""
@@ -285,7 +294,7 @@ def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:
     ]
 
 
-def _pair(name: str, paths: tuple[Path, ...], direction: str) -> Pair:
+def _pair(name: str, paths: tuple[Path, ...], direction: str, max_pixels: int | None) -> Pair:
     if len(paths) == 1:
-        return SideBySidePair(name, *paths, direction)
-    return FilesPair(name, paths if direction == "a2b" else paths[::-1])
+        return SideBySidePair(name, *paths, direction, max_pixels)
+    return FilesPair(name, paths if direction == "a2b" else paths[::-1], max_pixels)

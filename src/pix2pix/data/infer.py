@@ -18,6 +18,7 @@ from pix2pix.data.formats.image_format import (
     DType,
     ImageFormat,
     PairFormat,
+    SampleNote,
     Suffix,
     output_suffix,
     value_limits,
@@ -92,7 +93,7 @@ def _notes(sides: Sequence["_Inference"]) -> tuple[str, ...]:
         notes += side.notes
         if animated := sum(info.frames > 1 for info in side.infos):
             count = f"{animated} of {len(side.infos)} sampled {side.name}s"
-            notes.append(f"{count} are animated: only their first frame is used")
+            notes.append(SampleNote(f"{count} are animated: only their first frame is used"))
     return tuple(dict.fromkeys(notes))
 
 
@@ -199,9 +200,8 @@ class _Inference:
                 remedy=f"set {self.key}.range to what the files hold",
             )
         if self._has_only_0_and_1():
-            self.notes.append(
-                f"the sampled {self.name}s hold only 0 and 1, which as images are black; set {self.key}.kind=mask"
-            )
+            words = f"the sampled {self.name}s hold only 0 and 1, which as images are black; set {self.key}.kind=mask"
+            self.notes.append(SampleNote(words))
         suffix = self._suffix(channels, dtype)
         fmt = ImageFormat("image", channels, dtype, (float(low), float(high)), suffix=suffix, alpha=alpha)
         return replace(fmt, nodata=values.nodata, clip=values.clip, channel_ranges=values.channel_ranges)

@@ -9,7 +9,7 @@ import numpy as np
 from pix2pix.config import ImageFormatConfig
 from pix2pix.data.formats.class_files import ClassFile
 from pix2pix.data.formats.content import Colour, content_of
-from pix2pix.data.formats.image_format import ImageFormat, label_dtype
+from pix2pix.data.formats.image_format import ImageFormat, SampleNote, label_dtype
 from pix2pix.data.formats.kinds import VOID, has_void
 from pix2pix.data.formats.labels import ids_of
 from pix2pix.data.formats.mismatch import Mismatch
@@ -118,7 +118,7 @@ def _count_classes(
     if 0 < len(ids) < classes:
         shown = ", ".join(map(str, sorted(ids)[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
         mask = f", or {key}.kind=mask" if len(ids) == 2 else ""
-        notes.append(f"{name} labels: {classes} classes, {len(ids)} seen: {shown}; set {key}.classes{mask}")
+        notes.append(SampleNote(f"{name} labels: {classes} classes, {len(ids)} seen: {shown}; set {key}.classes{mask}"))
     return classes
 
 

@@ -12,12 +12,15 @@ from pix2pix.data.formats.image_format import RGB, PairFormat
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.data.images.files import read_image, read_info
 from pix2pix.data.images.info import ImageInfo
+from pix2pix.data.images.settings import at_most
 from pix2pix.datasets.synthetic.draw import draw_pair
 from pix2pix.errors import DataError
 
 
 class _Pair(ABC):
-    """One pair: its inputs, then its target."""
+    """One pair: its inputs, then its target. `max_pixels`: the limit of its files (data.max_pixels)."""
+
+    max_pixels: int | None = None
 
     @property
     @abstractmethod
@@ -48,6 +51,7 @@ class SideBySidePair(_Pair):
     name: str
     path: Path
     direction: str
+    max_pixels: int | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -58,13 +62,15 @@ class SideBySidePair(_Pair):
         return (self.path,) * 2
 
     def infos(self) -> list[ImageInfo]:
-        info = read_info(self.path)
+        with at_most(self.max_pixels):
+            info = read_info(self.path)
         height, width = info.size
         _require_halves(self.path, width)
         return [replace(info, size=(height, width // 2))] * 2
 
     def images(self) -> list[DecodedImage]:
-        both = read_image(self.path)
+        with at_most(self.max_pixels):
+            both = read_image(self.path)
         width = both.pixels.shape[1]
         _require_halves(self.path, width)
         halves = both.pixels[:, : width // 2], both.pixels[:, width // 2 :]
@@ -77,18 +83,21 @@ class FilesPair(_Pair):
 
     name: str
     files: tuple[Path, ...]
+    max_pixels: int | None = None
 
     @property
     def names(self) -> tuple[Path, ...]:
         return self.files
 
     def infos(self) -> list[ImageInfo]:
-        found = [read_info(file) for file in self.files]
+        with at_most(self.max_pixels):
+            found = [read_info(file) for file in self.files]
         self._require_one_size([info.size for info in found])
         return found
 
     def images(self) -> list[DecodedImage]:
-        found = [read_image(file) for file in self.files]
+        with at_most(self.max_pixels):
+            found = [read_image(file) for file in self.files]
         self._require_one_size([image.pixels.shape[:2] for image in found])
         return found
 
@@ -96,7 +105,8 @@ class FilesPair(_Pair):
         for file, (height, width) in zip(self.files, sizes, strict=True):
             if (height, width) != sizes[-1]:
                 remedy = "the images of a pair must have one size: resize one, or remove the pair"
-                turned = [some for some in (file, self.files[-1]) if read_info(some).turned]
+                with at_most(self.max_pixels):
+                    turned = [some for some in (file, self.files[-1]) if read_info(some).turned]
                 if len(turned) == 1 and (width, height) == sizes[-1]:  # resizing would distort it
                     remedy = f"{turned[0]} is rotated by its EXIF orientation: remove that tag, or rotate the partner"
                 raise DataError(

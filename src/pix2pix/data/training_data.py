@@ -1,7 +1,7 @@
 """The training and validation pairs of a run: the splits of a config's data set, or data sets that are given."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pix2pix.config import DataConfig
@@ -53,7 +53,8 @@ class TrainingData:
 
     `val` and `val_name`: the validation pairs and their name; None and "" if there are none. `source` names the data
     set and `layout` how its training pairs are stored, None where they are not on disk. `open_sampled` opens the pairs
-    for sample grids where there are no validation pairs.
+    for sample grids where there are no validation pairs. `skipped_files`: how many files in its folders are no
+    images, by suffix.
     """
 
     train: PairSource
@@ -63,6 +64,7 @@ class TrainingData:
     source: str
     layout: SplitLayout | None
     open_sampled: Callable[[], PairSource]
+    skipped_files: dict[str, int] = field(default_factory=dict)
 
     @property
     def sampled(self) -> PairSource:
@@ -123,7 +125,7 @@ def open_training_data(
         source += f", {layout.name}"
     if data.direction is not None:
         source += f", {data.direction}"
-    return TrainingData(train, val, val_name, formats, source, layout, open_sampled)
+    return TrainingData(train, val, val_name, formats, source, layout, open_sampled, index.skipped_files)
 
 
 def _given_data(

@@ -11,9 +11,11 @@ import numpy as np
 
 from pix2pix.config import Config
 from pix2pix.data.dataset import open_split
+from pix2pix.data.discovery.folders import CONVERT, by_suffix, show_counts
 from pix2pix.data.formats import convert
 from pix2pix.data.formats.image_format import PairFormat
 from pix2pix.data.images.files import is_image, read_image, write_image
+from pix2pix.data.images.settings import at_most
 from pix2pix.data.images.tags import TiffTags, read_tags
 from pix2pix.data.index import DatasetIndex
 from pix2pix.errors import ConfigError, DataError
@@ -36,10 +38,14 @@ def find_images(source: str) -> tuple[Path, list[Path], list[DataError]]:
     path = Path(source)
     if os.path.isdir(path):  # Path.is_dir raises for a name that is too long or not accessible
         errors: list[DataError] = []
-        images = sorted(_walk(source, errors))
+        others: list[str] = []
+        images = sorted(_walk(source, errors, others))
         if not images:
             if errors:
                 raise errors[0]
+            if others:
+                reason = f"holds no image of a format that is read, but {show_counts(by_suffix(others))}"
+                raise DataError(reason, path=path, remedy=f"{CONVERT}, or give other images")
             raise DataError("holds no images", path=path, remedy="give a folder that does, a file or a glob")
         return path, images, errors
     if os.path.exists(path):
@@ -52,10 +58,10 @@ def find_images(source: str) -> tuple[Path, list[Path], list[DataError]]:
     return Path(os.path.commonpath([image.parent for image in images])), images, []
 
 
-def _walk(folder: str, errors: list[DataError]) -> Iterator[Path]:
+def _walk(folder: str, errors: list[DataError], others: list[str]) -> Iterator[Path]:
     """Yield the images of a folder and its subfolders; append an error for each folder that cannot be read.
 
-    Links to folders are not followed.
+    The names of other files are appended to `others`. Links to folders are not followed.
     """
 
     def fail(error: OSError) -> None:
@@ -75,6 +81,8 @@ def _walk(folder: str, errors: list[DataError]) -> Iterator[Path]:
         for path in (Path(parent, name) for name in names):
             if is_image(path) and str(path) not in made and path.is_file():
                 yield path
+            elif not is_image(path) and not path.name.startswith("."):
+                others.append(path.name)
 
 
 def _find_inputs(translator: Translator, source: str) -> tuple[Path, list[tuple[Path, ...]], list[DataError]]:
@@ -140,11 +148,15 @@ def translate_files(
     prepare_folder(folder)
     claim_outputs(folder, outputs, [path for files in images for path in files])
 
+    def read(files: tuple[Path, ...]) -> Arrays:
+        with at_most(translator.config.data.max_pixels):
+            return translator.decode([read_image(file) for file in files], files)
+
     def job(files: tuple[Path, ...], path: Path) -> Job:
         def write(_: Arrays, fake: np.ndarray) -> None:
             _write(path, *convert.encode(fake, target, path.suffix), _tags(translator, files[0]))
 
-        return Job(files[0], lambda: translator.decode([read_image(file) for file in files], files), write)
+        return Job(files[0], lambda: read(files), write)
 
     failed = translate_all(translator, list(map(job, images, outputs)), batch_size)
     return len(images) - len(failed), unreadable + failed

@@ -16,6 +16,7 @@ from pix2pix.data.formats.image_format import RGB, ImageFormat, PairFormat
 from pix2pix.data.formats.values import is_missing, nodata_value
 from pix2pix.data.images.decoded import DecodedImage, as_pil, decode_image
 from pix2pix.data.images.files import read_image
+from pix2pix.data.images.settings import at_most
 from pix2pix.errors import DataError
 from pix2pix.models import fold_running_norms, inference
 from pix2pix.runtime.device import pick_device
@@ -53,7 +54,8 @@ class Translator:
         cannot hold the translation.
         """
         names = [image if isinstance(image, str | Path) else "the image" for image in images]
-        decoded = [read_image(image) if isinstance(image, str | Path) else decode_image(image) for image in images]
+        with at_most(self.config.data.max_pixels):
+            decoded = [read_image(image) if isinstance(image, str | Path) else decode_image(image) for image in images]
         pixels = self.translate(*self.decode(decoded, names))
         return as_pil(*convert.encode(pixels, self.formats.target, self.formats.target.suffix))
 

@@ -20,7 +20,7 @@ from pix2pix.training.execution import PLAIN, Execution, recorded
 MUTABLE_KEYS = {
     *("run.output", "run.device", "run.log_every_steps", "run.checkpoint_every_epochs", "run.keep_checkpoints"),
     *("run.sample_every_epochs", "run.sample_pairs", "run.validate_every_epochs"),
-    *("data.root", "data.workers", "data.cache"),
+    *("data.root", "data.workers", "data.cache", "data.max_pixels"),
     *("data.input_format.kind", "data.target_format.kind"),  # what they lead to is in the formats, which are compared
 }
 

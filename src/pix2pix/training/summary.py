@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pix2pix._version import __version__
 from pix2pix.config import Config, DataConfig, patch_map_size
-from pix2pix.data.discovery.folders import first_ten
+from pix2pix.data.discovery.folders import first_ten, show_counts
+from pix2pix.data.index import source_label
 from pix2pix.data.loader import worker_count
 from pix2pix.data.training_data import PairSource, TrainingData
 from pix2pix.models import UNet
@@ -52,6 +53,8 @@ def _data_lines(settings: DataConfig, data: TrainingData) -> dict[str, str]:
     lines |= {"input": " + ".join(map(str, data.formats.input)), "target": str(data.formats.target)}
     if data.formats.notes:
         lines["note"] = "; ".join(data.formats.notes)
+    if data.skipped_files:
+        lines["other files"] = f"skipped in {source_label(settings)}: {show_counts(data.skipped_files)}"
     return lines | _skipped(train, val) | {"cache": kept, "images": _images(settings)}
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ FOLDER_PAIRS = (("a", "b"), ("input", "target"))
 SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = frozenset(f"{split}{side}" for split in SPLITS for side in ("", "a", "b"))
 _ALSO_VAL = re.compile("(?:validation|valid)([ab]?)")
+CONVERT = "convert images of other formats to PNG or TIFF"
 REMEDY = "name two folders with data.input and data.target, or list the pairs in a data.manifest"
 
 
@@ -33,11 +35,14 @@ class Folder:
         self._at_path: dict[str, Folder | None] = {}
 
     @cached_property
-    def _listed(self) -> tuple[list[str], list[str]]:
+    def _listed(self) -> tuple[list[str], list[str], list[str]]:
+        """Return the names of the images, of the folders and of other files."""
         if (archived := list_archive(self.path)) is not None:
-            names, inner = archived
-            return [name for name in names if is_image(Path(name))], [name for name in inner if not _is_hidden(name)]
-        images, folders = [], []
+            names = [name for name in archived[0] if not _is_hidden(name)]
+            images = [name for name in names if is_image(Path(name))]
+            others = [name for name in names if not is_image(Path(name))]
+            return images, [name for name in archived[1] if not _is_hidden(name)], others
+        images, folders, others = [], [], []
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if _is_hidden(entry.name):
@@ -45,14 +50,25 @@ class Folder:
                 if entry.is_dir():
                     if not is_run(entry.path):
                         folders.append(entry.name)
-                elif is_image(Path(entry.name)) and entry.is_file() and entry.path not in self._made:
+                elif entry.path in self._made:
+                    continue
+                elif not is_image(Path(entry.name)):
+                    others.append(entry.name)
+                elif entry.is_file():
                     images.append(entry.name)
-        return sorted(images), sorted(folders)
+        return sorted(images), sorted(folders), others
 
     @property
     def image_names(self) -> list[str]:
         """The names of the images directly in it."""
         return self._listed[0]
+
+    def other_names(self) -> Iterator[str]:
+        """Yield the names of files that are no images, in it and in its folders, where these were listed already."""
+        if "_listed" in self.__dict__:
+            yield from self._listed[2]
+        for folder in [*self.__dict__.get("folders", ()), *filter(None, self._at_path.values())]:
+            yield from folder.other_names()
 
     @cached_property
     def folders(self) -> list["Folder"]:
@@ -114,6 +130,8 @@ class Folder:
             parts.append(f"the folders {first_ten(names)}" if len(names) > 1 else f"the folder {names[0]}")
         if self.image_names:
             parts.append(f"{len(self.image_names)} images")
+        elif others := by_suffix(self.other_names()):
+            parts.append(f"no image of a format that is read, but {show_counts(others)}")
         return " and ".join(parts) or "neither images nor folders"
 
 
@@ -134,6 +152,16 @@ def root_folder(path: str | Path) -> Folder:
         (only,) = folder.folders
         return folder if only.name in _SPLIT_NAMES else root_folder(only.path)
     return folder
+
+
+def by_suffix(names: Iterable[str]) -> dict[str, int]:
+    """Count files by suffix, in lower case, the most frequent first."""
+    return dict(Counter(os.path.splitext(name)[1].lower() for name in sorted(names)).most_common())
+
+
+def show_counts(suffixes: dict[str, int]) -> str:
+    """Show how many files there are of each suffix."""
+    return first_ten(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in suffixes.items())
 
 
 def _is_hidden(name: str) -> bool:

@@ -10,6 +10,7 @@ from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, SPLITS, Folder
 from pix2pix.data.discovery.halves import require_pairs
 from pix2pix.data.discovery.pairing import PairingSettings, Unmatched
 from pix2pix.data.discovery.sources import Candidate, Listing, Source
+from pix2pix.data.images.settings import at_most
 from pix2pix.errors import DataError
 
 _LAYOUTS = ("side-by-side", "two-folders")
@@ -60,7 +61,8 @@ class FolderLayout:
         folder = source.folders[0]
         beside = [other for other in self.root.folders if other.name not in SPLITS] if self.splits else []
         partners = ", ".join(str(other.path) for other in beside if _share_names(folder, other))
-        return require_pairs(folder.path, [paths[0] for paths in listing.files.values()], images, partners)
+        with at_most(self.data.max_pixels):
+            return require_pairs(folder.path, [paths[0] for paths in listing.files.values()], images, partners)
 
     @property
     def is_empty(self) -> bool:

@@ -197,6 +197,10 @@ class _PairFields(Section):
     target: _Format
 
 
+class SampleNote(str):
+    """A note about a sample of the pairs on what `pix2pix check` examines in all pairs."""
+
+
 @dataclass(frozen=True)
 class PairFormat:
     """The formats of the images of a pair: its inputs, which are stacked on channels, and its target.

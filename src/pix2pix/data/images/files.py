@@ -2,9 +2,7 @@
 
 import logging
 import struct
-import threading
 import tokenize
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -26,16 +24,17 @@ from pix2pix.data.images.decoded import (
     orientation_of,
 )
 from pix2pix.data.images.info import ImageInfo, png_header
+from pix2pix.data.images.settings import TooLarge, decoding
 from pix2pix.data.images.storage import open_file
 from pix2pix.data.images.tags import TiffTags
 from pix2pix.errors import DataError
 from pix2pix.runtime.ownership import SOFTWARE
 
-_SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .ppm .pgm .pbm .pnm .tga .npy"
+_SUFFIXES = ".png .jpg .jpeg .jfif .mpo .webp .bmp .gif .tif .tiff .ico .pcx .ppm .pgm .pbm .pnm .tga .jp2 .j2k .npy"
 EXTENSIONS = frozenset(_SUFFIXES.split())
 LOSSLESS = (".png", ".tif", ".tiff", ".npy", ".bmp")
 # MPO is JPEG. Other formats may run programs.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX", "PPM", "TGA")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "ICO", "PCX", "PPM", "TGA", "JPEG2000")
 _MAY_TURN = frozenset({"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"})  # where PNG has its orientation
 _PNG_LEVEL = 1  # of zlib; photographs of facades take a quarter of the time of level 6 and 4 % more space
 _REPLACE = "remove it or replace it"
@@ -46,37 +45,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 
-class _Quiet:
-    """Suppress decoder warnings; raise on decompression bombs. A `warnings.catch_warnings` for threads: a process has
-    one set of filters, which the first thread to enter sets and the last one to leave restores."""
-
-    def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.inside:
-                self.caught = warnings.catch_warnings()
-                self.caught.__enter__()
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-            self.inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.inside -= 1
-            if not self.inside:
-                self.caught.__exit__(None, None, None)
-
-
-_quiet = _Quiet()
-
-
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn exceptions of decoders into a DataError that names the file."""
     try:
-        with _quiet:
+        with decoding():
             yield
     except FileNotFoundError:
         raise DataError("no such file", path=path, remedy="check its name") from None
@@ -84,9 +57,12 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(
             "is not an image that can be read (PNG, JPEG, WebP, BMP, GIF or TIFF)", path=path, remedy=_REPLACE
         ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except TooLarge as error:
         raise DataError(
-            "claims so many pixels that it could be a decompression bomb", path=path, remedy="shrink or remove it"
+            f"claims {error}, so it could be a decompression bomb",
+            path=path,
+            remedy="shrink or remove it, or raise data.max_pixels (of sample: --max-pixels)",
+            code="too-large",
         ) from None
     except (
         *(OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, ArithmeticError),
@@ -120,6 +96,8 @@ def _opened(path: Path, whole: bool = False) -> Iterator[Image.Image | None]:
                 raise
             image = None
         with image or nullcontext():
+            if image is not None:
+                info.check_size(image.height, image.width)
             yield image
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from pix2pix.data.images.settings import pixel_limit
 from pix2pix.data.images.storage import open_file
 from pix2pix.errors import DataError
 
@@ -48,8 +49,9 @@ def nodata_in(tag: object) -> Nodata | None:
 
 
 def check_size(height: int, width: int, channels: int = 1) -> None:
-    """Apply Pillow's limit on decompression bombs to files that Pillow does not decode; four channels are a pixel."""
-    if Image.MAX_IMAGE_PIXELS is not None and height * width * max(channels, 4) > 4 * Image.MAX_IMAGE_PIXELS:
+    """Raise DecompressionBombError for an image beyond the limit of this thread; four channels are a pixel."""
+    limit = pixel_limit.get()
+    if limit is not None and height * width * max(channels, 4) > 4 * limit:
         raise Image.DecompressionBombError
 
 
@@ -135,6 +137,8 @@ def beyond_pillow(path: Path, image: Image.Image | None) -> str:
         return "a 16-bit colour PNG" if depth > 8 and colour else ""
     if image.format == "PPM":
         _require_whole_values(path, image)
+    if image.format == "JPEG2000":
+        _require_whole_samples(path, image)
     if not isinstance(image, TiffImageFile):
         return ""
     tags, kind = image.tag_v2, image.mode
@@ -168,6 +172,23 @@ def _require_whole_values(path: Path, image: Image.Image) -> None:
     largest = int(digits[0]) if digits else 0
     if largest != 255 and not (largest == 65535 and image.mode == "I"):
         raise DataError(f"is a netpbm file of values up to {largest}, not read", path=path, remedy=_CONVERT)
+
+
+def _require_whole_samples(path: Path, image: Image.Image) -> None:
+    """Raise DataError for a JPEG 2000 file that Pillow would reduce to 8 bits, rescale or enlarge.
+
+    The size segment (ITU-T T.800, A.5.1) has the depth and the subsampling of each channel.
+    """
+    with open_file(path) as file:
+        head = file.read(1 << 16)
+    start = head.find(b"\xff\x4f\xff\x51")
+    count = int.from_bytes(head[start + 40 : start + 42], "big")
+    channels = {head[at : at + 3] for at in range(start + 42, start + 42 + 3 * count, 3)}
+    modes = {b"\x07\1\1": ("L", "LA", "RGB", "RGBA"), b"\x0f\1\1": ("I;16",)}  # unsigned, of 8 and of 16 bits
+    if start < 0 or len(channels) != 1 or image.mode not in modes.get(channels.pop(), ()):
+        raise DataError(
+            "is a JPEG 2000 file that is neither of 8 bits nor grey of 16 bits, not read", path=path, remedy=_CONVERT
+        )
 
 
 def check_pages(file: BinaryIO) -> None:
