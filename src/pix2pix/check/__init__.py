@@ -41,7 +41,7 @@ def check(config: Config, preview: str | Path | None = None, limit: int | None =
     used = [split for split in ("train", "val") if split == "train" or split in index.splits]
     layout, all_pairs, findings = _find(index, used)
     pairs = {split: spread(some, limit) for split, some in all_pairs.items()}
-    formats, problem = _infer_formats(data, pairs)
+    formats, problem = _infer_formats(data, all_pairs)  # from the pairs that training infers them from
     stats = measure_pairs([(split, pair) for split, some in pairs.items() for pair in some], formats)
     about_pairs = pair_findings(data, stats, used, formats)
     if len(stats) < sum(map(len, all_pairs.values())):
