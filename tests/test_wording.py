@@ -134,6 +134,7 @@ def test_the_lines_of_a_training(finished, capsys):
         "  generator     unet, 5 levels, 16,663 parameters",
         "  discriminator patchgan, 2x2 decisions, 3,195 parameters",
         "  device        cpu (1 thread), fp32",
+        "  memory        about N MiB at the peak (program N MiB, networks and Adam N KiB, activations N MiB)",
         "  results       RUN",
         *(f"step {number}/6  {step}" for number in (1, 2, 3)),
         "epoch 1/2  val/l1 N",

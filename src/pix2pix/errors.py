@@ -35,6 +35,14 @@ class DeviceError(ConfigError):
     """A device is not available. It is an error of one rank: the others may have their own devices."""
 
 
+class MemoryLimitError(ConfigError):
+    """The memory of a device is too small for the settings; `settings` are those that fit, as KEY=VALUE."""
+
+    def __init__(self, reason: str, settings: list[str]):
+        super().__init__(reason)
+        self.settings = settings
+
+
 class DataError(Pix2PixError):
     """An image, a pair or a data set is missing, broken or not what the config says.
 

@@ -17,7 +17,7 @@ def test_the_plan_is_printed_before_anything_else(finished):
     folder, result = finished
     lines = result.out.splitlines()
     assert lines[0] == f"config {shipped_configs()['demo']} (shipped config)"
-    assert [line.split()[0] for line in lines[1:12]] == [
+    assert [line.split()[0] for line in lines[1:13]] == [
         *(
             "pix2pix",
             "data",
@@ -29,12 +29,13 @@ def test_the_plan_is_printed_before_anything_else(finished):
             "generator",
             "discriminator",
             "device",
+            "memory",
             "results",
         ),
     ]
     assert "5 pairs to train on, 2 of val to validate" in lines[2] and "36x36, cropped to 32x32" in lines[6]
     assert "2 epochs x 3 steps of 2 = 6 steps" in lines[7] and "cpu (1 thread), fp32" in lines[10]
-    assert lines[11].split() == ["results", str(folder)] and lines[12].startswith("step 1/6")
+    assert lines[12].split() == ["results", str(folder)] and lines[13].startswith("step 1/6")
     assert lines[-1].startswith("done: 2 epochs, 6 steps") and result.code == 0 and result.err == ""
 
 

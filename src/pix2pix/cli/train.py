@@ -30,6 +30,8 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="fail unless a checkpoint exists")
     start.add_argument("--fresh", action="store_true", help="move an earlier run to <output>.old-N and start again")
+    words = "run 28 steps, print where their time goes, write a trace to profile.json in the run folder, and stop"
+    parser.add_argument("--profile", action="store_true", help=words)
     parser.add_argument(
         "--allow-changed",
         action="append",
@@ -86,7 +88,12 @@ def _fit(config: Config, args: argparse.Namespace) -> bool:
     from pix2pix.training.run_dir import has_checkpoint
     from pix2pix.training.trainer import Trainer
 
-    trainer = Trainer(config)
+    profiled = None
+    if args.profile:
+        from pix2pix.training.profile import ProfiledTrainer
+
+        profiled = ProfiledTrainer(config)
+    trainer = profiled or Trainer(config)
     try:
         with stopped_together():
             if rank() == 0 and (args.fresh or not has_checkpoint(config)):  # the ranks compare their data later
@@ -94,7 +101,8 @@ def _fit(config: Config, args: argparse.Namespace) -> bool:
     except Stopped:
         info("stopped with nothing to save; the same command starts again")
         return False
-    return trainer.fit(args.resume, args.fresh, args.allow_changed)
+    finished = trainer.fit(args.resume, args.fresh, args.allow_changed)
+    return finished or (profiled is not None and profiled.complete)
 
 
 def _check_sample(config: Config, args: argparse.Namespace) -> None:

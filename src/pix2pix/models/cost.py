@@ -15,11 +15,13 @@ class ForwardCost:
     """The cost of one forward pass with gradients, for one image.
 
     `multiplications`: those of all layers with a weight matrix. `saved_bytes`: what is stored for the backward pass in
-    float32, without parameters. `pixels`: by the name of each convolution, the pixels at which its weights are applied.
+    float32, without parameters; `largest_bytes`: the largest tensor of it. `pixels`: by the name of each convolution,
+    the pixels at which its weights are applied.
     """
 
     multiplications: int
     saved_bytes: int
+    largest_bytes: int
     pixels: dict[str, int]
 
 
@@ -60,8 +62,8 @@ def forward_cost(network: nn.Module, *shapes: tuple[int, int, int]) -> ForwardCo
     finally:
         for hook in hooks:
             hook.remove()
-    size = sum(tensor.untyped_storage().nbytes() for address, tensor in saved.items() if address not in weights)
-    return ForwardCost(multiplications, size, pixels)
+    sizes = [tensor.untyped_storage().nbytes() for address, tensor in saved.items() if address not in weights]
+    return ForwardCost(multiplications, sum(sizes), max(sizes, default=0), pixels)
 
 
 @contextmanager

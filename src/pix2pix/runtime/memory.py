@@ -1,9 +1,32 @@
-"""The memory allocator of the C library."""
+"""The memory of this process, and the allocator of the C library."""
 
 import ctypes
 import sys
+from typing import Any
+
+import psutil
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # from malloc.h
+
+
+def resident_bytes() -> int:
+    """Return the physical memory that this process holds."""
+    size: int = psutil.Process().memory_info().rss
+    return size
+
+
+def peak_bytes(device: Any) -> int:
+    """Return the peak so far: of the memory that PyTorch has taken on a GPU, else of this process (0 on Windows)."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_reserved(device)
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def retain_freed_memory() -> bool:

@@ -16,6 +16,7 @@ from pix2pix.models.build import build_discriminator, build_generator, convert_s
 from pix2pix.models.cost import ForwardCost, forward_cost, use_channels_last
 from pix2pix.runtime import distributed
 from pix2pix.runtime.device import autocast
+from pix2pix.runtime.memory import resident_bytes
 from pix2pix.runtime.rng import INIT, seed_torch
 from pix2pix.training.adam import Adam
 from pix2pix.training.execution import CHANNELS_LAST, Execution, configured
@@ -34,7 +35,8 @@ class Player:
 class Networks:
     """Both networks on the run's device, initialised from the run's seed. A network that is given is used as it is.
 
-    `ema_generator` is None unless `run.ema` is set. `execution` is how they are computed.
+    `ema_generator` is None unless `run.ema` is set. `execution` is how they are computed,
+    and `resident_bytes` the memory of the process before anything is trained.
     Raises ConfigError where a given network does not fit the data.
     """
 
@@ -59,6 +61,7 @@ class Networks:
             self._require_fit()
         self.generator, self.discriminator = convert_sync_batchnorm(config, self.generator, self.discriminator)
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False) if config.run.ema else None
+        self.resident_bytes = resident_bytes()
         self.g = Player("g", distributed.wrap_ddp(self.generator), self._optimizer(self.generator))
         self.d = Player("d", distributed.wrap_ddp(self.discriminator), self._optimizer(self.discriminator))
 

@@ -12,6 +12,7 @@ from pix2pix.data.training_data import PairSource, TrainingData
 from pix2pix.models import UNet
 from pix2pix.models.layers import parameter_count
 from pix2pix.runtime.device import describe_device
+from pix2pix.training.memory import MemoryNeed, predict_memory
 from pix2pix.training.metrics import MetricsLog, duration
 from pix2pix.training.networks import Networks
 from pix2pix.training.run_dir import run_path
@@ -37,7 +38,9 @@ def steps_left(config: Config, state: TrainState) -> int:
 
 def summarize(config: Config, data: TrainingData, networks: Networks) -> list[str]:
     """Return the lines of the plan of a run."""
-    lines = {**_data_lines(config.data, data), **_training_lines(config, len(data.train), networks)}
+    states = [dataset.cache_state for dataset in (data.train, data.val) if dataset is not None]
+    need = predict_memory(config, networks, sum(state.nbytes for state in states if state.where == "memory"))
+    lines = {**_data_lines(config.data, data), **_training_lines(config, len(data.train), networks, need)}
     return [f"pix2pix {__version__}", *(f"  {name:<14}{value}" for name, value in lines.items())]
 
 
@@ -58,7 +61,7 @@ def _data_lines(settings: DataConfig, data: TrainingData) -> dict[str, str]:
     return lines | _skipped(train, val) | {"cache": kept, "images": _images(settings)}
 
 
-def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str, str]:
+def _training_lines(config: Config, pairs: int, networks: Networks, need: MemoryNeed | None) -> dict[str, str]:
     model, schedule, batch_size = config.model, config.schedule, config.data.batch_size
     each = steps_per_epoch(config, pairs)
     counts = [parameter_count(network) for network in (networks.generator, networks.discriminator)]
@@ -74,6 +77,7 @@ def _training_lines(config: Config, pairs: int, networks: Networks) -> dict[str,
         "generator": f"{generator}{levels}, {counts[0]:,} parameters",
         "discriminator": f"{discriminator}{decisions}, {counts[1]:,} parameters",
         "device": f"{describe_device(networks.device)}, {networks.execution}",
+        **({"memory": str(need)} if need else {}),
         "results": str(run_path(config)),
     }
     advice = _few_pairs_advice(config.data, pairs)

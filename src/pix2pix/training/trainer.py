@@ -1,8 +1,7 @@
 """Train an image-to-image network with a conditional adversarial network (Isola et al., CVPR 2017)."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -23,29 +22,16 @@ from pix2pix.runtime.finite import FiniteGuard
 from pix2pix.runtime.log import info
 from pix2pix.runtime.rng import STEP, seed_torch
 from pix2pix.runtime.signals import Stopped, stop_when
+from pix2pix.training.memory import memory_errors
+from pix2pix.training.micro_batch import MicroBatch, split_batch
 from pix2pix.training.networks import Networks, Player
 from pix2pix.training.own_parts import require_objective
-from pix2pix.training.run import open_run
+from pix2pix.training.run import Run, open_run
 from pix2pix.training.state import TrainState
 from pix2pix.training.tuning import choose_execution
 
 OnStep = Callable[[TrainState, dict[str, Tensor]], None]
 OnEpoch = Callable[[TrainState, dict[str, float]], None]
-
-
-@dataclass
-class MicroBatch:
-    """A micro-batch; `weight` scales its losses so that they sum to the global batch mean.
-
-    `ignored`: where target pixels have no value; there both `y` and `fake` are 0, so that they differ in no loss.
-    """
-
-    x: Tensor
-    y: Tensor
-    weight: float
-    number: int
-    ignored: Tensor | None = None
-    fake: Tensor | None = None
 
 
 class Trainer:
@@ -110,7 +96,8 @@ class Trainer:
         local = len(x) if local_batch_size is None else local_batch_size
         world = distributed.world_size()
         total = local * world if global_batch_size is None else global_batch_size
-        batch = self._micro_batches(x, y, local * world / total)
+        steps, ignores = self.config.optimizer.accumulation_steps, self.networks.formats.target.ignores
+        batch = split_batch(x, y, local * world / total, steps, ignores)
         if self.config.schedule.update_order == "discriminator-first":  # the paper's
             metrics = self._update_discriminator(batch) | self._update_generator(batch)
         else:  # the tutorial's
@@ -138,7 +125,7 @@ class Trainer:
     def _optimizer_step(
         self, player: Player, batch: list[MicroBatch], objective: Callable[[MicroBatch], Objective]
     ) -> dict[str, Tensor]:
-        """Backpropagate and step, unless a value is or was non-finite; return the loss and its terms."""
+        """Backpropagate and step; return the loss and its terms."""
         sums: dict[str, Tensor] = {}
         player.optimizer.zero_grad()
         for part in distributed.no_sync_but_last(player.ddp, batch):
@@ -149,18 +136,12 @@ class Trainer:
             if len(batch) > 1 and part.fake is not None:
                 part.fake = part.fake.detach()  # frees the graph of the generator
         metrics = distributed.mean(sums)
-        player.optimizer.step(self.guard.check(player.name, metrics, player.ddp, self.state.step + 1))
+        self._apply(player, metrics)
         return metrics
 
-    def _micro_batches(self, x: Tensor, y: Tensor, weight: float) -> list[MicroBatch]:
-        steps = self.config.optimizer.accumulation_steps
-        first = distributed.rank() * steps
-        batch = []
-        for number, (inputs, targets) in enumerate(zip(x.chunk(steps), y.chunk(steps), strict=True), first):
-            ignored = targets.isnan() if self.networks.formats.target.ignores else None
-            targets = targets if ignored is None else targets.masked_fill(ignored, 0)
-            batch.append(MicroBatch(inputs, targets, weight * len(inputs) / len(x), number, ignored))
-        return batch
+    def _apply(self, player: Player, metrics: dict[str, Tensor]) -> None:
+        """Step, unless a value is or was non-finite."""
+        player.optimizer.step(self.guard.check(player.name, metrics, player.ddp, self.state.step + 1))
 
     def _fake(self, batch: MicroBatch, learning: bool = False) -> Tensor:
         """Return the generator's images for a micro-batch; they are computed once where memory allows.
@@ -204,7 +185,7 @@ class Trainer:
         `resume` fails unless a checkpoint exists, `fresh` moves an earlier run aside, and `allow_changed` names the
         config keys that may differ from an earlier run's. `stop` is called between steps and during validation and
         sampling; training stops once it returns True, as after a signal to the command line. Raises DataError,
-        CheckpointError or ConfigError, before the first step where possible; NonFiniteError.
+        CheckpointError or ConfigError, before the first step where possible; NonFiniteError; MemoryLimitError.
         """
         state, config = self.state, self.config
         with ExitStack() as stack, deterministic(config.run.deterministic), stop_when(stop):
@@ -212,6 +193,7 @@ class Trainer:
             try:
                 data = open_training_data(config.data, self.formats, *self._own_data)
                 self._use_formats(data.formats)
+                stack.enter_context(memory_errors(config, self.networks))
                 self._require_objective()
                 execution = choose_execution(config, self.networks, self.objective, len(data.train), fresh)
                 self.networks.use(execution)
@@ -223,10 +205,9 @@ class Trainer:
                 while state.epoch < config.schedule.epochs:
                     rate = learning_rate(config, state.epoch + 1)
                     self.networks.set_learning_rate(rate)
-                    batches = run.loader.epoch(state.epoch, state.position)
-                    for batch in in_lockstep(batches):
+                    for batch in self._batches(run):
                         sizes = run.batch_sizes(state)
-                        x, y = prepare(batch, self.device, config.data.augment, config.data.crop, data.formats)
+                        x, y = self._prepare(batch)
                         metrics = self.train_step(x, y, *sizes)
                         run.after_step(state, metrics, batch["index"], sizes[1], rate)
                         if self._on_step is not None:
@@ -244,6 +225,13 @@ class Trainer:
                 raise error if run is None else run.save_before(state, error) from None
             info(f"done: {state.epoch} epochs, {state.step} steps; weights in {run.directory / 'gen.pt'}")
             return True
+
+    def _batches(self, run: Run) -> Iterator[dict[str, Tensor]]:
+        return in_lockstep(run.loader.epoch(self.state.epoch, self.state.position))
+
+    def _prepare(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        data = self.config.data
+        return prepare(batch, self.device, data.augment, data.crop, self.networks.formats)
 
     # What is trained
 

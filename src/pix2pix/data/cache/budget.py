@@ -43,6 +43,15 @@ def free_memory() -> int:
     return max(0, min(free, limit - used))
 
 
+def total_memory() -> int:
+    """Return the memory of this machine or, in a container, its limit (cgroup v2)."""
+    total: int = psutil.virtual_memory().total
+    try:
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no limit, or "max"
+        return total
+
+
 class CacheBudget:
     """The space for caches: a quarter of the free memory, and the free disk space. The splits of a run share a budget.
 
