@@ -12,9 +12,9 @@ from pix2pix.data.training_data import PairSource, TrainingData
 from pix2pix.models import UNet
 from pix2pix.models.layers import parameter_count
 from pix2pix.runtime.device import describe_device
-from pix2pix.training.memory import MemoryNeed, predict_memory
 from pix2pix.training.metrics import MetricsLog, duration
 from pix2pix.training.networks import Networks
+from pix2pix.training.peak_memory import MemoryNeed, predict_memory
 from pix2pix.training.run_dir import run_path
 from pix2pix.training.state import TrainState
 

@@ -22,10 +22,10 @@ from pix2pix.runtime.finite import FiniteGuard
 from pix2pix.runtime.log import info
 from pix2pix.runtime.rng import STEP, seed_torch
 from pix2pix.runtime.signals import Stopped, stop_when
-from pix2pix.training.memory import memory_errors
 from pix2pix.training.micro_batch import MicroBatch, split_batch
 from pix2pix.training.networks import Networks, Player
 from pix2pix.training.own_parts import require_objective
+from pix2pix.training.peak_memory import memory_errors
 from pix2pix.training.run import Run, open_run
 from pix2pix.training.state import TrainState
 from pix2pix.training.tuning import choose_execution

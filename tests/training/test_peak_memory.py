@@ -7,8 +7,8 @@ from runs import make_config
 from pix2pix import Trainer
 from pix2pix.errors import MemoryLimitError
 from pix2pix.models.cost import forward_cost
-from pix2pix.training import memory
-from pix2pix.training.memory import MemoryNeed, predict_memory, settings_that_fit
+from pix2pix.training import peak_memory
+from pix2pix.training.peak_memory import MemoryNeed, predict_memory, settings_that_fit
 
 MIB = 2**20
 
@@ -76,7 +76,7 @@ def test_a_run_that_lacks_memory_names_settings(tmp_path, monkeypatch, error):
 
     need = predict_memory(trainer.config, trainer.networks)
     monkeypatch.setattr(trainer, "train_step", fail)
-    monkeypatch.setattr(memory, "device_memory", lambda _: (need.total - need.per_image) / 0.9 + 1)
+    monkeypatch.setattr(peak_memory, "device_memory", lambda _: (need.total - need.per_image) / 0.9 + 1)
     with pytest.raises(MemoryLimitError, match="out of memory on cpu") as caught:
         trainer.fit()
     assert caught.value.exit_code == 2
