@@ -7,12 +7,19 @@ import sys
 import time
 
 from pix2pix._version import __version__
-from pix2pix.cli import check, configs, download, sample, train
+from pix2pix.cli import benchmark, check, configs, download, sample, train
 from pix2pix.cli.options import Parser, add_verbosity
 from pix2pix.errors import ConfigError, Pix2PixError, is_out_of_memory
 from pix2pix.runtime.log import error, fill_missing_streams, is_first_rank, to_console, warning
 
-_VERBS = {"train": train, "check": check, "sample": sample, "download": download, "configs": configs}
+_VERBS = {
+    "train": train,
+    "check": check,
+    "sample": sample,
+    "download": download,
+    "configs": configs,
+    "benchmark": benchmark,
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
