@@ -6,7 +6,7 @@ import numpy as np
 
 from pix2pix.check.likeness import Likeness, near_duplicates
 from pix2pix.check.stats import SAMPLED, ImageStats, PairStats
-from pix2pix.data.discovery.folders import SPLITS
+from pix2pix.data.discovery.words import SPLITS
 
 _PLAIN = 8  # images with a smaller range of grey may be equal by chance
 _FEWEST = 8  # pairs from which the usual direction can be learned

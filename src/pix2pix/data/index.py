@@ -1,6 +1,5 @@
 """The index of a data set: its layout, splits and pairs, from one scan of the disk."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,24 +8,22 @@ from pathlib import Path
 
 from pix2pix.config import DataConfig
 from pix2pix.config.data import ColumnsConfig
-from pix2pix.data.discovery.folders import CONVERT, SPLITS, Folder, by_suffix, root_folder, show_counts
-from pix2pix.data.discovery.layouts import FolderLayout
-from pix2pix.data.discovery.listed import ManifestLayout, find_manifests
+from pix2pix.data.discovery.find import Layout, find_layout, layout_of_folders
+from pix2pix.data.discovery.folders import CONVERT, by_suffix, root_folder, show_counts
+from pix2pix.data.discovery.listed import ManifestLayout
 from pix2pix.data.discovery.manifest import is_manifest, manifests_in
 from pix2pix.data.discovery.pairing import Unmatched
-from pix2pix.data.discovery.patterns import PatternLayout
 from pix2pix.data.discovery.sources import Listing
+from pix2pix.data.discovery.split_lists import LIST_NAMES
+from pix2pix.data.discovery.words import SPLITS
 from pix2pix.data.formats.class_files import NAMES as CLASS_FILES
 from pix2pix.data.held_out import held_out_keys
 from pix2pix.data.images.storage import is_folder
 from pix2pix.data.pairs import FilesPair, Pair, SideBySidePair, SyntheticPair
-from pix2pix.datasets.catalogue import download_command
-from pix2pix.datasets.catalogue import names as published_sets
 from pix2pix.errors import DataError
 from pix2pix.runtime.log import debug
 from pix2pix.text import counted
 
-Layout = FolderLayout | PatternLayout | ManifestLayout
 _FIRST_INDEX = {split: number * 1_000_000 for number, split in enumerate(SPLITS)}  # of drawn pairs, so never shared
 
 
@@ -85,7 +82,7 @@ class DatasetIndex:
         if data.layout == "synthetic":
             return cls(data, None)
         with _listing_errors(data.root):
-            return cls(data, _find_layout(data))
+            return cls(data, find_layout(data))
 
     @classmethod
     def scan_leniently(cls, data: DataConfig) -> "DatasetIndex":
@@ -94,7 +91,7 @@ class DatasetIndex:
             return cls(data, None, Unmatched())
         unmatched = Unmatched()
         with _listing_errors(data.root):
-            return cls(data, _find_layout(data, missing=unmatched.missing), unmatched)
+            return cls(data, find_layout(data, missing=unmatched.missing), unmatched)
 
     @classmethod
     def scan_at(cls, data: DataConfig, root: str) -> "DatasetIndex":
@@ -106,11 +103,11 @@ class DatasetIndex:
         data = data.model_copy(update={"root": root, "layout": "auto", "manifest": None})
         with _listing_errors(root):
             folder = root_folder(root)
-            if data.input and (not is_folder(root) or _of_folders(data, folder).is_empty):
+            if data.input and (not is_folder(root) or layout_of_folders(data, folder).is_empty):
                 data = data.model_copy(update={"input": None, "target": None})
             if data.columns.names and not is_manifest(root) and not manifests_in(folder.path):
                 data = data.model_copy(update={"columns": ColumnsConfig()})
-            layout = _find_layout(data, folder, trusted=trusted)
+            layout = find_layout(data, folder, trusted=trusted)
             if layout.has_roles:
                 data = data.model_copy(update={"direction": None})
         return cls(data, layout)
@@ -176,7 +173,8 @@ class DatasetIndex:
         """The number of files that are no images, by suffix, in the folders that have been read so far."""
         if self._layout is None or isinstance(self._layout, ManifestLayout):
             return {}
-        return by_suffix(name for name in self._layout.root.other_names() if name.lower() not in CLASS_FILES)
+        known = {*CLASS_FILES, *LIST_NAMES}
+        return by_suffix(name for name in self._layout.root.other_names() if name.lower() not in known)
 
     def layout(self, split: str = "train") -> SplitLayout:
         """Describe how the pairs of a split are stored. Raises DataError."""
@@ -255,35 +253,6 @@ def _listing_errors(root: str | None) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"{error.filename or root}: cannot be listed ({error.strerror}); fix data.root") from None
-
-
-def _find_layout(
-    data: DataConfig,
-    folder: Folder | None = None,
-    missing: list[tuple[str, Path]] | None = None,
-    trusted: bool = False,
-) -> Layout:
-    """Return the layout of the folder or manifest that a config names. Raises DataError if it is missing; OSError."""
-    if manifests := find_manifests(data):
-        return ManifestLayout(manifests, data.columns, missing)
-    named = data.input is not None and data.target is not None
-    folder = folder or root_folder(data.root or "")
-    if not is_folder(data.root or ("." if named else "")):
-        what = (
-            "is a file, but neither a manifest nor an archive" if os.path.isfile(data.root or "") else "no such folder"
-        )
-        root = Path(data.root or "")
-        name, output = (root.name, root.parent) if root.name in published_sets() else ("facades", "data")
-        raise DataError(
-            f"{data.root or 'data.root'}: {what}; set data.root or pass --data with where your pairs are, "
-            f"or get {'the facades' if name == 'facades' else name} with: {download_command(name, output)}",
-            code="missing-root",
-        )
-    return _of_folders(data, folder, trusted)
-
-
-def _of_folders(data: DataConfig, folder: Folder, trusted: bool = False) -> FolderLayout | PatternLayout:
-    return PatternLayout(data, folder) if data.has_patterns else FolderLayout(data, folder, trusted)
 
 
 def _drawn(data: DataConfig, split: str, size: tuple[int, int]) -> list[Pair]:

@@ -84,9 +84,16 @@ def test_a_folder_beside_the_split_with_the_same_names_may_hold_the_partners(tmp
         save(tmp_path / f"train/{index}.png", noise(SIDE, 2 * SIDE, index))
     assert len(DatasetIndex.scan(DataConfig(root=str(tmp_path), val_fraction=0)).pairs("train", (8, 8))) == 3
     for index in range(3):
-        save(tmp_path / f"trainannot/{index}.png", noise(SIDE, 2 * SIDE, 9 + index))
+        save(tmp_path / f"others/{index}.png", noise(SIDE, 2 * SIDE, 9 + index))
     refusal = error(tmp_path)
-    assert refusal.code == "single-images" and str(tmp_path / "trainannot") in refusal.reason
+    assert refusal.code == "single-images" and str(tmp_path / "others") in refusal.reason
+
+
+def test_side_by_side_images_beside_a_folder_of_masks_stay_pairs_where_they_surely_are(tmp_path):
+    write_pairs(tmp_path / "train")
+    for index in range(8):
+        save(tmp_path / f"masks/{index}.png", noise(SIDE, 2 * SIDE, index))
+    assert DatasetIndex.scan(DataConfig(root=str(tmp_path))).layout().name == "side-by-side"
 
 
 def test_white_margins_at_the_middle_tell_nothing(tmp_path):

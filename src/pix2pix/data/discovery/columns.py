@@ -5,22 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pix2pix.config.data import ColumnsConfig
-from pix2pix.data.discovery.folders import SPLITS, first_ten
+from pix2pix.data.discovery.folders import first_ten
 from pix2pix.data.discovery.tables import Table
+from pix2pix.data.discovery.words import INPUTS, PICTURES, TARGETS, split_named
 from pix2pix.errors import DataError
 
-_INPUTS = """condition conditioning hazy image images img imgs in input inputs low lq lr noisy original photo photos
-picture rainy rgb source src x"""
-_TARGETS = """annotation annotations clean clear edited ground_truth groundtruth gt high hq hr label labels mask masks
-out output outputs seg segmentation sharp target targets y"""
 _NAMES = {
-    "input": frozenset(_INPUTS.split()),
-    "target": frozenset(_TARGETS.split()),
+    "input": INPUTS | PICTURES | {"x"},
+    "target": TARGETS | {"y"},
     "split": frozenset(("fold", "set", "split", "subset")),
 }
 # What names of columns end with beside the role, such as `mask_path`, `input_file_name` or `target_image`.
 _ENDING = re.compile("_?(?:file_?names?|files?|paths?|images?|img|names?)$")
-_SPELLINGS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"} | {s: s for s in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -30,11 +26,6 @@ class Columns:
     inputs: tuple[int, ...]
     target: int
     split: int | None
-
-
-def split_named(text: object) -> str | None:
-    """Return the split that a word means, in any spelling and case; None for other words."""
-    return _SPELLINGS.get(text.strip().lower()) if isinstance(text, str) else None
 
 
 def find_columns(table: Table, wanted: ColumnsConfig) -> Columns:

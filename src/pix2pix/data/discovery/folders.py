@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from pix2pix.data.discovery.words import SPLIT_NAME, SPLITS, split_named
 from pix2pix.data.images.files import is_image
 from pix2pix.data.images.storage import is_compressed_tar, is_folder, list_archive
 from pix2pix.errors import DataError
 from pix2pix.runtime.ownership import is_run, made_files
 
 FOLDER_PAIRS = (("a", "b"), ("input", "target"))
-SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = frozenset(f"{split}{side}" for split in SPLITS for side in ("", "a", "b"))
-_ALSO_VAL = re.compile("(?:validation|valid)([ab]?)")
+_SPLIT_AND_SIDE = re.compile(f"({SPLIT_NAME})([ab]?)")
 CONVERT = "convert images of other formats to PNG or TIFF"
 REMEDY = "name two folders with data.input and data.target, or list the pairs in a data.manifest"
 
@@ -28,8 +28,8 @@ class Folder:
 
     def __init__(self, path: Path, parents: tuple[tuple[int, int], ...] = (), made: frozenset[str] = frozenset()):
         self.path, name = path, path.name.lower()
-        found = _ALSO_VAL.fullmatch(name)
-        self.name = f"val{found[1]}" if found else name
+        found = _SPLIT_AND_SIDE.fullmatch(name)
+        self.name = f"{split_named(found[1])}{found[2]}" if found else name
         self._made = frozenset(made_files(path)) | made  # paths of translations, which do not belong to the data set
         self._parents = parents  # device and inode of the folders on the path to this one
         self._at_path: dict[str, Folder | None] = {}
@@ -85,7 +85,7 @@ class Folder:
         return bool(self.image_names) or any(folder.holds_images for folder in self.folders)
 
     def child(self, name: str) -> "Folder | None":
-        """Return the subfolder of this lower-case name, whatever its case; `validation` and `valid` are `val`.
+        """Return the subfolder of this lower-case name, whatever its case; a split has any of its spellings.
 
         Raises DataError where there are two.
         """

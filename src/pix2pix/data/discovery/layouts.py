@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pix2pix.config import DataConfig
-from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, SPLITS, Folder
+from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, Folder
 from pix2pix.data.discovery.halves import require_pairs
 from pix2pix.data.discovery.pairing import PairingSettings, Unmatched
 from pix2pix.data.discovery.sources import Candidate, Listing, Source
+from pix2pix.data.discovery.words import SPLITS
 from pix2pix.data.images.settings import at_most
 from pix2pix.errors import DataError
 
@@ -68,6 +69,13 @@ class FolderLayout:
     def is_empty(self) -> bool:
         """Whether there are no pairs, neither in splits nor without a split."""
         return not self.splits and not self._without_split
+
+    @property
+    def has_folders_of_sides(self) -> bool:
+        """Whether there are pairs in two folders, or data.input and data.target name folders that exist."""
+        candidates = [candidate for split in self.splits for candidate in self._candidates(split)]
+        sources = [*self._without_split, *(candidate.source for candidate in candidates)]
+        return self.named or any(source is not None and len(source.folders) > 1 for source in sources)
 
     @property
     def has_roles(self) -> bool:

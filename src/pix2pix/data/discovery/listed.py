@@ -5,10 +5,11 @@ from pathlib import Path
 
 from pix2pix.config import DataConfig
 from pix2pix.config.data import ColumnsConfig
-from pix2pix.data.discovery.folders import SPLITS, root_folder
+from pix2pix.data.discovery.folders import root_folder
 from pix2pix.data.discovery.manifest import Manifest, is_manifest, manifests_in, read_manifests
 from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.data.discovery.sources import Listing
+from pix2pix.data.discovery.words import SPLITS
 from pix2pix.data.images.storage import is_folder
 from pix2pix.errors import DataError
 

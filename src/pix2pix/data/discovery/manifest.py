@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pix2pix.config.data import ColumnsConfig
-from pix2pix.data.discovery.columns import Columns, find_columns, split_named
-from pix2pix.data.discovery.folders import SPLITS, first_ten
+from pix2pix.data.discovery.columns import Columns, find_columns
+from pix2pix.data.discovery.folders import first_ten
 from pix2pix.data.discovery.tables import SUFFIXES, Table, name_in, read_table
+from pix2pix.data.discovery.words import SPLITS, split_named
 from pix2pix.data.images.files import EXTENSIONS, is_image
 from pix2pix.data.images.storage import is_file, list_archive
 from pix2pix.errors import DataError

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 _SEPARATORS = " _-.+()[]{}~,;@#'!&=%$^"
 _TOKEN = re.compile(r"\d+|[A-Z]*[^\W\d_A-Z]+|[A-Z]+")  # a number or a word; labelIds is two words
-SPLIT_NAME = "training|train|validation|valid|val|testing|test"  # a regular expression, in any capitals
 _PURE_NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
 _MOST_OPTIONS = 8  # of the prefixes and of the suffixes of a side
 
@@ -17,12 +16,6 @@ def split_folder(name: str) -> tuple[str, str]:
     """Split a name into its folder, with the `/`, and the name of the file."""
     folder, slash, base = name.rpartition("/")
     return folder + slash, base
-
-
-def split_name(text: str) -> str:
-    """Return the split of a name such as `Training` or `valid`; "" where it is none."""
-    known = re.fullmatch(SPLIT_NAME, text, re.IGNORECASE)
-    return next(split for split in ("train", "val", "test") if text.lower().startswith(split)) if known else ""
 
 
 def normalized(text: str) -> str:

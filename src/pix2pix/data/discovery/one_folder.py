@@ -7,18 +7,10 @@ from itertools import combinations
 
 from pix2pix.data.discovery.matching import Ambiguity, Match, Names
 from pix2pix.data.discovery.names import normalized, split_folder, token_ends, token_starts, tokens, trimmed
+from pix2pix.data.discovery.words import INPUTS, KINDS, PICTURES, TARGETS
 
-_INPUT = {
-    *("in", "input", "inputs", "source", "src", "image", "images", "img", "imgs", "photo", "photos", "leftimg", "rgb"),
-    *("sat", "low", "lq", "blur", "noisy", "hazy", "raw", "before", "sketch", "edge", "edges"),
-}
-_TARGET = {
-    *("out", "output", "outputs", "target", "targets", "tgt", "mask", "masks", "seg", "segmentation", "gt", "truth"),
-    *("groundtruth", "label", "labels", "ids", "annotation", "annotations", "anno", "manual", "inst", "instance"),
-    *("instances", "color", "colour", "colors", "colours", "high", "hq", "sharp", "clean", "clear", "after", "depth"),
-    *("normal", "normals"),
-}
-_ROLES = ((_INPUT, _TARGET, True), ({"x"}, {"y"}, True), ({"a"}, {"b"}, False))
+_INPUT, _TARGET = INPUTS | PICTURES, TARGETS | KINDS
+_ROLES = ((_INPUT, _TARGET, True), (INPUTS, PICTURES, True), ({"x"}, {"y"}, True), ({"a"}, {"b"}, False))
 _MOST_FAMILIES = 6
 _NUMBER = re.compile(r"\d+")
 

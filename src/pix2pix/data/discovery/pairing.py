@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pix2pix.data.discovery.folders import Folder, first_ten
 from pix2pix.data.discovery.matching import SAME_NAME, Ambiguity, Match, match_sides
-from pix2pix.data.discovery.names import split_name
 from pix2pix.data.discovery.one_folder import match_one_folder
+from pix2pix.data.discovery.words import parse_folder_name
 from pix2pix.errors import DataError
 
 Files = dict[str, tuple[Path, ...]]
@@ -136,5 +136,5 @@ def _several_partners(label: str, folders: Sequence[Path], found: Ambiguity, roo
 def _pattern(folder: Path, pattern: str, nested: bool, root: Path) -> str:
     """Return the pattern of the files in a folder, or in its subfolders too; the name of a split becomes `{split}`."""
     parts = (folder.relative_to(root) if folder.is_relative_to(root) else folder.absolute()).parts
-    shown = ["{split}" if split_name(part) else part for part in parts]
+    shown = [parse_folder_name(part).pattern for part in parts]
     return "/".join([*shown, *(["**"] if nested and pattern.startswith("{id}") else []), f"{pattern}.*"])

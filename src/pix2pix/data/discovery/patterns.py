@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pix2pix.config import DataConfig
 from pix2pix.config.patterns import PLACEHOLDER, is_pattern
-from pix2pix.data.discovery.folders import SPLITS, Folder
-from pix2pix.data.discovery.names import SPLIT_NAME, split_name, token_ends, trimmed
+from pix2pix.data.discovery.folders import Folder
+from pix2pix.data.discovery.names import token_ends, trimmed
 from pix2pix.data.discovery.pairing import PairingSettings, Unmatched, pair_files
 from pix2pix.data.discovery.sources import Listing, by_name, listing_of
+from pix2pix.data.discovery.words import SPLIT_NAME, SPLITS, split_named
 from pix2pix.errors import DataError
 
 _REGEX = {"id": "(?P<id>[^/]+)", "split": f"(?P<split>(?i:{SPLIT_NAME}))"}
@@ -102,7 +103,7 @@ class PatternLayout:
             match = expression.fullmatch(name + os.path.splitext(path.name)[1])
             if match is not None:
                 groups = match.groupdict()
-                yield _File(split_name(groups.get("split") or ""), groups["id"], path)
+                yield _File(split_named(groups.get("split")) or "", groups["id"], path)
 
     def _by_id(self, key: str, pattern: str, files: list[_File], unmatched: Unmatched | None) -> dict[str, Path]:
         try:

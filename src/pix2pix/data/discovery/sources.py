@@ -154,8 +154,11 @@ def _refuse_sides(folder: Folder, groups: Sequence[Folder]) -> None:
     names = [name for group in groups for name in {name for name, _ in group.images()}] if len(groups) > 1 else []
     if named_as_sides or len(set(names)) < len(names) or (names and not folder.image_names):
         folders = first_ten(group.path.name for group in groups)
+        named = len(groups) == 2 and len(set(names)) < len(names)
+        such_as = f" (such as {groups[0].path.name!r} and {groups[1].path.name!r})" if named else ""
         raise DataError(
             f"{folder.path}: the layout is ambiguous: its folders {folders} may be the two sides of pairs, or groups "
-            f"of side-by-side images; {REMEDY}, or set data.layout to side-by-side where each image holds A and B",
+            f"of side-by-side images; {REMEDY}{such_as}, or set data.layout to side-by-side where each image holds A "
+            "and B",
             code="ambiguous",
         )
