@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import COMMAND, PIPE, Program
 from PIL import Image
 
 from pix2pix.cli.main import main
@@ -69,8 +70,18 @@ def pix2pix(*arguments: object) -> Result:
     return Result(code or 0, out.getvalue(), err.getvalue())
 
 
+def script(code: str, *arguments: object, **options) -> Result:
+    """Runs Python code as a program, with all that a command needs imported already; `options` are `Program`'s."""
+    with Program(code, *arguments, stdout=PIPE, stderr=PIPE, **options) as run:
+        out, err = run.communicate()
+    return Result(run.returncode, out, err)
+
+
 def program(*arguments: object, first: str = "", **options) -> Result:
-    """Runs `python -m pix2pix` as a program, after the Python statements `first`; `options` are subprocess.run's."""
+    """Runs `pix2pix` as a program; an interpreter of its own runs it where the Python statements `first` come first or
+    there are `options`, which are subprocess.run's."""
+    if not first and not options:
+        return script(COMMAND, *arguments)
     words = ["-m", "pix2pix", *map(str, arguments)]
     if first:
         words = ["-c", f"import os, sys\n{first}\nos.execv(sys.executable, [sys.executable] + {words!r})"]

@@ -3,8 +3,6 @@
 import os
 import pickle
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from commands import (
     program,
     refused,
 )
+from forked import COMMAND, PIPE, Program
 
 from pix2pix.config import load_config
 from pix2pix.data.formats.image_format import RGB, image_formats
@@ -293,8 +292,7 @@ def uninterrupted(tmp_path_factory) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_is_saved_and_resumes_to_the_same_end(number, code, uninterrupted):
-    words = [sys.executable, "-m", "pix2pix", *map(str, LONG)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with Program(COMMAND, *LONG, stdout=PIPE, stderr=PIPE) as run:
         assert any(line.startswith("step 3/120") for line in run.stdout)
         run.send_signal(number)
         rest, errors = run.communicate(timeout=60)

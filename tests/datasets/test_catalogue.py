@@ -51,7 +51,7 @@ def test_the_help_names_every_data_set():
     assert ", ".join(NAMES) in re.sub(r"\s+", " ", result.out)
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_configs() if name != "demo"])
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name not in ("demo", "own")])
 def test_a_shipped_config_says_which_command_fetches_its_data(name):
     dataset = Path(load_config(name).data.root).name
     assert dataset in NAMES

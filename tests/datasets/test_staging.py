@@ -3,12 +3,11 @@
 import logging
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from download_server import ARCHIVE, FILES, serving, tree
+from forked import PIPE, Program
 
 from pix2pix.datasets import download as module
 from pix2pix.datasets.download import download
@@ -41,8 +40,7 @@ def server(monkeypatch):
 def child(server):
     """A process that is building `./tiny`."""
     entry = module.DATASETS["tiny"]
-    command = [sys.executable, "-c", CHILD, entry.url, str(entry.bytes), entry.md5]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with Program(CHILD, entry.url, entry.bytes, entry.md5, stdout=PIPE) as process:
         assert any(line == "unpacked\n" for line in process.stdout)
         yield process
         process.kill()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from commands import overrides
+from forked import MODULES, become_a_program
 
 from pix2pix.cli.main import main as cli
 from pix2pix.training.checkpoint_io import list_checkpoints, load_newest
@@ -49,8 +50,7 @@ SETTINGS = {
 
 def preload() -> None:
     """Imports what commands import when they run; a forked child has all that its parent has imported."""
-    modules = ("check", "datasets.download", "inference.files", "training.trainer")
-    for name in (*(f"pix2pix.{module}" for module in modules), "matplotlib.figure", "matplotlib.backends.backend_agg"):
+    for name in MODULES:
         import_module(name)
 
 
@@ -91,9 +91,7 @@ class Child:
         if self.pid == 0:
             code = 99
             try:
-                os.setsid()
-                os.dup2(handle, 1), os.dup2(handle, 2)
-                sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+                become_a_program(0, handle, handle)
                 warnings.filterwarnings("ignore", "This DataLoader will create")  # more readers than cores are meant
                 before()
                 code = cli(command)

@@ -20,10 +20,11 @@ from harness import Child, Outcome, trials
 from PIL import Image
 
 from pix2pix.config import load_config
+from pix2pix.config.data import ColumnsConfig
 from pix2pix.data import draw_pair
 from pix2pix.data.cache.disk import DiskCache
 from pix2pix.data.cache.memory import ArraySpec
-from pix2pix.data.discovery.manifest import read_manifest
+from pix2pix.data.discovery.manifest import Manifest, read_manifests
 from pix2pix.data.images.files import read_image, read_info
 from pix2pix.datasets.fetch import PartialDownload
 from pix2pix.errors import DataError, Pix2PixError
@@ -156,7 +157,7 @@ _PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "header": ("a.jpg", read_info),
     "array": ("a.npy", read_image),
     "tiff": ("a.tif", read_info),
-    "manifest": ("a.csv", read_manifest),
+    "manifest": ("a.csv", lambda path: read_manifests([Manifest(path)], ColumnsConfig())),
     "config": ("a.yaml", load_config),
     "cache": ("a.cache", _fill),
 }

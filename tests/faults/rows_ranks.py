@@ -1,17 +1,19 @@
 """Rows F2, F15 and F17: runs of several ranks, and runs that go on with other readers."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import torch
-from harness import PAIRS, STEPS, Outcome, as_uninterrupted, finish, training, trials
-from ranks import torchrun
+from harness import PAIRS, STEPS, Child, Outcome, as_uninterrupted, finish, training, trials
+from ranks import free_port, rank_variables, torchrun
 
 from pix2pix.config import dump_config, load_config
 from pix2pix.training import trainer
@@ -39,10 +41,20 @@ def stop_at(step: int) -> None:
 def _run(ranks: int, command: list[str], stop: int | None = None) -> tuple[int, str]:
     if ranks == 1:
         return finish(command, (lambda: stop_at(stop)) if stop else (lambda: None))
-    path = os.pathsep.join([str(TESTS), str(TESTS / "faults"), *sys.path])
-    process = torchrun(ranks, str(stop or 0), *command, module="stopping_rank", env={"PYTHONPATH": path})
-    out, errors = process.communicate(timeout=300)
-    return process.returncode, out + errors
+    port = free_port()
+
+    def as_rank(rank: int) -> Callable[[], None]:
+        def before() -> None:
+            os.environ.update(rank_variables(rank, ranks, port))
+            if stop:
+                stop_at(stop)
+
+        return before
+
+    with contextlib.ExitStack() as running:
+        children = [running.enter_context(Child(command, as_rank(rank))) for rank in range(ranks)]
+        codes = [child.wait() for child in children]
+        return max(codes, key=abs), "".join(child.said() for child in children)
 
 
 def f2_grid(count: int, folder: Path) -> Outcome:

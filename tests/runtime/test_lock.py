@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 import pytest
+from forked import PIPE, Program
 
 from pix2pix.errors import CheckpointError
 from pix2pix.runtime.lock import LockUnsupportedError, lock
@@ -31,9 +32,12 @@ with lock(Path(".lock"), Path("run"), "training in it"):
 """
 
 
-def holder(*words: str, before: tuple[str, ...] = ()) -> subprocess.Popen:
-    """Another process that holds the lock."""
-    process = subprocess.Popen([*before, sys.executable, "-c", HOLDER, *words], stdout=subprocess.PIPE, text=True)
+def holder(*words: str, before: tuple[str, ...] = ()) -> Program | subprocess.Popen:
+    """Another process that holds the lock, started by the command `before` where there is one."""
+    if before:
+        process = subprocess.Popen([*before, sys.executable, "-c", HOLDER, *words], stdout=PIPE, text=True)
+    else:
+        process = Program(HOLDER, *words, stdout=PIPE)
     process.child = int(process.stdout.readline().split()[1])
     return process
 

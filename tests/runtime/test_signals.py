@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from commands import TINY, picture, pix2pix
+from commands import TINY, picture, pix2pix, script
+from forked import PIPE, Program
 from runs import assert_identical, make_config, without_timing
 
 from pix2pix import Trainer
@@ -77,8 +76,7 @@ PLACES = {
 @pytest.mark.parametrize(("place", "number"), [*((place, signal.SIGTERM) for place in PLACES), ("in a step", 2)])
 def test_a_second_signal_leaves_at_once(place, number):
     code = WAITING.format(**dict(zip(("module", "owner", "name"), PLACES[place], strict=True)))
-    command = [sys.executable, "-c", code, "train", *TINY, "--output", "out"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with Program(code, "train", *TINY, "--output", "out", stdout=PIPE, stderr=PIPE) as run:
         assert any(line == "here\n" for line in run.stdout)
         run.send_signal(number)
         assert any(line.startswith("stopping after this step") for line in run.stdout)
@@ -114,8 +112,7 @@ def test_a_second_signal_is_heard_whatever_stdout_is(stdout):
         other, stream = os.openpty() if stdout == "gone" else os.pipe()
     if stdout == "gone":
         os.close(other)
-    command = [sys.executable, "-c", DEAF.format(blocked=stdout == "blocked")]
-    with subprocess.Popen(command, stdout=stream, stderr=subprocess.PIPE, text=True) as run:
+    with Program(DEAF.format(blocked=stdout == "blocked"), stdout=stream, stderr=PIPE) as run:
         try:
             assert run.stderr.readline() == "here\n"
             run.send_signal(signal.SIGTERM)
@@ -140,7 +137,7 @@ def test_a_signal_while_torch_computes_is_heard_at_once():
         "with to_console(), stop_on_signals() as stop:\n print('here', flush=True)\n x = torch.rand(6000, 6000)\n"
         " for _ in range(99): torch.linalg.svdvals(x)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as run:
+    with Program(code, stdout=PIPE) as run:
         try:
             assert run.stdout.readline() == "here\n"
             time.sleep(2)
@@ -163,10 +160,9 @@ def test_a_signal_before_the_first_step_leaves_nothing_half_done(name):
     code += f"before = PairedDataset.prepare\ndef prepare(*a, **k):\n os.kill(os.getpid(), signal.{name})\n"
     code += " import time; time.sleep(0.2); return before(*a, **k)\nPairedDataset.prepare = prepare\n"
     code += "sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "train", *TINY, "--output", "out"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 143 and done.stderr == "", done
-    assert "nothing to save" in done.stdout
+    done = script(code, "train", *TINY, "--output", "out")
+    assert done.code == 143 and done.err == "", done
+    assert "nothing to save" in done.out
     assert not Path("out/checkpoints").exists() and not list(Path("out").glob(".lock.*"))
     assert pix2pix("train", *TINY, "--output", "out").code == 0
 
@@ -178,8 +174,8 @@ def test_sampling_stops_between_pictures(trained):
     code += "before = files._write\n"
     code += "files._write = lambda *a: (before(*a), os.write(1, b'here\\n'), time.sleep(0.03))\n"
     code += "sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "sample", "--weights", trained / "gen.pt", "--input", "in"]
-    with subprocess.Popen([*map(str, command), "--batch-size", "1"], stdout=-1, stderr=-1, text=True) as run:
+    command = ("sample", "--weights", trained / "gen.pt", "--input", "in", "--batch-size", 1)
+    with Program(code, *command, stdout=PIPE, stderr=PIPE) as run:
         assert any(line == "here\n" for line in run.stdout)
         run.send_signal(signal.SIGTERM)
         rest, errors = run.communicate(timeout=60)
@@ -218,10 +214,10 @@ print(stop.signal and stop.exit_code, flush=True)
 """
 
 
-def _said(code: str, **options) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-c", IN_TIME.format(code=code)], capture_output=True, text=True, **options)
-    assert done.stderr == "", done.stderr
-    return done.returncode, done.stdout.splitlines()[-1]
+def _said(code: str, first: str = "") -> tuple[int, str]:
+    done = script(first + IN_TIME.format(code=code))
+    assert done.err == "", done.err
+    return done.code, done.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("pair", ["'SIGTERM', 'SIGTERM'", "'SIGINT', 'SIGINT'", "'SIGHUP', 'SIGTERM'"])
@@ -238,8 +234,8 @@ def test_the_limit_of_processor_time_counts_once():
 
 
 def test_what_nohup_ignores_stays_ignored_and_timers_of_others_are_left_alone():
-    ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
-    assert _said("send('SIGHUP')", **ignoring) == (0, "None")
+    ignoring = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    assert _said("send('SIGHUP')", ignoring) == (0, "None")
     assert _said("send('SIGHUP')") == (0, "143")
     assert _said("send('SIGPIPE')") == (0, "None")  # Python ignores it
     heard = []

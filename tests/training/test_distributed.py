@@ -2,15 +2,14 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from commands import TINY, overrides, pairs, pix2pix
-from ranks import torchrun
+from commands import TINY, Result, overrides, pairs, pix2pix, script
+from forked import COMMAND, PIPE, Program
+from ranks import free_port, rank_variables, torchrun
 from runs import make_config, weights_of
 from torch.nn import functional as F
 
@@ -45,6 +44,17 @@ def test_a_batch_is_shared_as_equally_as_can_be():
             assert sizes == sorted(sizes, reverse=True) and sizes[0] - sizes[-1] <= 1
 
 
+def ranks_of(count: int, code: str, *arguments: object, folders: Sequence[Path] = ()) -> list[Result]:
+    """Runs several ranks of a program, each in its folder where there are `folders`."""
+    port, ranks = free_port(), []
+    for rank in range(count):
+        around = os.environ | rank_variables(rank, count, port)
+        folder = folders[rank] if folders else None
+        ranks.append(Program(code, *arguments, cwd=folder, env=around, stdout=PIPE, stderr=PIPE))
+    said = [rank.communicate() for rank in ranks]
+    return [Result(rank.returncode, *texts) for rank, texts in zip(ranks, said, strict=True)]
+
+
 def far_apart(a: dict, b: dict, tolerance: float) -> list[str]:
     """The tensors that differ by more than that, of their largest number where it is above 1."""
     assert a.keys() == b.keys() and len(a) > 10
@@ -56,13 +66,12 @@ def test_two_ranks_compute_what_one_does_and_read_each_pair_once(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / f"{name}.yaml").write_text(dump_config(config_of(tmp_path / name / "run")))
-    tests = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[1])])}
-    alone = subprocess.run([sys.executable, "-m", "rank_program", "one.yaml", "one"], env=tests, capture_output=True)
-    assert alone.returncode == 0, alone.stderr
-    both = torchrun(2, "two.yaml", "two", module="rank_program", env={"PYTHONPATH": tests["PYTHONPATH"]})
-    out, errors = both.communicate(timeout=200)
-    assert both.returncode == 0, errors
-    assert out.count("done: 3 epochs, 9 steps") == 1  # the first rank alone speaks
+    work = "import sys\nfrom pathlib import Path\nfrom rank_program import main\nmain(sys.argv[1], Path(sys.argv[2]))"
+    alone = script(work, "one.yaml", "one")
+    assert alone.code == 0, alone.err
+    both = ranks_of(2, work, "two.yaml", "two")
+    assert all(rank.code == 0 for rank in both), both
+    assert "done: 3 epochs, 9 steps" in both[0].out and not both[1].out  # the first rank alone speaks
     one, two = (torch.load(tmp_path / name / "gradients.pt") for name in ("one", "two"))
     assert far_apart(one["gradients"], two["gradients"], 1e-6) == []
     assert all(two["report"][name].item() == pytest.approx(value.item(), 1e-5) for name, value in one["report"].items())
@@ -90,32 +99,16 @@ def test_a_stop_is_agreed_upon():
 
 def test_ranks_that_see_other_data_or_another_run_are_refused(tmp_path):
     """Two machines with folders of their own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     sizes = {"data.layout": "auto", "data.root": "data", "data.direction": None}
-    command = [sys.executable, "-m", "pix2pix", "train", *TINY, *overrides(sizes), "--output", "run"]
+    command = ("train", *TINY, *overrides(sizes), "--output", "run")
 
-    def both() -> list[tuple[int, str]]:
-        ranks = []
-        for rank in "01":
-            around = {
-                "RANK": rank,
-                "LOCAL_RANK": rank,
-                "WORLD_SIZE": "2",
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": port,
-            }
-            streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-            folder = tmp_path / rank
-            ranks.append(subprocess.Popen(command, cwd=folder, env=os.environ | around, **streams))
-        said = [rank.communicate(timeout=100)[0] for rank in ranks]
-        return [(rank.returncode, words) for rank, words in zip(ranks, said, strict=True)]
+    def both() -> list[Result]:
+        return ranks_of(2, COMMAND, *command, folders=[tmp_path / "0", tmp_path / "1"])
 
     for rank, count in (("0", 4), ("1", 3)):
         pairs(tmp_path / rank / "data", "train", count=count)
-    for (code, said), count in zip(both(), (3, 2), strict=True):  # one is held out for validation
-        assert code == 3 and f"(this one train: {count} pairs" in said, said
+    for rank, count in zip(both(), (3, 2), strict=True):  # one is held out for validation
+        assert rank.code == 3 and f"(this one train: {count} pairs" in rank.err, rank
     pairs(tmp_path / "1" / "data", "train", count=4)
     assert (
         pix2pix(
@@ -123,8 +116,8 @@ def test_ranks_that_see_other_data_or_another_run_are_refused(tmp_path):
         ).code
         == 0
     )
-    for (code, said), step in zip(both(), (4, 0), strict=True):
-        assert code == 4 and f"(this one is at step {step})" in said, said
+    for rank, step in zip(both(), (4, 0), strict=True):
+        assert rank.code == 4 and f"(this one is at step {step})" in rank.err, rank
 
 
 def test_ranks_stop_together(monkeypatch):

@@ -1,12 +1,10 @@
 """What counts as a run, what is left of a killed one, and where --fresh moves it."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from commands import TINY, contents, overrides, picture, pix2pix, refused
+from commands import TINY, contents, overrides, picture, pix2pix, refused, script
 
 from pix2pix.runtime import ownership
 from pix2pix.runtime.ownership import INDEX
@@ -29,7 +27,7 @@ main(sys.argv[1:])
 @pytest.mark.parametrize("flag", [None, "--fresh"])
 @pytest.mark.parametrize(("amid", "left"), [("config", ".config.tmp-*.yaml"), ("probe", ".probe-*")])
 def test_a_start_that_was_killed_is_no_obstacle(amid, left, flag):
-    assert subprocess.run([sys.executable, "-c", KILLED, amid, *TRAIN, "out"]).returncode == 9
+    assert script(KILLED, amid, *TRAIN, "out").code == 9
     names = [path.name for path in Path("out").iterdir() if not path.name.startswith(".lock") and path.name != INDEX]
     assert names == [path.name for path in Path("out").glob(left)] and len(names) == 1
     assert pix2pix(*TRAIN, "out", *[flag] * (flag is not None)).code == 0

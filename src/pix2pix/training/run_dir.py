@@ -59,10 +59,15 @@ def open_run_dir(
             )
     prepare_folder(folder)
     with writing(folder):
-        _require_run_or_nothing(folder)
+        try:
+            _require_run_or_nothing(folder)
+        except CheckpointError:
+            if not (folder / _LOCK).exists():
+                raise  # and no lock file is left in the folder
     with ExitStack() as held:
         with writing(folder):
             held.enter_context(_sole_trainer(folder))
+            _require_run_or_nothing(folder)  # another process may have written its first files during the first check
             remove_leftovers(folder)
             _sign(folder)
         _check(config, folder, allow_changed)
