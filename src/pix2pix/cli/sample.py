@@ -56,8 +56,10 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Translate; return the exit code: 0, or the code of the first image that failed."""
     from pix2pix.runtime.log import info
+    from pix2pix.runtime.parallel import let_idle_threads_sleep
     from pix2pix.runtime.signals import Stopped, stop_on_signals
 
+    let_idle_threads_sleep()  # images are read and written while the network runs
     with stop_on_signals() as stop:
         try:
             return _translate(args)

@@ -1,6 +1,7 @@
 """Process many files on all cores. Decoding and resizing release the GIL, so threads suffice."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -17,6 +18,16 @@ _CHUNK = 1024  # items submitted together; an error leaves at most this many to 
 def cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def let_idle_threads_sleep() -> None:
+    """Let the threads of torch on a CPU sleep while they wait, where other threads of the process need the cores.
+
+    By default they spin. Has no effect once torch is imported, or where OMP_WAIT_POLICY is set. Programs call this, and
+    libraries don't.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def for_each(
