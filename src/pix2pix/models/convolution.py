@@ -7,19 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_TINY = 2**19  # multiplications below which a call of oneDNN takes longer to set up than to compute
+_LARGE = 2**20  # numbers in a weight; with smaller ones, a product of several images loses more than it gains
 
 
 def _as_product(network: nn.Module, x: Tensor, pixels: int, weight: Tensor) -> bool:
     """Return whether to train with one matrix product; `pixels` is the number of its columns.
 
     The weights of the innermost levels outweigh their maps. A convolution reorders them in memory, in three passes; a
-    product reads them as they are. The limits are measured. Inference always convolves, so that the result of an image
-    does not depend on the number of images in the batch.
+    product reads them as they are. The limits are measured, layer by layer and with whole networks. Inference always
+    convolves, so that the result of an image does not depend on the number of images in the batch.
     """
     if not network.training or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
-    return weight.is_contiguous() and (pixels == 1 or 16 <= pixels <= 64 or pixels * weight.numel() <= _TINY)
+    pays = pixels == 1 or (16 <= pixels <= 64 and (len(x) == 1 or weight.numel() >= _LARGE))
+    return pays and weight.is_contiguous()
 
 
 class Conv2d(nn.Conv2d):

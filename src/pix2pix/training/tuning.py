@@ -112,7 +112,7 @@ class _Trial:
         x, y = ((torch.rand(shape, generator=rng) * 2 - 1).to(self.device) for shape in self.shapes)
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             plain = _Step(self, PLAIN, x, y)
-            steps = [plain, _Step(self, Execution("bf16"), x, y)]
+            steps = [plain, _Step(self, Execution("bf16"), x, y, plain.copies)]
             steps = [step for step in steps if step.agrees(plain)]
             best = min(steps, key=lambda step: step.seconds)
             if distributed.world_size() == 1:  # DistributedDataParallel has fixed the format of the gradients
@@ -129,12 +129,15 @@ class _Trial:
 
 
 class _Step:
-    """Forward and backward passes of an update, with copies of the networks and without optimizers."""
+    """Forward and backward passes of an update, with copies of the networks, or those `copies`, without optimizers."""
 
-    def __init__(self, trial: _Trial, execution: Execution, x: Tensor, y: Tensor):
+    def __init__(
+        self, trial: _Trial, execution: Execution, x: Tensor, y: Tensor, copies: Sequence[nn.Module] | None = None
+    ):
         networks = trial.networks
         self.objective, self.execution, self.x, self.y = trial.objective, execution, x, y
-        self.generator, self.discriminator = (copy.deepcopy(n) for n in (networks.generator, networks.discriminator))
+        self.copies = copies or [copy.deepcopy(n) for n in (networks.generator, networks.discriminator)]
+        self.generator, self.discriminator = self.copies
         if execution.memory_format == CHANNELS_LAST:
             for network, cost in zip((self.generator, self.discriminator), networks.costs, strict=True):
                 pixels = cost.pixels if cost is not None else {}
