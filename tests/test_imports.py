@@ -5,17 +5,12 @@ functions and those for type checkers count like all others.
 """
 
 import ast
-import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-
-import pix2pix
-
-PACKAGE = Path(pix2pix.__file__).parent
-FILES = sorted(PACKAGE.rglob("*.py"))
+from sources import MODULES, PACKAGE, TREES
 
 # Room, from the bottom up: the rooms it may import, itself aside. "" is pix2pix/__init__.py, which names the public
 # things and loads them on first use.
@@ -97,14 +92,6 @@ def test_no_two_test_modules_share_a_name():
     assert names == sorted(set(names))
 
 
-def _name(file: Path) -> str:
-    """The dotted name of a module, without the leading `pix2pix`; a package's is its folder's."""
-    parts = file.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {_name(file): file for file in FILES}
-TREES = {module: ast.parse(file.read_bytes()) for module, file in MODULES.items()}
 every_module = pytest.mark.parametrize("module", MODULES)
 
 
@@ -281,50 +268,6 @@ def test_nothing_parses_a_message():
     found = {module: texts for module, tree in TREES.items() if (texts := _messages_read(tree))}
     assert {module: texts for module, texts in found.items() if module not in READS_MESSAGES} == {}
     assert set(READS_MESSAGES) - set(found) == set(), "no reason is needed where nothing is read"
-
-
-def test_the_command_line_starts_without_torch():
-    script = """
-import sys
-from pix2pix.cli.main import main
-try:
-    main(["--help"])
-except SystemExit:
-    print(sorted({"torch", "numpy", "pydantic", "matplotlib", "PIL"} & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done
-
-
-def test_importing_has_no_side_effects():
-    script = f"""
-import os, random, signal, sys, threading
-import pix2pix
-from importlib import import_module
-def state():
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    return dict(os.environ), os.listdir(), handlers, random.getstate(), threading.active_count()
-def loaded(*names):
-    return sorted(set(names) & set(sys.modules))
-extras = "matplotlib", "tensorboard", "wandb", "onnx", "tifffile", "imagecodecs"
-for name in ("pix2pix", "pix2pix.config", "pix2pix.data", "pix2pix.data.pairs", "pix2pix.runtime.io"):
-    import_module(name)
-print(loaded("torch"))
-import torch, numpy, tqdm  # their own affairs are not ours
-settings = lambda: (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(), torch.initial_seed(),
-                    torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
-before, earlier = state(), settings()
-for name in {sorted(f"pix2pix.{module}".rstrip(".") for module in MODULES if module != "__main__")!r}:
-    import_module(name)
-print(state() == before, settings() == earlier, loaded(*extras))
-model = {{"generator": {{"base_channels": 2}}, "discriminator": {{"base_channels": 2}}}}
-config = pix2pix.load_config({{"data": {{"image_size": 32, "load_size": 32, "layout": "synthetic"}}, "model": model}})
-pix2pix.Trainer(config).train_step(*torch.rand(2, 1, 3, 32, 32))
-print(loaded(*extras, "torch._dynamo", "torch._inductor", "torchvision", "sympy"))  # they take longer than torch
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert done.stdout.splitlines() == ["[]", "True True []", "[]"]
 
 
 @every_module

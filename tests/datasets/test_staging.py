@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from download_server import ARCHIVE, FILES, serving, tree
+from download_server import ARCHIVE, FILES, tree
 from forked import PIPE, Program
 
 from pix2pix.datasets import download as module
@@ -28,12 +28,6 @@ def check(folder, dataset):
 module._check_side_by_side = check
 module.download("tiny", ".")
 """
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with serving(monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture

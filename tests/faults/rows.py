@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import rows_caches
 import rows_files
 import rows_foreign
 import rows_friends
@@ -12,6 +13,7 @@ import rows_outputs
 import rows_process
 import rows_ranks
 import rows_runs
+import rows_saves
 import rows_starts
 from harness import Outcome
 
@@ -33,14 +35,14 @@ ROWS = {
     "F2": Row("resumed: workers x place x precision x ranks", rows_ranks.f2_grid, 36, 2),
     "F3": Row("SIGTERM at any time", rows_runs.f3_stopped, 50, 3),
     "F4": Row("a second signal", rows_runs.f4_stopped_twice, 20, 2),
-    "F5": Row("a full disk", rows_runs.f5_full, 50, 2),
+    "F5": Row("a full disk", rows_saves.f5_full, 50, 2),
     "F6": Row("a folder that is none, or is lost", rows_starts.f6_no_folder, 10, 2),
-    "F7": Row("a damaged newest checkpoint", rows_runs.f7_damaged, 20, 3),
+    "F7": Row("a damaged newest checkpoint", rows_saves.f7_damaged, 20, 3),
     "F8": Row("malformed pictures", rows_starts.f8_malformed_images, 300, 0),
     "F9": Row("malformed configs and YAML's traps", rows_starts.f9_malformed_configs, 440, 66),
     "F10": Row("every shipped config", rows_starts.f10_shipped, 9, 2),
     "F11": Row("weights files made to do harm", rows_files.f11_harmful, 40, 40),
-    "F12": Row("mutated checkpoint and weights files", rows_runs.f12_mutated, 2000, 60),
+    "F12": Row("mutated checkpoint and weights files", rows_saves.f12_mutated, 2000, 60),
     "F13": Row("NaN and Inf", rows_runs.f13_not_finite, 160, 8),
     "F14": Row("the same run twice", rows_runs.f14_same_twice, 10, 1),
     "F15": Row("SIGKILL of one of two ranks", rows_ranks.f15_lost_rank, 20, 1),
@@ -61,6 +63,6 @@ ROWS = {
     "F32": Row("odd values in metrics and manifests", rows_identity.f32_odd_values, 16, 6),
     "F33": Row("foreign text in messages", rows_foreign.f33_foreign_text, 19, 12),
     "F34": Row("special files in place of data, configs and caches", rows_foreign.f34_special_files, 45, 15),
-    "F35": Row("a cache folder shared with others", rows_foreign.f35_shared_cache, 24, 12),
-    "F36": Row("damaged JPEG and WebP that still decode", rows_foreign.f36_damaged_but_decoding, 40, 3),
+    "F35": Row("a cache folder shared with others", rows_caches.f35_shared_cache, 24, 12),
+    "F36": Row("damaged JPEG and WebP that still decode", rows_caches.f36_damaged_but_decoding, 40, 3),
 }
