@@ -14,9 +14,9 @@ from pix2pix.data.cache import disk as cache_file
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    for split, count in (("train", COUNT), ("val", 2)):
-        for i in range(count):
-            save_halves(tmp_path / f"data/{split}/{i}.png", noise(30, 20, i), noise(30, 20, 100 + i))
+    for split, seeds in (("train", range(COUNT)), ("val", range(50, 52))):
+        for i, seed in enumerate(seeds):
+            save_halves(tmp_path / f"data/{split}/{i}.png", noise(30, 20, seed), noise(30, 20, 100 + seed))
     return tmp_path / "data"
 
 
