@@ -176,6 +176,11 @@ class RunConfig(Section):
     device: (
         Literal["auto", "cpu", "cuda", "mps"] | Annotated[str, Field(pattern=r"^cuda:[0-9]+$", examples=["cuda:1"])]
     ) = Field("auto", description="Where to train.")
+    cuda_graph: bool = Field(
+        False,
+        description="Whether to run each step as one CUDA graph and copy batches on a stream of their own; "
+        "needs a CUDA device and is refused elsewhere.",
+    )
     deterministic: bool = Field(False, description="Bitwise reproducible on the same machine, and slower.")
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Decay of an averaged copy of the generator; null keeps none."

@@ -57,6 +57,11 @@ def _data_and_schedule_conflicts(config: Config) -> list[Conflict]:
             "(optimizer.accumulation_steps); make it a multiple of that"
         )
         conflicts.append(Conflict(("optimizer.accumulation_steps", "data.batch_size"), message))
+    if config.run.cuda_graph and config.optimizer.accumulation_steps > 1:
+        message = (
+            "run.cuda_graph does not work with optimizer.accumulation_steps above 1; set it to false, or the steps to 1"
+        )
+        conflicts.append(Conflict(("run.cuda_graph", "optimizer.accumulation_steps"), message))
     if schedule.decay_epochs > schedule.epochs:
         message = (
             f"schedule.decay_epochs ({schedule.decay_epochs}) is more than schedule.epochs ({schedule.epochs}); "

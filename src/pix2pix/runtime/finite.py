@@ -33,6 +33,10 @@ class FiniteGuard:
         torch.maximum(self._found, bad.any(), out=self._found)
         return self._found
 
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors that `check` changes; all are 0 until a value is non-finite."""
+        return [self._found, *self._first.values()]
+
     def first(self) -> tuple[int, list[str]] | None:
         """Return the first step (from 1) with non-finite values, and their names; None if there was none."""
         if not self._found:

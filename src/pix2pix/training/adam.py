@@ -89,7 +89,7 @@ class Adam:
 
     @torch.no_grad()
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Load the state and the learning rate; the betas stay as they are.
+        """Load the state and the learning rate in place, as a captured graph needs; the betas stay as they are.
 
         Raises KeyError, ValueError or RuntimeError where the parameters have other numbers or shapes.
         """
@@ -97,9 +97,11 @@ class Adam:
         params = self.param_groups[0]["params"]
         if len(group["params"]) != len(params):
             raise ValueError(f"the state of {len(group['params'])} parameters, and there are {len(params)}")
-        self.state.clear()
+        for state in self.state.values():
+            for tensor in state.values():
+                tensor.zero_()
         for number, values in saved["state"].items():
-            state = self._start(params[number])
+            state = self.state.get(params[number]) or self._start(params[number])
             for name, tensor in state.items():
                 if torch.as_tensor(values[name]).shape != tensor.shape:
                     raise ValueError(f"{name} of parameter {number} has another shape")

@@ -17,7 +17,7 @@ from pix2pix.models.cost import ForwardCost, forward_cost, use_channels_last
 from pix2pix.runtime import distributed
 from pix2pix.runtime.device import autocast
 from pix2pix.runtime.memory import resident_bytes
-from pix2pix.runtime.rng import INIT, seed_torch
+from pix2pix.runtime.rng import INIT, STEP, seed_torch
 from pix2pix.training.adam import Adam
 from pix2pix.training.execution import CHANNELS_LAST, Execution, configured
 from pix2pix.training.own_parts import try_network
@@ -111,6 +111,20 @@ class Networks:
             "discriminator_optimizer": self.d.optimizer,
         }
         return objects if self.ema_generator is None else objects | {"ema": self.ema_generator}
+
+    def state_tensors(self) -> list[Tensor]:
+        """Return every tensor that a step updates: weights, buffers and the optimizers' state, on the device."""
+        modules = [value for value in self.stateful_objects.values() if isinstance(value, nn.Module)]
+        weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+        states = [state for player in (self.d, self.g) for state in player.optimizer.state.values()]
+        return weights + [tensor for state in states for tensor in state.values()]
+
+    def seed_dropout(self, step: int, micro_batch: int) -> None:
+        """Seed dropout, which depends on the finished steps and the number of the micro-batch only.
+
+        Without micro-batches it is called before a step: a CUDA graph cannot be seeded while it is captured.
+        """
+        seed_torch(self.config.run.seed, STEP, step, *((micro_batch,) if micro_batch else ()))
 
     def update_ema(self) -> None:
         """Move the averaged generator towards the generator."""

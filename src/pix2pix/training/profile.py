@@ -69,6 +69,7 @@ class ProfiledTrainer(Trainer):
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
+        self._run_step = self._update_both  # without a CUDA graph, since phases within one cannot be timed
         self.phases, self.complete = Phases(self.device), False
         self._steps, self._images, self._start, self._paused, self._seconds = 0, 0, 0.0, 0.0, 0.0
         activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if self.device.type == "cuda" else [])
@@ -103,21 +104,21 @@ class ProfiledTrainer(Trainer):
         with self.phases("transfer"):
             return super()._prepare(batch)
 
-    def _update_discriminator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
+    def _update_discriminator(self, batch: list[MicroBatch], step: int | Tensor) -> dict[str, Tensor]:
         with self.phases("discriminator"):
-            return super()._update_discriminator(batch)
+            return super()._update_discriminator(batch, step)
 
-    def _update_generator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
+    def _update_generator(self, batch: list[MicroBatch], step: int | Tensor) -> dict[str, Tensor]:
         with self.phases("generator"):
-            return super()._update_generator(batch)
+            return super()._update_generator(batch, step)
 
     def _fake(self, batch: MicroBatch, learning: bool = False) -> Tensor:
         with self.phases("generator"):
             return super()._fake(batch, learning)
 
-    def _apply(self, player: Player, metrics: dict[str, Tensor]) -> None:
+    def _apply(self, player: Player, metrics: dict[str, Tensor], step: int | Tensor) -> None:
         with self.phases("optimizer"):
-            super()._apply(player, metrics)
+            super()._apply(player, metrics, step)
 
     def _switch(self) -> None:
         """Start or end the timing or the trace, if that is due after this step."""

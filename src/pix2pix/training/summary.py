@@ -80,6 +80,8 @@ def _training_lines(config: Config, pairs: int, networks: Networks, need: Memory
         **({"memory": str(need)} if need else {}),
         "results": str(run_path(config)),
     }
+    if config.run.cuda_graph:
+        lines["steps"] += ", each one CUDA graph (a smaller last batch without)"
     advice = _few_pairs_advice(config.data, pairs)
     if batch_size > 1 and not networks.own_generator and model.generator.norm == "batch":
         advice.append(

@@ -20,8 +20,9 @@ from pix2pix.runtime.device import deterministic, pick_device
 from pix2pix.runtime.distributed import in_lockstep
 from pix2pix.runtime.finite import FiniteGuard
 from pix2pix.runtime.log import info
-from pix2pix.runtime.rng import STEP, seed_torch
 from pix2pix.runtime.signals import Stopped, stop_when
+from pix2pix.runtime.transfer import Transfer
+from pix2pix.training.graph import Step, StepGraph, require_cuda_graph
 from pix2pix.training.micro_batch import MicroBatch, split_batch
 from pix2pix.training.networks import Networks, Player
 from pix2pix.training.own_parts import require_objective
@@ -52,7 +53,7 @@ class Trainer:
     Attributes: `state` (`TrainState`); `networks` (`Networks`), built on first use, since their channels depend on the
     data; and the shortcuts `generator`, `discriminator` and `ema_generator`.
 
-    Raises ConfigError where the config asks for a device that this machine lacks.
+    Raises ConfigError where the config asks for a device that this machine lacks, or for a CUDA graph elsewhere.
     """
 
     def __init__(
@@ -76,6 +77,12 @@ class Trainer:
         given = (generator, discriminator, objective, train_data, val_data, formats)
         self._has_own_parts = any(part is not None for part in given)
         self._on_step, self._on_epoch = on_step, on_epoch
+        require_cuda_graph(config, self.device)
+        self._transfer = Transfer(self.device) if config.run.cuda_graph else None
+        self._run_step: Step = self._update_both
+        if config.run.cuda_graph:
+            tensors = lambda: self.networks.state_tensors() + self.guard.tensors()  # noqa: E731
+            self._run_step = StepGraph(self._update_both, tensors, config.data.batch_size)
 
     # One update
 
@@ -96,34 +103,41 @@ class Trainer:
         local = len(x) if local_batch_size is None else local_batch_size
         world = distributed.world_size()
         total = local * world if global_batch_size is None else global_batch_size
-        steps, ignores = self.config.optimizer.accumulation_steps, self.networks.formats.target.ignores
-        batch = split_batch(x, y, local * world / total, steps, ignores)
-        if self.config.schedule.update_order == "discriminator-first":  # the paper's
-            metrics = self._update_discriminator(batch) | self._update_generator(batch)
-        else:  # the tutorial's
-            metrics = self._update_generator(batch) | self._update_discriminator(batch)
-        self.networks.update_ema()
+        self.networks.seed_dropout(self.state.step, distributed.rank() * self.config.optimizer.accumulation_steps)
+        metrics = self._run_step(x, y, local * world / total, self.state.step + 1)
         self.state.step += 1
         self.state.samples_seen += total
         return metrics
 
-    def _update_discriminator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
+    def _update_both(self, x: Tensor, y: Tensor, weight: float, step: int | Tensor) -> dict[str, Tensor]:
+        """Update both networks and the average; `step`, from 1, is a tensor in a CUDA graph, as all that changes."""
+        steps, ignores = self.config.optimizer.accumulation_steps, self.networks.formats.target.ignores
+        batch = split_batch(x, y, weight, steps, ignores)
+        if self.config.schedule.update_order == "discriminator-first":  # the paper's
+            metrics = self._update_discriminator(batch, step) | self._update_generator(batch, step)
+        else:  # the tutorial's
+            metrics = self._update_generator(batch, step) | self._update_discriminator(batch, step)
+        self.networks.update_ema()
+        return metrics
+
+    def _update_discriminator(self, batch: list[MicroBatch], step: int | Tensor) -> dict[str, Tensor]:
         """Update the discriminator (equation 1); no gradient reaches the generator."""
         d = self._logits(self.networks.d.ddp)
         return self._optimizer_step(
-            self.networks.d, batch, lambda b: self.objective.discriminator(d, b.x, b.y, self._fake(b).detach())
+            self.networks.d, batch, step, lambda b: self.objective.discriminator(d, b.x, b.y, self._fake(b).detach())
         )
 
-    def _update_generator(self, batch: list[MicroBatch]) -> dict[str, Tensor]:
+    def _update_generator(self, batch: list[MicroBatch], step: int | Tensor) -> dict[str, Tensor]:
         """Update the generator (equation 4); gradients pass through the discriminator, which accumulates none."""
         d = self._logits(self.discriminator)
         with frozen(self.discriminator):
             return self._optimizer_step(
-                self.networks.g, batch, lambda b: self.objective.generator(d, b.x, b.y, self._fake(b, learning=True))
+                *(self.networks.g, batch, step),
+                lambda b: self.objective.generator(d, b.x, b.y, self._fake(b, learning=True)),
             )
 
     def _optimizer_step(
-        self, player: Player, batch: list[MicroBatch], objective: Callable[[MicroBatch], Objective]
+        self, player: Player, batch: list[MicroBatch], step: int | Tensor, objective: Callable[[MicroBatch], Objective]
     ) -> dict[str, Tensor]:
         """Backpropagate and step; return the loss and its terms."""
         sums: dict[str, Tensor] = {}
@@ -136,12 +150,12 @@ class Trainer:
             if len(batch) > 1 and part.fake is not None:
                 part.fake = part.fake.detach()  # frees the graph of the generator
         metrics = distributed.mean(sums)
-        self._apply(player, metrics)
+        self._apply(player, metrics, step)
         return metrics
 
-    def _apply(self, player: Player, metrics: dict[str, Tensor]) -> None:
+    def _apply(self, player: Player, metrics: dict[str, Tensor], step: int | Tensor) -> None:
         """Step, unless a value is or was non-finite."""
-        player.optimizer.step(self.guard.check(player.name, metrics, player.ddp, self.state.step + 1))
+        player.optimizer.step(self.guard.check(player.name, metrics, player.ddp, step))
 
     def _fake(self, batch: MicroBatch, learning: bool = False) -> Tensor:
         """Return the generator's images for a micro-batch; they are computed once where memory allows.
@@ -150,10 +164,10 @@ class Trainer:
         `learning` computes the same images again with one, from the same seed.
         """
         if batch.fake is None or (learning and not batch.fake.requires_grad):
-            graph = learning or self.config.optimizer.accumulation_steps == 1
-            # Dropout depends on the step and the micro-batch only.
-            numbers = (batch.number,) if batch.number else ()
-            seed_torch(self.config.run.seed, STEP, self.state.step, *numbers)
+            split = self.config.optimizer.accumulation_steps > 1
+            graph = learning or not split
+            if split:
+                self.networks.seed_dropout(self.state.step, batch.number)
             network = self.networks.g.ddp if graph else self.generator
             with self.networks.autocast(), torch.set_grad_enabled(graph):
                 fake: Tensor = network(batch.x)
@@ -230,8 +244,9 @@ class Trainer:
         return in_lockstep(run.loader.epoch(self.state.epoch, self.state.position))
 
     def _prepare(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        data = self.config.data
-        return prepare(batch, self.device, data.augment, data.crop, self.networks.formats)
+        data, formats = self.config.data, self.networks.formats
+        batch = batch if self._transfer is None else self._transfer(batch, formats.parts)
+        return prepare(batch, self.device, data.augment, data.crop, formats)
 
     # What is trained
 
