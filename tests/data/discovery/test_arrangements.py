@@ -96,6 +96,13 @@ def test_the_direction_swaps_a_proposed_role(tmp_path):
         assert layout.evidence.startswith(f"{sides[0]} is the input and {sides[1]} the target")
 
 
+def test_the_plan_names_the_folders_of_a_split(tmp_path):
+    write(tmp_path, files_of(ARRANGEMENTS["train and trainannot"]), ("training", "val"), "mask")
+    write(tmp_path, (("trainingannot/{n}.png", "target"),), (), "mask")
+    evidence = DatasetIndex.scan(DataConfig(root=str(tmp_path))).layout().evidence
+    assert evidence.startswith("training is the input and trainingannot the target")
+
+
 def test_images_that_lists_do_not_name_are_left_out(tmp_path):
     arrangement = ARRANGEMENTS["VOC"]
     write(tmp_path, files_of(arrangement), arrangement.splits, "labels", arrangement.lists)

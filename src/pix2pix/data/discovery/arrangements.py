@@ -54,7 +54,7 @@ class ArrangedLayout:
         if listed is not None:
             listed.require_partners(pairs.files)
         found = listing_of("two-folders", self.has_roles, pairs, folders)
-        return replace(found, evidence=self._evidence(listed))
+        return replace(found, evidence=self._evidence(folders, listed))
 
     def _shown(self, side: SideFolders, split: str) -> Path:
         """Return the folder of a side, with * where there are several, and the split as it is spelled on disk."""
@@ -65,12 +65,14 @@ class ArrangedLayout:
         ]
         return Path(*same, *(["**"] if any(len(path) > length for path in paths) else []))
 
-    def _evidence(self, listed: SplitList | None) -> str:
+    def _evidence(self, folders: Sequence[Path], listed: SplitList | None) -> str:
         """Return in words which side is the input and why, and where the splits are from."""
         reasons = []
-        first, *_, last = self.reading.sides
-        if self.reading.is_proposed and first.role != "a":
-            names = [str(side.name or side.shown) for side in (first, last)]
+        if self.reading.is_proposed and self.reading.sides[0].role != "a":
+            names = [
+                folder.name if "{split}" in side.name else side.name or folder.name or "the root"
+                for folder, side in zip(folders, self.reading.sides, strict=True)
+            ]
             one, other = reversed(names) if self.data.direction == "b2a" else names
             how = "as data.direction says" if self.data.direction else "by their names (data.direction: b2a swaps them)"
             reasons.append(f"{one} is the input and {other} the target {how}")
