@@ -105,9 +105,10 @@ def _schedule(config: Config, pairs: int) -> list[Setting]:
     """Return epochs and decay_epochs; epochs that the config sets determine decay_epochs."""
     chosen = min(max(round(_SEEN / pairs), 10), 200)
     epochs = config.schedule.epochs if "epochs" in config.schedule.model_fields_set else chosen
+    decay = "the learning rate falls to 0 in the second half" if epochs > 1 else "one epoch has one learning rate"
     return [
         Setting("schedule.epochs", chosen, f"{pairs:,} training pairs: {pairs * chosen:,} are seen in all"),
-        Setting("schedule.decay_epochs", epochs // 2, "the learning rate falls to 0 in the second half"),
+        Setting("schedule.decay_epochs", epochs // 2, decay),
     ]
 
 
