@@ -25,7 +25,7 @@ def test_a_folder_is_enough_and_the_same_command_resumes():
 def test_data_that_have_grown_are_refused_as_data():
     pairs("mine", "train", count=3)
     assert pix2pix("train", "--data", "mine", *QUICK).code == 0
-    picture("mine/train/new.png", 96, 96)  # alone, it would change image_size and load_size
+    picture("mine/train/new.png", 96, 192)  # alone, it would change image_size and load_size
     result = pix2pix("train", "--data", "mine", *QUICK)
     assert result.code == 3 and "runs/mine" in result.err and "--allow-changed data" in result.err
 

@@ -39,8 +39,8 @@ class Folder:
         """Return the names of the images, of the folders and of other files."""
         if (archived := list_archive(self.path)) is not None:
             names = [name for name in archived[0] if not _is_hidden(name)]
-            images = [name for name in names if is_image(Path(name))]
-            others = [name for name in names if not is_image(Path(name))]
+            images = [name for name in names if is_image(name)]
+            others = [name for name in names if not is_image(name)]
             return images, [name for name in archived[1] if not _is_hidden(name)], others
         images, folders, others = [], [], []
         with os.scandir(self.path) as entries:
@@ -52,7 +52,7 @@ class Folder:
                         folders.append(entry.name)
                 elif entry.path in self._made:
                     continue
-                elif not is_image(Path(entry.name)):
+                elif not is_image(entry.name):
                     others.append(entry.name)
                 elif entry.is_file():
                     images.append(entry.name)

@@ -1,6 +1,7 @@
 """Open, read and write image files, without reducing any values silently; `codecs` does what Pillow cannot."""
 
 import logging
+import os
 import struct
 import tokenize
 import zlib
@@ -40,9 +41,10 @@ _PNG_LEVEL = 1  # of zlib; photographs of facades take a quarter of the time of 
 _REPLACE = "remove it or replace it"
 
 
-def is_image(path: Path) -> bool:
+def is_image(path: Path | str) -> bool:
     """Return whether the name is that of an image file which can be read; hidden files are excluded."""
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+    name = os.path.basename(path)
+    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
 
 
 @contextmanager
