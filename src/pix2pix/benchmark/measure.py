@@ -41,13 +41,13 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the medians: milliseconds for an image, and how many times faster ours is in a round."""
-        found: dict[str, Any] = {"work": self.work, "batch": self.batch, "rounds": len(self.ours.wall)}
+        figures: dict[str, Any] = {"work": self.work, "batch": self.batch, "rounds": len(self.ours.wall)}
         for clock in ("wall", "cpu"):
             plain, ours = getattr(self.plain, clock), getattr(self.ours, clock)
-            found[f"plain_{clock}_ms"] = statistics.median(plain) / self.images * 1e3
-            found[f"our_{clock}_ms"] = statistics.median(ours) / self.images * 1e3
-            found[f"{clock}_ratio"] = statistics.median(a / b for a, b in zip(plain, ours, strict=True))
-        return found | {
+            figures[f"plain_{clock}_ms"] = statistics.median(plain) / self.images * 1e3
+            figures[f"our_{clock}_ms"] = statistics.median(ours) / self.images * 1e3
+            figures[f"{clock}_ratio"] = statistics.median(a / b for a, b in zip(plain, ours, strict=True))
+        return figures | {
             "gflop": self.flops / 1e9,
             "of_floor": self.floor / (statistics.median(self.ours.wall) / self.images),
             "difference": self.difference,

@@ -63,23 +63,23 @@ class Report:
         return "\n".join([f"{self.heading}.", "", *(f"| {line} |" for line in lines)])
 
 
-def _row(found: dict[str, Any]) -> list[str]:
-    memory = [found["plain_memory"], found["our_memory"]]
+def _row(figures: dict[str, Any]) -> list[str]:
+    memory = [figures["plain_memory"], figures["our_memory"]]
     sizes = [str(round(size / 2**20)) for size in memory if size is not None]
-    difference = found["difference"]
+    difference = figures["difference"]
     return [
-        found["work"],
-        "-" if found["batch"] is None else str(found["batch"]),
-        f"{found['plain_wall_ms']:.1f}" if found["plain_wall_ms"] >= 1 else f"{found['plain_wall_ms']:.3f}",
-        f"{found['our_wall_ms']:.1f}" if found["our_wall_ms"] >= 1 else f"{found['our_wall_ms']:.3f}",
-        f"{found['wall_ratio']:.2f}",
-        f"{found['cpu_ratio']:.2f}",
-        f"{found['of_floor']:.0%}",
+        figures["work"],
+        "-" if figures["batch"] is None else str(figures["batch"]),
+        f"{figures['plain_wall_ms']:.1f}" if figures["plain_wall_ms"] >= 1 else f"{figures['plain_wall_ms']:.3f}",
+        f"{figures['our_wall_ms']:.1f}" if figures["our_wall_ms"] >= 1 else f"{figures['our_wall_ms']:.3f}",
+        f"{figures['wall_ratio']:.2f}",
+        f"{figures['cpu_ratio']:.2f}",
+        f"{figures['of_floor']:.0%}",
         " / ".join(sizes) or "-",
         "-"
         if difference is None
         else f"{difference:.0f} of 255"
-        if found["work"] == "sampling"
+        if figures["work"] == "sampling"
         else f"{difference:.0e}",
     ]
 
@@ -119,10 +119,10 @@ def benchmark(
 
 def _shown(comparison: Comparison) -> Comparison:
     raise_if_stopped()
-    found = comparison.to_dict()
+    figures = comparison.to_dict()
     batch = "" if comparison.batch is None else f" at batch {comparison.batch}"
     info(
-        f"{comparison.work}{batch}: plain {found['plain_wall_ms']:.4g} ms an image, ours {found['our_wall_ms']:.4g}, "
-        f"{found['wall_ratio']:.2f} times faster"
+        f"{comparison.work}{batch}: plain {figures['plain_wall_ms']:.4g} ms an image, "
+        f"ours {figures['our_wall_ms']:.4g}, {figures['wall_ratio']:.2f} times faster"
     )
     return comparison

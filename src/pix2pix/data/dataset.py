@@ -65,10 +65,10 @@ class PairedDataset(Dataset[dict[str, Any]]):
         self._candidates = pairs
         if skip_broken and load_size is None:  # the size of the cache depends on the infos
             errors: dict[int, DataError] = {}
-            for_each(_recording(lambda place: pairs[place].infos(), errors), range(len(pairs)), progress=False)
-            self._candidates = [pairs[place] for place in self._readable(errors)]
+            for_each(_recording(lambda position: pairs[position].infos(), errors), range(len(pairs)), progress=False)
+            self._candidates = [pairs[position] for position in self._readable(errors)]
         self.pairs = self._candidates
-        self._places: Sequence[int] = range(len(self.pairs))  # of each pair in the cache
+        self._positions: Sequence[int] = range(len(self.pairs))  # of each pair in the cache
         specs = [] if cache == "off" else self._specs()
         self._cache, self.cache_state = open_cache(cache, specs, self._key, cache_prefix, budget)
         self._is_prepared = False
@@ -137,7 +137,9 @@ class PairedDataset(Dataset[dict[str, Any]]):
         if self._cache is not None:
             self._cache.prepare(self._read, progress)
         else:
-            read: Callable[[int], object] = (lambda place: self._candidates[place].infos()) if known else self._read
+            read: Callable[[int], object] = (
+                (lambda position: self._candidates[position].infos()) if known else self._read
+            )
             for_each(read, range(len(self._candidates)), progress=progress)
         return self
 
@@ -146,34 +148,36 @@ class PairedDataset(Dataset[dict[str, Any]]):
         errors: dict[int, DataError] = {}
         read = _recording(self._read, errors)
         if self._cache is None:
-            for_each(read, self._places)
+            for_each(read, self._positions)
         else:
             self._cache.prepare(read, progress=True)
-            for place in self._cache.empty_places():  # found in an earlier run; read again for the error
-                if place not in errors:
-                    read(place)
-        self._places = self._readable(errors)
-        self.pairs = [self._candidates[place] for place in self._places]
+            for position in self._cache.empty_places():  # found in an earlier run; read again for the error
+                if position not in errors:
+                    read(position)
+        self._positions = self._readable(errors)
+        self.pairs = [self._candidates[position] for position in self._positions]
         self._is_prepared = True
 
     def _readable(self, errors: dict[int, DataError]) -> list[int]:
-        """Record the errors in `skipped`; return the places of the other pairs. Raises the first if all failed."""
+        """Record the errors in `skipped`; return the positions of the other pairs. Raises the first if all failed."""
         if errors and len(errors) == len(self._candidates):
             first = errors[min(errors)]
             reason = f"none of the {len(errors)} pairs can be read; of the first one: {first.reason}"
             raise DataError(reason, path=first.path, remedy=first.remedy, code=first.code)
-        self.skipped += [errors[place] for place in sorted(errors)]
-        return [place for place in range(len(self._candidates)) if place not in errors]
+        self.skipped += [errors[position] for position in sorted(errors)]
+        return [position for position in range(len(self._candidates)) if position not in errors]
 
-    def _read(self, place: int) -> list[np.ndarray]:
-        pair = self._candidates[place]
+    def _read(self, position: int) -> list[np.ndarray]:
+        pair = self._candidates[position]
         images = pair.read(self.formats)
         if self.load_size is not None:
             formats = self.formats.parts.values()
             images = [self._fit(image, fmt, self.load_size) for image, fmt in zip(images, formats, strict=True)]
         # Copied, since the arrays may be read-only, or views that keep both halves of an image in memory.
         arrays = [np.array(image.transpose(2, 0, 1), order="C") for image in images]  # [C, H, W]
-        if self._cache is not None and [array.shape for array in arrays] != [s.shape for s in self._cache.specs[place]]:
+        if self._cache is not None and [array.shape for array in arrays] != [
+            s.shape for s in self._cache.specs[position]
+        ]:
             raise DataError(f"{', '.join(_files(pair))}: has changed since the start; start again")
         return arrays
 
@@ -194,11 +198,11 @@ class PairedDataset(Dataset[dict[str, Any]]):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        place = self._places[index]
+        position = self._positions[index]
         if self._cache is None:
-            images = [torch.from_numpy(array) for array in self._read(place)]
+            images = [torch.from_numpy(array) for array in self._read(position)]
         else:
-            images = self._cache.get(place, self._read)
+            images = self._cache.get(position, self._read)
         named = dict(zip(self.formats.parts, images, strict=True))
         return {**named, "name": self.pairs[index].name, "index": index}
 
@@ -271,13 +275,13 @@ def _cache_prefix(data: DataConfig, split: str, size: tuple[int, int] | None, ce
 
 
 def _recording(read: Callable[[int], Sequence[_T]], errors: dict[int, DataError]) -> Callable[[int], Sequence[_T]]:
-    """Wrap `read`: a DataError is recorded in `errors` under its place, and an empty list is returned."""
+    """Wrap `read`: a DataError is recorded in `errors` under its position, and an empty list is returned."""
 
-    def tolerant(place: int) -> Sequence[_T]:
+    def tolerant(position: int) -> Sequence[_T]:
         try:
-            return read(place)
+            return read(position)
         except DataError as error:
-            errors[place] = error
+            errors[position] = error
             return []
 
     return tolerant

@@ -40,10 +40,10 @@ class Fingerprint:
             value = {"pairs": int(pairs), "names": names}
         if value is None:
             return None
-        found = cls(**value)
-        if type(found.pairs) is not int or found.pairs < 1:
+        fingerprint = cls(**value)
+        if type(fingerprint.pairs) is not int or fingerprint.pairs < 1:
             raise ValueError("the number of pairs is not a positive integer")
-        return found
+        return fingerprint
 
     def difference(self, now: "Fingerprint") -> str | None:
         """Describe how the pairs of `now` differ from these; None if they are the same."""

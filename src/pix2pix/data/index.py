@@ -164,9 +164,9 @@ class DatasetIndex:
 
     def unmatched(self, split: str) -> Unmatched:
         """Return the images that `pairs` left out of a split after `scan_leniently`."""
-        found = self._unmatched_by_split.get(self._listed_split(split), Unmatched())
+        recorded = self._unmatched_by_split.get(self._listed_split(split), Unmatched())
         missing = self._unmatched.missing if self._unmatched is not None else []
-        return Unmatched(found.unpaired, found.name_clashes, missing, found.is_skipped)
+        return Unmatched(recorded.unpaired, recorded.name_clashes, missing, recorded.is_skipped)
 
     @property
     def skipped_files(self) -> dict[str, int]:

@@ -36,7 +36,7 @@ from pix2pix.text import counted
 
 T = TypeVar("T")
 _SAMPLE = 32  # pairs
-_LABEL_SAMPLE = 128  # pairs that classes are counted in
+_LABEL_SAMPLE = 128  # pairs; label classes are counted in these
 _PLURAL = {"image": "images", "labels": "labels", "mask": "masks"}
 _LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
 
@@ -59,8 +59,8 @@ def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
     infos = list(zip(*(pair.infos() for pair in pairs), strict=True))  # [inputs and target][pair]
     kinds, root = data.input_format.kinds(len(infos) - 1), Path(data.root) if data.root else None
     sides = [
-        _Inference(data.input_format, kind, "input", index, pairs, found, many, root)
-        for index, (kind, found) in enumerate(zip(kinds, infos[:-1], strict=True))
+        _Inference(data.input_format, kind, "input", index, pairs, side_infos, many, root)
+        for index, (kind, side_infos) in enumerate(zip(kinds, infos[:-1], strict=True))
     ]
     (kind,) = data.target_format.kinds()
     sides.append(_Inference(data.target_format, kind, "target", len(infos) - 1, pairs, infos[-1], many, root))
@@ -74,9 +74,9 @@ def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
 
 
 def _spread(pairs: Sequence[Pair], most: int) -> list[Pair]:
-    """Return at most so many of the pairs, evenly spread."""
-    places = np.linspace(0, len(pairs) - 1, min(most, len(pairs))).round().astype(int)
-    return [pairs[place] for place in places]
+    """Return at most `most` of the pairs, evenly spaced."""
+    positions = np.linspace(0, len(pairs) - 1, min(most, len(pairs))).round().astype(int)
+    return [pairs[position] for position in positions]
 
 
 def _can_be_read(pair: Pair) -> bool:
@@ -98,15 +98,15 @@ def _notes(sides: Sequence["_Inference"]) -> tuple[str, ...]:
 
 
 class _Inference:
-    """Infers one format of a pair, that of the `index`-th image, from a sample of pairs.
+    """Infers the format of one image of a pair, the one at `index`, from a sample of pairs.
 
-    `wish` is the config's section for this side, and `kind` the kind that it gives for this image. Labels are inferred
-    from `many` pairs, and named by a file in `root`. `notes` collects observations.
+    `settings` is the config's section for this side, and `kind` the kind that it sets for this image. Labels are
+    inferred from `many` pairs, and their names come from a file in `root`. `notes` collects observations.
     """
 
     def __init__(
         self,
-        wish: ImageFormatConfig,
+        settings: ImageFormatConfig,
         kind: KindSetting,
         name: str,
         index: int,
@@ -116,7 +116,8 @@ class _Inference:
         root: Path | None,
     ):
         self.many, self.root, self.by_colour = many, root, False
-        self.wish, self.kind, self.name, self.index, self.pairs, self.infos = wish, kind, name, index, pairs, infos
+        self.settings, self.kind, self.name = settings, kind, name
+        self.index, self.pairs, self.infos = index, pairs, infos
         self.key = f"data.{name}_format"
         self.files = [pair.names[index] for pair in pairs]
         self.notes: list[str] = []
@@ -127,7 +128,7 @@ class _Inference:
         return {"image": self._image, "labels": self._labels, "mask": self._mask}[kind]()
 
     def _kind(self) -> Kind:
-        """Return the kind that the files have. Raises DataError, of code `kind`, where they allow two."""
+        """Return the kind of the files. Raises DataError with the code `kind` if two kinds are possible."""
         exact = [pair for pair in self.pairs if pair.files and self._suffix_of(pair) not in _LOSSY]
         with ThreadPoolExecutor() as pool:
             contents = [content for content in pool.map(self._content, exact) if content is not None]
@@ -150,7 +151,7 @@ class _Inference:
         return decision.kind
 
     def _readable_images(self) -> Iterator[tuple[str | Path, DecodedImage]]:
-        """Yield the name and the image of `many` files, without those that cannot be read."""
+        """Yield the name and the image of each file of `many` that can be read."""
         for pair in self.many:
             with suppress(DataError):  # reported when every pair is read
                 yield pair.names[self.index], pair.images()[self.index]
@@ -185,10 +186,10 @@ class _Inference:
                 path=self.files[[info.dtype for info in self.infos].index(common)],
                 remedy=f"convert it, or set {self.key}.kind to labels or mask where that is what it holds",
             )
-        channels = self.wish.channels if self.wish.channels != "auto" else self._channels()
+        channels = self.settings.channels if self.settings.channels != "auto" else self._channels()
         alpha = channels in (2, 4) and not self._has_extra_channels()
         tags = [info.nodata for info in self.infos]
-        values = infer_values(self.wish, self.name, dtype, channels, alpha, tags, self._named_images)
+        values = infer_values(self.settings, self.name, dtype, channels, alpha, tags, self._named_images)
         self.notes += values.notes
         low, high = values.range
         lowest, highest = value_limits(dtype)
@@ -220,8 +221,8 @@ class _Inference:
     def _channels(self) -> int:
         """Return a number of channels for all files: with colour (alpha) if any file has colour (alpha).
 
-        Palettes of greys alone, as of black-and-white GIFs, are no colours; where a config names the kind, they are, as
-        they always were.
+        With `kind: auto`, palettes that hold only greys, such as those of black-and-white GIFs, count as grey. If the
+        config sets the kind, they count as colour, as in earlier versions.
         """
         seen = Counter(info.channels for info in self.infos)
         if self.kind == "auto" and any(info.paletted for info in self.infos) and self._has_grey_palettes():
@@ -231,7 +232,7 @@ class _Inference:
         return (3 if seen[3] or seen[4] else 1) + (1 if seen[2] or seen[4] else 0)
 
     def _has_grey_palettes(self) -> bool:
-        """Return whether all palettes of the files have greys alone among the colours that are used."""
+        """Return whether the files use only the grey colours of their palettes."""
         try:
             images = [image for image in self._images() if image.palette is not None]
         except DataError:  # reported when every pair is read
@@ -246,7 +247,7 @@ class _Inference:
         first = self.many[0]
         listed = find_class_file(Path(first.names[self.index]), self.root) if first.files else None
         labels = infer_labels(
-            *(self.wish, self.name, self._readable_images(), listed, self.key),
+            *(self.settings, self.name, self._readable_images(), listed, self.key),
             by_colour=self.by_colour,
             is_auto=self.kind == "auto",
         )

@@ -16,8 +16,8 @@ from pix2pix.data.formats.mismatch import Mismatch
 from pix2pix.data.images.decoded import DecodedImage
 from pix2pix.errors import DataError
 
-_SHOWN = 8  # ids
-_MOST_COLOURS = 256  # of a table that is found from files
+_SHOWN = 8  # ids or colours that a note lists
+_MOST_COLOURS = 256  # classes of a colour table that is inferred from files
 _LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
 
 Palette = tuple[Colour, ...]
@@ -32,18 +32,18 @@ class Labels:
 
 
 @dataclass
-class _Seen:
-    """What the files hold: the ids, the palettes with the ids that use them, and the colours of colour files."""
+class _LabelStats:
+    """What the sampled files hold: ids, palettes with the ids that each file uses, and the colours of colour files."""
 
     ids: set[int] = field(default_factory=set)
     palettes: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)  # uint8 [n, 3], and the used ids
     colours: set[Colour] = field(default_factory=set)
     has_colour_files: bool = False
-    is_exact: bool = True  # whether the colours of all colour files are few, and not from a JPEG
+    is_exact: bool = True  # whether every colour file has few colours and none is a JPEG
 
 
 def infer_labels(
-    wish: ImageFormatConfig,
+    settings: ImageFormatConfig,
     name: str,
     files: Iterable[tuple[str | Path, DecodedImage]],
     listed: ClassFile | None,
@@ -52,34 +52,34 @@ def infer_labels(
     by_colour: bool = False,
     is_auto: bool = False,
 ) -> Labels:
-    """Return the format of label files, of which `files` are a sample, where the config `wish` leaves it open.
+    """Infer what `settings` leaves open in the format of label files, from the sample `files`.
 
-    `listed`: the classes that a file beside them lists. `by_colour`: whether palette files are read by their colours.
-    `is_auto`: whether the kind was found from the files; then an id 255 far beyond the others is ignored. `name` and
-    `key` name the side and its section. Raises DataError where the id to ignore is that of a class.
+    `listed`: the classes listed in a file beside them. `by_colour`: whether palette files are read by colour.
+    `is_auto`: whether the kind was inferred; the id 255 is then ignored if it is far above the others. `name` and
+    `key` are the side and its section in the config. Raises DataError if the id to ignore is that of a class.
     """
-    seen = _Seen()
-    for file, image in () if wish.palette is not None else files:
-        _see(seen, image, file)
-    ignore, palette, notes = wish.ignore, wish.palette, list[str]()
-    is_table = palette is None and seen.is_exact and (seen.has_colour_files or by_colour)
-    if is_table and 2 <= len(seen.colours) <= _MOST_COLOURS and wish.classes in (None, len(seen.colours)):
-        palette, listed = _table(seen.colours, listed, name, notes)
+    stats = _LabelStats()
+    for file, image in () if settings.palette is not None else files:
+        _add_file(stats, image, file)
+    ignore, palette, notes = settings.ignore, settings.palette, list[str]()
+    is_table = palette is None and stats.is_exact and (stats.has_colour_files or by_colour)
+    if is_table and 2 <= len(stats.colours) <= _MOST_COLOURS and settings.classes in (None, len(stats.colours)):
+        palette, listed = _table(stats.colours, listed, name, notes)
     else:
         is_table = False
     snap = palette is not None
     if palette is not None:
         classes = len(palette)
     else:
-        ignore = VOID if ignore is None and is_auto and has_void(seen.ids) else ignore
-        classes = _count_classes(wish, seen.ids - {ignore}, name, key, notes, listed)
-        palette = _common_palette(seen.palettes, classes)
+        ignore = VOID if ignore is None and is_auto and has_void(stats.ids) else ignore
+        classes = _count_classes(settings, stats.ids - {ignore}, name, key, notes, listed)
+        palette = _common_palette(stats.palettes, classes)
     if ignore is not None and ignore < classes:
         raise DataError(
             f"{key}.ignore is {ignore}, which is one of the {classes} classes of the {name}s, 0 to {classes - 1}",
             remedy=f"set it to an id beyond them, such as 255, or set {key}.classes",
         )
-    if ignore is not None and wish.ignore is None:
+    if ignore is not None and settings.ignore is None:
         notes.append(f"the id {ignore} of {name}s is ignored, as no class ({key}.ignore)")
     names = _names(listed, palette, classes, name, notes)
     dtype = label_dtype(classes, ignore)
@@ -89,29 +89,29 @@ def infer_labels(
     return Labels(fmt, notes)
 
 
-def _see(seen: _Seen, image: DecodedImage, file: str | Path) -> None:
-    """Add what a file holds; files without valid ids are refused when they are read."""
+def _add_file(stats: _LabelStats, image: DecodedImage, file: str | Path) -> None:
+    """Add what a file holds. Files without valid ids are refused later, when they are read."""
     if image.palette is not None or image.pixels.shape[2] >= 3:
         content = content_of(image, file)
-        seen.colours.update(content.colours)
+        stats.colours.update(content.colours)
         lossy = Path(file).suffix.lower() in _LOSSY
-        seen.is_exact &= content.few and bool(content.colours) and not lossy
-        seen.has_colour_files |= content.storage == "colour"
+        stats.is_exact &= content.few and bool(content.colours) and not lossy
+        stats.has_colour_files |= content.storage == "colour"
     try:
         ids = np.unique(ids_of(image))
     except Mismatch:
         return
-    seen.ids.update(ids.tolist())
+    stats.ids.update(ids.tolist())
     if image.palette is not None:
-        seen.palettes.append((image.palette[:, :3], ids))
+        stats.palettes.append((image.palette[:, :3], ids))
 
 
 def _count_classes(
-    wish: ImageFormatConfig, ids: set[int], name: str, key: str, notes: list[str], listed: ClassFile | None
+    settings: ImageFormatConfig, ids: set[int], name: str, key: str, notes: list[str], listed: ClassFile | None
 ) -> int:
-    """Return the number of classes: as the config says, or as a file lists, or one more than the largest id."""
-    if wish.classes is not None:
-        return wish.classes
+    """Return the number of classes: that of the config, that of a class file, or the largest id + 1."""
+    if settings.classes is not None:
+        return settings.classes
     classes = min(max([2, *(index + 1 for index in ids)]), 65536)
     if listed is not None and not listed.colours and len(listed.names) >= classes:
         return len(listed.names)
@@ -125,7 +125,7 @@ def _count_classes(
 def _table(
     colours: set[Colour], listed: ClassFile | None, name: str, notes: list[str]
 ) -> tuple[Palette, ClassFile | None]:
-    """Return the colour of each class, as a file lists them where it lists most of the colours, else in their order."""
+    """Return the colour of each class: in the order of a class file that lists most of them, else sorted."""
     if listed is not None and listed.colours:
         extra = sorted(colours - set(listed.colours))
         if 2 * len(extra) <= len(colours) and len(listed.colours) + len(extra) <= _MOST_COLOURS:
@@ -142,7 +142,7 @@ def _table(
 def _names(
     listed: ClassFile | None, palette: Sequence[Colour] | None, classes: int, name: str, notes: list[str]
 ) -> tuple[str, ...] | None:
-    """Return the name of each class: by its colour where the file lists colours, else by its place."""
+    """Return the name of each class: by its colour if the file lists colours, else by its position."""
     if listed is None:
         return None
     by_colour = dict(zip(listed.colours, listed.names, strict=False))
@@ -155,7 +155,7 @@ def _names(
 
 
 def _common_palette(palettes: Sequence[tuple[np.ndarray, np.ndarray]], classes: int) -> Palette | None:
-    """Return the colour of each class in the first image that uses it, or else in the longest palette."""
+    """Return the colour of each class in the first image that uses it, or in the longest palette."""
     colours = max((palette for palette, _ in palettes), key=len, default=np.zeros((0, 3), np.uint8))[:classes].copy()
     if len(colours) < classes:
         return None

@@ -26,7 +26,7 @@ class Values:
 
 
 def infer_values(
-    wish: ImageFormatConfig,
+    settings: ImageFormatConfig,
     name: str,
     dtype: DType,
     channels: int,
@@ -34,26 +34,26 @@ def infer_values(
     tags: Sequence[Nodata | None],
     read: Callable[[], Sequence[tuple[object, DecodedImage]]],
 ) -> Values:
-    """Return what the values of one side mean; `name` is input or target, and `wish` its section of the config.
+    """Return what the values of one side mean; `name` is input or target, and `settings` its section of the config.
 
     `tags`: the nodata value in the header of each sampled file. `read` returns the names and images of the sample, and
     is called only where their values matter. Raises DataError.
     """
     key = f"data.{name}_format"
-    _require_possible(wish, key, dtype, alpha)
-    given = wish.range if isinstance(wish.range, tuple) else None
-    if dtype == "uint8" and not isinstance(wish.range, PercentileRange):
-        return Values(given or FULL_RANGE[dtype], None if wish.nodata == "auto" else wish.nodata)
+    _require_possible(settings, key, dtype, alpha)
+    given = settings.range if isinstance(settings.range, tuple) else None
+    if dtype == "uint8" and not isinstance(settings.range, PercentileRange):
+        return Values(given or FULL_RANGE[dtype], None if settings.nodata == "auto" else settings.nodata)
     sample = [
         (file, image.colours().astype(dtype, copy=False))
         for file, image in read()
         if image.colours().dtype.name == dtype or (dtype, image.pixels.dtype.name) == ("float32", "int16")
     ]
     arrays = [pixels for _, pixels in sample]
-    nodata, how = find_nodata(arrays, tags, dtype) if wish.nodata == "auto" else (wish.nodata, "")
+    nodata, how = find_nodata(arrays, tags, dtype) if settings.nodata == "auto" else (settings.nodata, "")
     notes = [f"{name} values of {nodata} are missing ones, {how}; if not, set {key}.nodata: null"] if how else []
     valid = [_valid(file, pixels, nodata, dtype, f"{key}.nodata") for file, pixels in sample]
-    if isinstance(wish.range, PercentileRange):
+    if isinstance(settings.range, PercentileRange):
         split = [
             [pixels[..., n][mask[..., n]] for (_, pixels), mask in zip(sample, valid, strict=True)]
             for n in range(channels)
@@ -61,10 +61,10 @@ def infer_values(
         ]
         if not split:
             split = [[pixels[mask] for pixels, mask in zip(arrays, valid, strict=True)]]
-        ranges = percentile_ranges(split, wish.range, dtype)
+        ranges = percentile_ranges(split, settings.range, dtype)
         ends = min(low for low, _ in ranges), max(high for _, high in ranges)
         return Values(ends, nodata, True, tuple(ranges) if len(ranges) > 1 else None, tuple(notes))
-    values = [some for pixels, mask in zip(arrays, valid, strict=True) if (some := pixels[mask]).size]
+    values = [present for pixels, mask in zip(arrays, valid, strict=True) if (present := pixels[mask]).size]
     if not values:
         return Values(given or FULL_RANGE.get(dtype, (0.0, 1.0)), nodata, notes=tuple(notes))
     limits = given or full_range(values, dtype)
@@ -77,10 +77,12 @@ def infer_values(
     return Values(limits, nodata, notes=tuple(notes))
 
 
-def _require_possible(wish: ImageFormatConfig, key: str, dtype: DType, alpha: bool) -> None:
-    if wish.nodata not in ("auto", None) and not fits(wish.nodata, dtype):
-        raise DataError(f"{key}.nodata {wish.nodata} cannot occur in {dtype} pixels; set it to a value of the files")
-    if alpha and isinstance(wish.range, PercentileRange):
+def _require_possible(settings: ImageFormatConfig, key: str, dtype: DType, alpha: bool) -> None:
+    if settings.nodata not in ("auto", None) and not fits(settings.nodata, dtype):
+        raise DataError(
+            f"{key}.nodata {settings.nodata} cannot occur in {dtype} pixels; set it to a value of the files"
+        )
+    if alpha and isinstance(settings.range, PercentileRange):
         raise DataError(f"{key}.range: percentiles do not go with transparency; set {key}.channels, or [low, high]")
 
 

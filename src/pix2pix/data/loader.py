@@ -71,11 +71,11 @@ def _signed(pixels: Tensor) -> Tensor:
 
 def _collate(items: list[Item | DataError], copy: bool = True) -> Batch | DataError:
     """Return one batch of the items, or the first error; without `copy`, a batch of one is a view of the cache."""
-    found: list[Item] = []
+    loaded: list[Item] = []
     for item in items:
         if isinstance(item, DataError):
             return item
-        found.append(item)
+        loaded.append(item)
 
     def column(values: list[Tensor | int | bool]) -> Tensor:
         tensors = [value for value in values if isinstance(value, Tensor)]
@@ -83,7 +83,7 @@ def _collate(items: list[Item | DataError], copy: bool = True) -> Batch | DataEr
             return torch.tensor(values)
         return torch.stack(tensors) if copy or len(tensors) > 1 else tensors[0][None]
 
-    return {key: column([item[key] for item in found]) for key in found[0]}
+    return {key: column([item[key] for item in loaded]) for key in loaded[0]}
 
 
 def _collate_in_worker(items: list[Item | DataError]) -> Batch | DataError:
@@ -223,7 +223,9 @@ class PairLoader:
 
     def _worker_lost(self) -> DataError:
         iterator = self._iterator()
-        if iterator is not None and worker_processes.died_of_shared_memory([one.exitcode for one in iterator._workers]):
+        if iterator is not None and worker_processes.died_of_shared_memory(
+            [worker.exitcode for worker in iterator._workers]
+        ):
             return worker_processes.out_of_shared_memory()
         return DataError(
             f"a process that reads data was killed, or returned no batch for {PATIENCE} seconds",

@@ -67,8 +67,8 @@ class OwnPairs:
 
     def _image(self, index: int, item: object, key: str) -> Tensor:
         if not isinstance(item, dict) or key not in item:
-            found = ", ".join(map(str, item)) if isinstance(item, dict) else f"a {type(item).__name__}"
-            raise DataError(f"{self.name}[{index}]: has no {key!r} but {found}; give a dict of 'input' and 'target'")
+            content = ", ".join(map(str, item)) if isinstance(item, dict) else f"a {type(item).__name__}"
+            raise DataError(f"{self.name}[{index}]: has no {key!r} but {content}; give a dict of 'input' and 'target'")
         if not isinstance(item[key], Tensor | np.ndarray):
             raise DataError(
                 f"{self.name}[{index}]: {key} is a {type(item[key]).__name__}; give a tensor or array [C, H, W]"
@@ -92,10 +92,10 @@ class OwnPairs:
 
     def _require_formats(self, index: int, images: dict[str, Tensor]) -> None:
         for key, fmt in self.formats.parts.items():
-            found = (_dtype(images[key]), len(images[key]))
-            if found != (fmt.dtype, fmt.channels):
+            actual = (_dtype(images[key]), len(images[key]))
+            if actual != (fmt.dtype, fmt.channels):
                 raise DataError(
-                    f"{self.name}[{index}]: {key} is {found[0]} of {found[1]} channels, and {fmt.dtype} of "
+                    f"{self.name}[{index}]: {key} is {actual[0]} of {actual[1]} channels, and {fmt.dtype} of "
                     f"{fmt.channels} is expected; give all items alike, or Trainer(config, formats=...)"
                 )
 

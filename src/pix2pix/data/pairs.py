@@ -91,15 +91,15 @@ class FilesPair(_Pair):
 
     def infos(self) -> list[ImageInfo]:
         with at_most(self.max_pixels):
-            found = [read_info(file) for file in self.files]
-        self._require_one_size([info.size for info in found])
-        return found
+            infos = [read_info(file) for file in self.files]
+        self._require_one_size([info.size for info in infos])
+        return infos
 
     def images(self) -> list[DecodedImage]:
         with at_most(self.max_pixels):
-            found = [read_image(file) for file in self.files]
-        self._require_one_size([image.pixels.shape[:2] for image in found])
-        return found
+            images = [read_image(file) for file in self.files]
+        self._require_one_size([image.pixels.shape[:2] for image in images])
+        return images
 
     def _require_one_size(self, sizes: Sequence[tuple[int, int]]) -> None:
         for file, (height, width) in zip(self.files, sizes, strict=True):

@@ -113,8 +113,8 @@ class _Pipeline:
             if len(batch) == 1:
                 self._fail(batch[0][0], error)
                 return
-            for one in batch:  # finds the image at fault; or memory suffices for one at a time
-                self._translate([one])
+            for job in batch:  # finds the image at fault; or memory suffices for one at a time
+                self._translate([job])
             return
         for (number, arrays), fake in zip(batch, fakes, strict=True):
             while len(self.writes) >= min(max(2, _HELD_PIXELS // _pixels(arrays)), _MOST):

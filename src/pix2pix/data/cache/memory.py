@@ -65,8 +65,8 @@ class PackedArrays(ABC):
         ]
 
     def _require(self, index: int, arrays: Sequence[np.ndarray]) -> None:
-        found = [(array.shape, array.dtype.name) for array in arrays]
-        assert found == [tuple(spec) for spec in self.specs[index]], found
+        actual = [(array.shape, array.dtype.name) for array in arrays]
+        assert actual == [tuple(spec) for spec in self.specs[index]], actual
 
 
 class MemoryCache(PackedArrays):

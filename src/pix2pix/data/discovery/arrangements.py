@@ -53,8 +53,8 @@ class ArrangedLayout:
         pairs = pair_files(label, folders, images, settings)
         if listed is not None:
             listed.require_partners(pairs.files)
-        found = listing_of("two-folders", self.has_roles, pairs, folders)
-        return replace(found, evidence=self._evidence(folders, listed))
+        listing = listing_of("two-folders", self.has_roles, pairs, folders)
+        return replace(listing, evidence=self._evidence(folders, listed))
 
     def _shown(self, side: SideFolders, split: str) -> Path:
         """Return the folder of a side, with * where there are several, and the split as it is spelled on disk."""
@@ -73,9 +73,9 @@ class ArrangedLayout:
                 folder.name if "{split}" in side.name else side.name or folder.name or "the root"
                 for folder, side in zip(folders, self.reading.sides, strict=True)
             ]
-            one, other = reversed(names) if self.data.direction == "b2a" else names
+            input_name, target_name = reversed(names) if self.data.direction == "b2a" else names
             how = "as data.direction says" if self.data.direction else "by their names (data.direction: b2a swaps them)"
-            reasons.append(f"{one} is the input and {other} the target {how}")
+            reasons.append(f"{input_name} is the input and {target_name} the target {how}")
         if listed is not None:
             reasons.append(f"the splits are listed in {listed.path}")
         return "; ".join(reasons)

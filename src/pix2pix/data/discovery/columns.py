@@ -53,18 +53,18 @@ def find_columns(table: Table, wanted: ColumnsConfig) -> Columns:
 
 def _by_position(table: Table, wanted: ColumnsConfig) -> Columns:
     """Return the columns of a table without a header: input, target, and perhaps split."""
-    place, count = f"{table.path}:1", len(table.columns)
+    first_line, count = f"{table.path}:1", len(table.columns)
     if wanted.names:
         raise DataError(
             "names files, not columns, so data.columns cannot name any",
-            path=place,
+            path=first_line,
             remedy="add a line with the names of the columns, or leave data.columns out",
             code="columns",
         )
     if count not in (2, 3):
         raise DataError(
             f"has {count} cells and no line above that names the columns",
-            path=place,
+            path=first_line,
             remedy="add such a line, or write input, target and perhaps split on each line",
             code="columns",
         )
@@ -73,10 +73,10 @@ def _by_position(table: Table, wanted: ColumnsConfig) -> Columns:
 
 def _named(table: Table, key: str, name: str) -> int:
     """Return the column that data.columns names. Raises DataError where there is none or there are two."""
-    found = [number for number, column in enumerate(table.columns) if column.lower() == name.strip().lower()]
-    if len(found) == 1:
-        return found[0]
-    what = "has no column" if not found else f"has {len(found)} columns"
+    numbers = [number for number, column in enumerate(table.columns) if column.lower() == name.strip().lower()]
+    if len(numbers) == 1:
+        return numbers[0]
+    what = "has no column" if not numbers else f"has {len(numbers)} columns"
     raise DataError(
         f"{what} {name!r}, which data.columns.{key} names",
         path=f"{table.path}:1",
@@ -102,12 +102,12 @@ def _by_name(table: Table, given: dict[str, list[int]]) -> dict[str, list[int]]:
 
 def _split_columns(table: Table) -> list[int]:
     """Return the columns called `split`, and those called `fold`, `set` or `subset` that hold names of splits."""
-    found = []
+    numbers = []
     for number, name in enumerate(column.lower() for column in table.columns):
         cells = [row[number] for _, row in table.rows if row[number] not in (None, "")]
         if name in _NAMES["split"] and cells and (name == "split" or any(map(split_named, cells))):
-            found.append(number)
-    return found
+            numbers.append(number)
+    return numbers
 
 
 def _plain(name: str) -> str:

@@ -28,8 +28,8 @@ class Folder:
 
     def __init__(self, path: Path, parents: tuple[tuple[int, int], ...] = (), made: frozenset[str] = frozenset()):
         self.path, name = path, path.name.lower()
-        found = _SPLIT_AND_SIDE.fullmatch(name)
-        self.name = f"{split_named(found[1])}{found[2]}" if found else name
+        match = _SPLIT_AND_SIDE.fullmatch(name)
+        self.name = f"{split_named(match[1])}{match[2]}" if match else name
         self._made = frozenset(made_files(path)) | made  # paths of translations, which do not belong to the data set
         self._parents = parents  # device and inode of the folders on the path to this one
         self._at_path: dict[str, Folder | None] = {}
@@ -74,10 +74,10 @@ class Folder:
     def folders(self) -> list["Folder"]:
         """The folders directly in it. Raises DataError where links form a loop."""
         status = None if list_archive(self.path) is not None else os.stat(self.path)  # an archive holds no links
-        here = (status.st_dev, status.st_ino) if status is not None else (0, 0)
-        if status is not None and here in self._parents:
+        identity = (status.st_dev, status.st_ino) if status is not None else (0, 0)
+        if status is not None and identity in self._parents:
             raise DataError(f"{self.path}: is a link to a folder that contains it; remove the link")
-        return [Folder(self.path / name, (*self._parents, here), self._made) for name in self._listed[1]]
+        return [Folder(self.path / name, (*self._parents, identity), self._made) for name in self._listed[1]]
 
     @cached_property
     def holds_images(self) -> bool:
@@ -89,11 +89,11 @@ class Folder:
 
         Raises DataError where there are two.
         """
-        found = [folder for folder in self.folders if folder.name == name]
-        if len(found) > 1:
-            paths = " and ".join(str(folder.path) for folder in found)
+        matches = [folder for folder in self.folders if folder.name == name]
+        if len(matches) > 1:
+            paths = " and ".join(str(folder.path) for folder in matches)
             raise DataError(f"{paths} both count as {name}; rename or remove all but one")
-        return found[0] if found else None
+        return matches[0] if matches else None
 
     def at_path(self, path: str) -> "Folder | None":
         """Return the folder at exactly this path, absolute or relative to this one; it may be outside of it."""

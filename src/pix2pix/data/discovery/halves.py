@@ -76,8 +76,8 @@ class Halves:
 
 def sample(paths: Sequence[Path]) -> list[Path]:
     """Choose at most 8 paths, evenly spaced: the same ones every time."""
-    places = np.linspace(0, len(paths) - 1, min(_SAMPLE, len(paths))).round().astype(int)
-    return [paths[place] for place in places]
+    positions = np.linspace(0, len(paths) - 1, min(_SAMPLE, len(paths))).round().astype(int)
+    return [paths[position] for position in positions]
 
 
 def median_aspect(paths: Sequence[Path]) -> float | None:

@@ -57,7 +57,7 @@ class FolderLayout:
 
     def _evidence(self, split: str, source: Source, listing: Listing) -> str:
         """Return why the images of a folder are side-by-side pairs. Raises DataError where they do not seem to be."""
-        others = [other for some in self.splits if some != split for other in self._sources(some)]
+        others = [other for name in self.splits if name != split for other in self._sources(name)]
         images = [[path for _, path in other.folders[0].images()] for other in others if len(other.folders) == 1]
         folder = source.folders[0]
         beside = [other for other in self.root.folders if other.name not in SPLITS] if self.splits else []
@@ -87,27 +87,27 @@ class FolderLayout:
     def _source(self, split: str) -> Source:
         if split not in self.splits and not self._without_split:
             raise self._missing_split(split)
-        found = self._without_split or self._sources(split)
-        if len(found) > 1:
-            self._refuse([str(source) for source in found])
-        if not found:
+        sources = self._without_split or self._sources(split)
+        if len(sources) > 1:
+            self._refuse([str(source) for source in sources])
+        if not sources:
             raise self._no_pairs(split)
-        return found[0]
+        return sources[0]
 
     def _candidate(self, folder: Folder, names: tuple[str, ...], inner: str = "") -> Candidate:
         """Return the folders of these names in `folder`, or the folders `inner` in them."""
-        found = [folder.at_path(name) if self.named else folder.child(name.lower()) for name in names]
+        sides = [folder.at_path(name) if self.named else folder.child(name.lower()) for name in names]
         paths = tuple(folder.path / name / inner for name in names)
         if inner:
-            found = [side and side.child(inner) for side in found]
-        return Candidate(paths, tuple(found), self.named or names == FOLDER_PAIRS[1])
+            sides = [side and side.child(inner) for side in sides]
+        return Candidate(paths, tuple(sides), self.named or names == FOLDER_PAIRS[1])
 
     def _candidates(self, split: str) -> Iterator[Candidate]:
         """Yield all combinations of folders that could hold a split as two or more sides."""
-        here = self._split_folder(split)
+        split_folder = self._split_folder(split)
         for names in self.folder_pairs:
-            if here is not None and not any(os.path.isabs(name) or ".." in Path(name).parts for name in names):
-                yield self._candidate(here, names)
+            if split_folder is not None and not any(os.path.isabs(name) or ".." in Path(name).parts for name in names):
+                yield self._candidate(split_folder, names)
             yield self._candidate(self.root, names, split)
         if not self.named:
             yield self._candidate(self.root, (f"{split}A", f"{split}B"))
@@ -132,12 +132,12 @@ class FolderLayout:
 
     def _allowed(self, sources: list[Source], folder: Folder | None) -> list[Source]:
         """Return the sources that data.layout allows, and `folder` if it can be a source of side-by-side images."""
-        layout, found = self.data.layout, [] if self.data.layout == "side-by-side" else sources
+        layout, allowed = self.data.layout, [] if self.data.layout == "side-by-side" else sources
         if folder is None or self.named or layout == "two-folders":
-            return found
+            return allowed
         sides = {name for names in FOLDER_PAIRS for name in names}
         groups = any(group.holds_images for group in folder.folders if group.name not in sides)
-        return [*found, Source((folder,))] if folder.image_names or (groups and not sources) else found
+        return [*allowed, Source((folder,))] if folder.image_names or (groups and not sources) else allowed
 
     def _refuse(self, candidates: list[str]) -> None:
         layouts = [layout for layout in _LAYOUTS if self.data.layout == "auto" and self._is_clear(layout)]
@@ -193,7 +193,7 @@ class FolderLayout:
 
 def _share_names(folder: Folder, other: Folder) -> bool:
     """Return whether most images of the smaller folder have a namesake in the other one."""
-    names = [{name for name, _ in some.images()} for some in (folder, other)]
+    names = [{name for name, _ in either.images()} for either in (folder, other)]
     return 2 * len(names[0] & names[1]) > min(map(len, names)) > 0
 
 

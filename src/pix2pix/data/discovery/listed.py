@@ -54,8 +54,8 @@ def find_manifests(data: DataConfig) -> list[Manifest]:
         return []
     if is_manifest(root):
         return [Manifest(root)]
-    found = manifests_in(root_folder(root).path) if is_folder(root) else []
-    if not found and (data.layout == "manifest" or (data.columns.names and is_folder(root))):
+    manifests = manifests_in(root_folder(root).path) if is_folder(root) else []
+    if not manifests and (data.layout == "manifest" or (data.columns.names and is_folder(root))):
         key = "data.layout manifest" if data.layout == "manifest" else "data.columns"
         raise DataError(
             f"is not a manifest and holds none, and {key} is for manifests",
@@ -63,4 +63,4 @@ def find_manifests(data: DataConfig) -> list[Manifest]:
             remedy=f"set data.manifest to a .csv, .tsv, .jsonl or .parquet file, or leave {key.split()[0]} out",
             code="manifest",
         )
-    return found
+    return manifests

@@ -24,7 +24,7 @@ _IN_FOLDER = ("metadata.csv", "metadata.jsonl")  # Hugging Face's names for the 
 class Row:
     """A row of a manifest. `key` names the first input only; pairs are held out for validation by a hash of it."""
 
-    place: str  # file:line
+    location: str  # file:line
     name: str
     key: str
     files: tuple[Path, ...]  # the inputs, then the target
@@ -51,9 +51,9 @@ def manifests_in(root: Path) -> list[Manifest]:
     """
     for folders in ([root], _split_folders(root)):
         paths = [folder / name for folder in folders for name in _IN_FOLDER if is_file(folder / name)]
-        found = [Manifest(path, None if path.parent == root else split_named(path.parent.name)) for path in paths]
-        if found and all(len(read_table(manifest.path).image_columns) > 1 for manifest in found):
-            return found
+        manifests = [Manifest(path, None if path.parent == root else split_named(path.parent.name)) for path in paths]
+        if manifests and all(len(read_table(manifest.path).image_columns) > 1 for manifest in manifests):
+            return manifests
     for folder in (root, root / "data"):
         names = [name for name in _names(folder) if name.lower().endswith(".parquet") and not name.startswith(".")]
         if names:
@@ -81,14 +81,14 @@ def read_manifests(
     """
     rows = [row for manifest in manifests for row in _rows(manifest, wanted)]
     if any(row.split for row in rows) and (without := next((row for row in rows if not row.split), None)):
-        raise _unknown_split(without.place, "no split, and other lines have one")
-    gone = [(row.place, file) for row in rows for file in row.files if not is_file(file)]
+        raise _unknown_split(without.location, "no split, and other lines have one")
+    absent = [(row.location, file) for row in rows for file in row.files if not is_file(file)]
     if missing is None:
-        _require_none(manifests[0].path, gone)
+        _require_none(manifests[0].path, absent)
         return _named(rows)
-    missing += gone
-    places = {place for place, _ in gone}
-    return _named([row for row in rows if row.place not in places])
+    missing += absent
+    locations = {location for location, _ in absent}
+    return _named([row for row in rows if row.location not in locations])
 
 
 def _rows(manifest: Manifest, wanted: ColumnsConfig) -> list[Row]:
@@ -98,38 +98,40 @@ def _rows(manifest: Manifest, wanted: ColumnsConfig) -> list[Row]:
 
 
 def _row(table: Table, columns: Columns, number: int, split: str | None) -> Row:
-    place, cells = table.rows[number]
-    files = tuple(table.folder / _file(table, place, cells, column) for column in (*columns.inputs, columns.target))
+    location, cells = table.rows[number]
+    files = tuple(table.folder / _file(table, location, cells, column) for column in (*columns.inputs, columns.target))
     if columns.split is not None and (cell := cells[columns.split]) not in (None, ""):
         split = split_named(cell)
         if split is None:
-            raise _unknown_split(place, f"the split {cell!r}")
+            raise _unknown_split(location, f"the split {cell!r}")
     elif columns.split is not None:
         split = None
     key = name_in(table.folder, files[0]) if table.names is None else table.names[columns.inputs[0]][number]
-    return Row(place, key, key, files, split)
+    return Row(location, key, key, files, split)
 
 
-def _file(table: Table, place: str, cells: list[object], column: int) -> str:
+def _file(table: Table, location: str, cells: list[object], column: int) -> str:
     """Return the file that a cell names. Raises DataError."""
     cell, name = cells[column], table.columns[column]
     if cell is None or cell == "":
-        raise DataError(f"has no {name}", path=place, remedy="name its file, or remove the line")
+        raise DataError(f"has no {name}", path=location, remedy="name its file, or remove the line")
     if not isinstance(cell, str):
-        raise DataError(f"{name} is {cell!r}", path=place, remedy="write the name of a file as text")
+        raise DataError(f"{name} is {cell!r}", path=location, remedy="write the name of a file as text")
     if not is_image(Path(cell)):
         kinds = " ".join(sorted(EXTENSIONS))
-        raise DataError(f"{cell!r} is not the name of an image ({kinds})", path=place, remedy="name an image file")
+        raise DataError(f"{cell!r} is not the name of an image ({kinds})", path=location, remedy="name an image file")
     return cell
 
 
-def _unknown_split(place: str, what: str) -> DataError:
-    return DataError(f"has {what}", path=place, remedy=f"the splits are {', '.join(SPLITS)}; or set data.columns.split")
+def _unknown_split(location: str, what: str) -> DataError:
+    return DataError(
+        f"has {what}", path=location, remedy=f"the splits are {', '.join(SPLITS)}; or set data.columns.split"
+    )
 
 
 def _require_none(path: Path, missing: list[tuple[str, Path]]) -> None:
     if missing:
-        names = first_ten(f"{place} {file}" for place, file in missing)
+        names = first_ten(f"{location} {file}" for location, file in missing)
         raise DataError(
             f"lists {len(missing)} files that do not exist: {names}",
             path=path,
@@ -144,13 +146,17 @@ def _named(rows: list[Row]) -> list[Row]:
     for row in rows:
         files = tuple(map(os.path.abspath, row.files))
         if files in seen:
-            raise DataError(f"lists the same pair as {seen[files].place}", path=row.place, remedy="remove one of them")
+            raise DataError(
+                f"lists the same pair as {seen[files].location}", path=row.location, remedy="remove one of them"
+            )
         seen[files] = row
     shared = Counter(row.key for row in rows)
     named: dict[str, Row] = {}
     for row in rows:
         name = row.key if shared[row.key] == 1 else f"{row.key}--{row.files[-1].stem}"
         if name in named:
-            raise DataError(f"has the same name as {named[name].place}, {name}", path=row.place, remedy="rename a file")
+            raise DataError(
+                f"has the same name as {named[name].location}, {name}", path=row.location, remedy="rename a file"
+            )
         named[name] = replace(row, name=name)
     return list(named.values())

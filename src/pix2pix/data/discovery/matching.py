@@ -75,15 +75,15 @@ def match_sides(sides: Sides, exact_only: bool = False) -> Match | Ambiguity:
     exact = _match(SAME_NAME, sides, sides, sides)
     if exact_only or not all(sides):
         return exact
-    found: list[Match] = [exact]
+    matches: list[Match] = [exact]
     for attempt in _attempts(sides):
         if isinstance(attempt, Ambiguity):
             return attempt
         if attempt.is_complete:
             conflict = _conflict(exact, attempt)
             return Ambiguity(conflict) if conflict else attempt
-        found.append(attempt)
-    best = max(found, key=lambda match: len(match.pairs) + len(match.clashes))  # the first of equal ones
+        matches.append(attempt)
+    best = max(matches, key=lambda match: len(match.pairs) + len(match.clashes))  # the first of equal ones
     if best.clashes:
         return Ambiguity(tuple(name for names in best.clashes for name in names))
     if not best.holds_most and (families := _families(sides)):
@@ -191,23 +191,23 @@ def _by_some_affixes(sides: Sides, options: Sequence[list[tuple[str, str]]]) -> 
     ties = [(chosen, pairings) for count, chosen, pairings in attempts if count == most]
     chosen, pairings = ties[0]
     for _, others in ties[1:]:
-        for one, other in zip(pairings, others, strict=True):
-            if None not in one and None not in other and one != other:
-                return Ambiguity(tuple(dict.fromkeys(name for name in (*one, *other) if name)))
+        for pairing, alternative in zip(pairings, others, strict=True):
+            if None not in pairing and None not in alternative and pairing != alternative:
+                return Ambiguity(tuple(dict.fromkeys(name for name in (*pairing, *alternative) if name)))
     plain, loose = _without_affixes(sides, chosen), _without_affixes(sides, chosen, normalized)
     return plain if len(plain.pairs) == len(loose.pairs) else loose
 
 
-def _agree(one: tuple[str, str], other: tuple[str, str]) -> bool:
+def _agree(first: tuple[str, str], second: tuple[str, str]) -> bool:
     """Return whether two options strip the same numbers: a number in the names of one side alone may be an id."""
-    return all(pure_numbers(a) == pure_numbers(b) for a, b in zip(one, other, strict=True))
+    return all(pure_numbers(a) == pure_numbers(b) for a, b in zip(first, second, strict=True))
 
 
 def _by_number(sides: Sides) -> Match | Ambiguity:
     """Pair names by the number at one position, counted from the start or the end, if nothing else contradicts."""
     numbers = [[[t for t in tokens(split_folder(name)[1]) if t.isdecimal()] for name in names] for names in sides]
     most = max(len(some) for side in numbers for some in side)
-    found: list[Match] = []
+    matches: list[Match] = []
     for position in [*range(most), *range(-1, -most - 1, -1)]:
         keys = [
             [_number_key(name, some, position) for name, some in zip(names, side, strict=True)]
@@ -217,11 +217,11 @@ def _by_number(sides: Sides) -> Match | Ambiguity:
             continue
         match = _match("one number in the name", sides, keys, keys)
         if match.pairs and not _contradicted(match, sides):
-            found.append(match)
-    if not found:
+            matches.append(match)
+    if not matches:
         return Match("one number in the name", {}, tuple(tuple(names) for names in sides))
-    best = max(found, key=lambda match: len(match.pairs))
-    ties = [match for match in found if len(match.pairs) == len(best.pairs)]
+    best = max(matches, key=lambda match: len(match.pairs))
+    ties = [match for match in matches if len(match.pairs) == len(best.pairs)]
     for other in ties:
         if {*other.pairs.values()} != {*best.pairs.values()}:
             return Ambiguity(tuple(dict.fromkeys((*min(best.pairs.values()), *min(other.pairs.values())))))
@@ -263,7 +263,7 @@ def _families(sides: Sides) -> Ambiguity | None:
             for option in affix_options(names):
                 ids = {normalized(without_affixes(name, *option)) for name in names} - {""}
                 families = families_of(larger, ids)
-                common = sorted(pattern for pattern, found in families.items() if len(found) * 2 > len(names))
+                common = sorted(pattern for pattern, fitting in families.items() if len(fitting) * 2 > len(names))
                 if len(common) > 1:
                     patterns = ["{id}".join(option)] * len(sides)
                     patterns[other] = common[-1]

@@ -36,14 +36,14 @@ def match_one_folder(names: Names) -> OneFolderMatch | Ambiguity | None:
     """
     families = _families(names)
     matches: dict[frozenset[tuple[str, ...]], tuple[str, str]] = {}
-    for one, other in combinations(sorted(families, key=lambda pattern: (len(pattern), pattern)), 2):
-        sides = _apart(families[one], families[other])
+    for first, second in combinations(sorted(families, key=lambda pattern: (len(pattern), pattern)), 2):
+        sides = _apart(families[first], families[second])
         if sides is None:
             continue
         pairs = {(sides[0][key], sides[1][key]) for key in sides[0].keys() & sides[1].keys()}
         smaller, covered = min(map(len, sides)), 2 * len(pairs)
         if pairs and covered > smaller and len(names) <= covered * _MOST_FAMILIES / 2:
-            matches.setdefault(frozenset(tuple(sorted(pair)) for pair in pairs), (one, other))
+            matches.setdefault(frozenset(tuple(sorted(pair)) for pair in pairs), (first, second))
     if not matches:
         return None
     chosen = [patterns for pairs, patterns in matches.items() if len(pairs) * 2 == len(names)] or [*matches.values()]
@@ -59,7 +59,7 @@ def match_one_folder(names: Names) -> OneFolderMatch | Ambiguity | None:
 
 def _families(names: Names) -> dict[str, dict[str, str]]:
     """Return, by pattern such as `{id}_mask`, the names that fit it by their normalized ids; the most frequent."""
-    found: dict[str, dict[str, str]] = {}
+    families: dict[str, dict[str, str]] = {}
     twice: Counter[str] = Counter()
     for name in names:
         folder, base = split_folder(name)
@@ -70,12 +70,12 @@ def _families(names: Names) -> dict[str, dict[str, str]]:
             if any(token.isdecimal() for token in tokens(pattern.replace("{id}", ""))) and not _is_word(pattern):
                 continue
             key = normalized(folder + trimmed(core))
-            by_id = found.setdefault(pattern, {})
+            by_id = families.setdefault(pattern, {})
             twice[pattern] += key in by_id
             by_id[key] = name
-    common = sorted((p for p in found if not twice[p]), key=lambda p: (p != "{id}", -len(found[p])))
+    common = sorted((p for p in families if not twice[p]), key=lambda p: (p != "{id}", -len(families[p])))
     least = len(names) / (2 * _MOST_FAMILIES)
-    return {pattern: found[pattern] for pattern in common[: 3 * _MOST_FAMILIES] if len(found[pattern]) > least}
+    return {pattern: families[pattern] for pattern in common[: 3 * _MOST_FAMILIES] if len(families[pattern]) > least}
 
 
 def _is_word(pattern: str) -> bool:
@@ -85,49 +85,52 @@ def _is_word(pattern: str) -> bool:
     )
 
 
-def _apart(one: dict[str, str], other: dict[str, str]) -> tuple[dict[str, str], dict[str, str]] | None:
+def _apart(first: dict[str, str], second: dict[str, str]) -> tuple[dict[str, str], dict[str, str]] | None:
     """Return two families without the names of the other, where one of them holds all names; None if empty."""
-    shared = {*one.values()} & {*other.values()}
+    shared = {*first.values()} & {*second.values()}
     if not shared:
-        return one, other
-    larger = max((one, other), key=len)
+        return first, second
+    larger = max((first, second), key=len)
     rest = {key: name for key, name in larger.items() if name not in shared}
-    sides = (rest, other) if larger is one else (one, rest)
-    return sides if all(sides) and len(shared) == min(len(one), len(other)) else None
+    sides = (rest, second) if larger is first else (first, rest)
+    return sides if all(sides) and len(shared) == min(len(first), len(second)) else None
 
 
-def _roles(one: str, other: str) -> tuple[str, str, bool] | None:
+def _roles(first_pattern: str, second_pattern: str) -> tuple[str, str, bool] | None:
     """Return the two families as (input, target, True) or as (A, B, False); None where the names do not tell."""
-    words = [{w.rstrip("0123456789") for w in tokens(pattern.replace("{id}", " "))[-2:]} for pattern in (one, other)]
+    words = [
+        {w.rstrip("0123456789") for w in tokens(pattern.replace("{id}", " "))[-2:]}
+        for pattern in (first_pattern, second_pattern)
+    ]
     for first, second, has_roles in _ROLES:
-        for (mine, pattern), (its, partner) in (
-            ((words[0], one), (words[1], other)),
-            ((words[1], other), (words[0], one)),
+        for (own_words, pattern), (partner_words, partner) in (
+            ((words[0], first_pattern), (words[1], second_pattern)),
+            ((words[1], second_pattern), (words[0], first_pattern)),
         ):
-            if mine & first and its & second:
+            if own_words & first and partner_words & second:
                 return pattern, partner, has_roles
-    targets = [bool(some & _TARGET) for some in words]
-    inputs = [bool(some & _INPUT) for some in words]
+    targets = [bool(pattern_words & _TARGET) for pattern_words in words]
+    inputs = [bool(pattern_words & _INPUT) for pattern_words in words]
     if targets[0] != targets[1]:
-        return (other, one, True) if targets[0] else (one, other, True)
-    if inputs[0] != inputs[1] and "{id}" not in (one, other):
-        return (one, other, True) if inputs[0] else (other, one, True)
+        return (second_pattern, first_pattern, True) if targets[0] else (first_pattern, second_pattern, True)
+    if inputs[0] != inputs[1] and "{id}" not in (first_pattern, second_pattern):
+        return (first_pattern, second_pattern, True) if inputs[0] else (second_pattern, first_pattern, True)
     return None
 
 
 def _matched(names: Names, families: dict[str, dict[str, str]], patterns: tuple[str, str]) -> OneFolderMatch:
     roles = _roles(*patterns)
     assert roles is not None
-    one, other, has_roles = roles
-    sides = _apart(families[one], families[other])
+    first_pattern, second_pattern, has_roles = roles
+    sides = _apart(families[first_pattern], families[second_pattern])
     assert sides is not None
     first, second = sides
     pairs: dict[str, tuple[str, ...]] = {
-        _id(first[key], one): (first[key], second[key]) for key in first if key in second
+        _id(first[key], first_pattern): (first[key], second[key]) for key in first if key in second
     }
     used = {name for pair in pairs.values() for name in pair}
     unpaired = tuple(name for name in names if name not in used)
-    return OneFolderMatch(Match(f"{one} with {other}", pairs, (unpaired, ())), has_roles)
+    return OneFolderMatch(Match(f"{first_pattern} with {second_pattern}", pairs, (unpaired, ())), has_roles)
 
 
 def _id(name: str, pattern: str) -> str:

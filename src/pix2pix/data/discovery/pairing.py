@@ -84,23 +84,25 @@ def pair_in_one_folder(folder: Folder, named: dict[str, Path], settings: Pairing
 
     Raises DataError as `pair_files` does, and where the names do not tell which file is the input.
     """
-    found = match_one_folder(list(named))
-    if found is None:
+    result = match_one_folder(list(named))
+    if result is None:
         return None
-    if isinstance(found, Ambiguity):
+    if isinstance(result, Ambiguity):
         nested = any("/" in name for name in named)
-        shown = [_pattern(folder.path, pattern, nested, settings.root) for pattern in found.candidates]
+        shown = [_pattern(folder.path, pattern, nested, settings.root) for pattern in result.candidates]
         raise DataError(
             f"{folder.path}: its names show {len(shown)} kinds of images, and not which is the input and which the "
             f"target: {', '.join(shown)}; set data.input and data.target to two of these patterns, or data.layout to "
             "side-by-side where each image holds A and B",
             code="ambiguous",
         )
-    match = found.match
-    files: Files = {key: (named[one], named[other]) for key, (one, other) in match.pairs.items()}
+    match = result.match
+    files: Files = {
+        key: (named[first_name], named[second_name]) for key, (first_name, second_name) in match.pairs.items()
+    }
     pairs = _paired(str(folder.path), match, files, [named[name] for name in match.unpaired[0]], settings)
     first, _, second = match.rule.partition(" with ")
-    return PairedInOneFolder(pairs, (first, second), found.has_roles)
+    return PairedInOneFolder(pairs, (first, second), result.has_roles)
 
 
 def _paired(label: str, match: Match, files: Files, unpaired: list[Path], settings: PairingSettings) -> Paired:
@@ -119,17 +121,17 @@ def _paired(label: str, match: Match, files: Files, unpaired: list[Path], settin
     return Paired(dict(sorted(files.items())), rule, tuple(unpaired))
 
 
-def _several_partners(label: str, folders: Sequence[Path], found: Ambiguity, root: Path, nested: bool) -> DataError:
+def _several_partners(label: str, folders: Sequence[Path], ambiguity: Ambiguity, root: Path, nested: bool) -> DataError:
     """Return the error for names with several partners. Where patterns tell them apart, the remedy is such patterns."""
     remedy = "rename or remove all but one"
-    if found.patterns:
+    if ambiguity.patterns:
         *inputs, target = [
-            _pattern(folder, pattern, nested, root) for folder, pattern in zip(folders, found.patterns, strict=True)
+            _pattern(folder, pattern, nested, root) for folder, pattern in zip(folders, ambiguity.patterns, strict=True)
         ]
         given = inputs[0] if len(inputs) == 1 else inputs
         remedy = f"choose with patterns, such as data.input: {given!r} and data.target: {target!r}"
     return DataError(
-        f"{label}: several files fit one partner: {first_ten(found.candidates)}; {remedy}", code="ambiguous"
+        f"{label}: several files fit one partner: {first_ten(ambiguity.candidates)}; {remedy}", code="ambiguous"
     )
 
 

@@ -49,8 +49,10 @@ class PatternLayout:
     @property
     def splits(self) -> list[str]:
         """The splits in which every side with {split} in its pattern has files."""
-        found = [{file.split for file in files} for files in self._with_split()]
-        return [split for split in SPLITS if found and all(split in some for some in found)]
+        splits_by_side = [{file.split for file in files} for files in self._with_split()]
+        return [
+            split for split in SPLITS if splits_by_side and all(split in side_splits for side_splits in splits_by_side)
+        ]
 
     @property
     def is_empty(self) -> bool:

@@ -44,29 +44,29 @@ class Reading:
 
     def images(self, split: str, unmatched: Unmatched | None) -> list[dict[str, Path]]:
         """Return the images of a split by name on each side. Raises DataError where two have one name."""
-        found = []
+        images = []
         for side in self.sides:
             lead = side.lead
             others = [group.rest for other in self.sides if other is not side for group in other.groups]
             dropped = () if any(rest[: len(lead)] == lead for rest in others) else lead
             named = side.named(split if side.splits != {""} else "", dropped)
-            found.append(by_name(named, unmatched))
-        return found
+            images.append(by_name(named, unmatched))
+        return images
 
 
 def find_readings(sides: Sequence[SideFolders]) -> list[Reading]:
     """Return the readings of the sides that are possible; where their names match, but tell no roles, not proposed."""
     roles = {side.role for side in sides}
-    for one, other in LETTERS:
-        if {one, other} <= roles:
-            return _possible(sides, {one}, {other})
+    for first, second in LETTERS:
+        if {first, second} <= roles:
+            return _possible(sides, {first}, {second})
     if "target" in roles and roles & {"input", "picture"}:
-        found = _possible(sides, {"input", "picture"}, {"target"})
+        readings = _possible(sides, {"input", "picture"}, {"target"})
     else:
-        found = _possible(sides, {"input"}, {"picture"})
-    if len(found) > 1:
-        return [reading for reading in found if reading.is_matched] or found
-    return found or _implied(sides) or _neutral(sides)
+        readings = _possible(sides, {"input"}, {"picture"})
+    if len(readings) > 1:
+        return [reading for reading in readings if reading.is_matched] or readings
+    return readings or _implied(sides) or _neutral(sides)
 
 
 def several_readings(root: Path, readings: Sequence[Reading]) -> DataError:
@@ -95,7 +95,7 @@ def _possible(sides: Sequence[SideFolders], inputs: set[str], targets: set[str])
 def _implied(sides: Sequence[SideFolders]) -> list[Reading]:
     """Return the readings of images without a role beside a target, or beside an input."""
     unnamed = [side for side in sides if side.role not in ("input", "target", "picture")]
-    found: dict[frozenset[str], Reading] = {}
+    readings: dict[frozenset[str], Reading] = {}
     for named in sides:
         for other in [*unnamed, *(inner for side in unnamed for inner in by_first_folder(side))]:
             if named.role not in ("input", "target"):
@@ -103,8 +103,8 @@ def _implied(sides: Sequence[SideFolders]) -> list[Reading]:
             reading = Reading((other, named) if named.role == "target" else (named, other))
             if reading.is_possible and reading.is_matched and not _is_side_by_side(other):
                 folders = frozenset(str(group.folder.path) for side in reading.sides for group in side.groups)
-                found.setdefault(folders, reading)
-    return list(found.values())
+                readings.setdefault(folders, reading)
+    return list(readings.values())
 
 
 def _neutral(sides: Sequence[SideFolders]) -> list[Reading]:

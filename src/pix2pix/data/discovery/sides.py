@@ -91,12 +91,12 @@ def find_sides(root: Folder, chosen: Sequence[str] = ()) -> list[SideFolders]:
 
 def by_first_folder(side: SideFolders) -> list[SideFolders]:
     """Return a side of images without a role as sides of the first folders that tell no split."""
-    found: dict[str, SideFolders] = {}
+    sides: dict[str, SideFolders] = {}
     for group in side.groups:
         if group.rest:
             name, *rest = group.rest
-            found.setdefault(name, SideFolders("", name)).groups.append(replace(group, rest=tuple(rest)))
-    return list(found.values())
+            sides.setdefault(name, SideFolders("", name)).groups.append(replace(group, rest=tuple(rest)))
+    return list(sides.values())
 
 
 def wrapped_root(root: Folder) -> Folder:
@@ -128,7 +128,7 @@ def _parsed(name: str, chosen: set[str]) -> FolderName:
 def _role_index(parts: Sequence[FolderName]) -> int | None:
     """Return the part that tells the role: the last one that tells more than that there are pictures."""
     for wanted in ({"input", "target", "chosen"}, {"a", "b", "x", "y"}, {"picture"}):
-        found = [i for i, part in enumerate(parts) if part.role in wanted]
-        if found:
-            return found[-1]
+        indices = [i for i, part in enumerate(parts) if part.role in wanted]
+        if indices:
+            return indices[-1]
     return None

@@ -70,17 +70,17 @@ class Source:
         folder = self.folders[0]
         if not folder.folders and differ_in_numbers_alone(folder.image_names):
             return None
-        found = pair_in_one_folder(folder, dict(folder.images()), settings)
-        if found is None:
+        result = pair_in_one_folder(folder, dict(folder.images()), settings)
+        if result is None:
             return None
         _ = by_name(folder.images(), settings.unmatched)
-        patterns = tuple(folder.path / pattern for pattern in found.patterns)
-        return listing_of("one-folder", found.has_roles, found.pairs, patterns)
+        patterns = tuple(folder.path / pattern for pattern in result.patterns)
+        return listing_of("one-folder", result.has_roles, result.pairs, patterns)
 
     def _require_apart(self) -> None:
         """Raise DataError where a folder is in another or is the same."""
-        places = [os.path.realpath(folder.path) + os.sep for folder in self.folders]
-        if any(i != j and a.startswith(b) for i, a in enumerate(places) for j, b in enumerate(places)):
+        real_paths = [os.path.realpath(folder.path) + os.sep for folder in self.folders]
+        if any(i != j and a.startswith(b) for i, a in enumerate(real_paths) for j, b in enumerate(real_paths)):
             raise DataError(f"{self}: no folder may be, or be inside, another of these; name separate folders")
 
 
@@ -116,17 +116,17 @@ def listing_of(layout: str, has_roles: bool, pairs: Paired, folders: tuple[Path,
 
 def by_name(named: Iterable[tuple[str, Path]], unmatched: Unmatched | None = None) -> dict[str, Path]:
     """Sort by name. Raises DataError where two have the same name, or records them in `unmatched`."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for name, path in sorted(named):
-        if name not in found:
-            found[name] = path
+        if name not in files:
+            files[name] = path
         elif unmatched is not None:
-            unmatched.name_clashes.append((found[name], path))
+            unmatched.name_clashes.append((files[name], path))
         else:
             raise DataError(
-                f"{found[name]} and {path} have the same name; rename or remove one of them", code="same-name"
+                f"{files[name]} and {path} have the same name; rename or remove one of them", code="same-name"
             )
-    return found
+    return files
 
 
 def side_by_side_images(folder: Folder, forced: bool, prefix: str = "") -> Iterator[tuple[str, Path]]:

@@ -31,21 +31,21 @@ class SplitList:
         `missing`: where to record names that are listed and absent, instead of raising DataError.
         """
         lookups = [_lookup(root, side) for side in sides]
-        found = [[_find(lookup, name) for _, name, _ in self.lines] for lookup in lookups]
-        listed = max(range(len(sides)), key=lambda side: sum(name is not None for name in found[side]))
-        absent = [line for line, name in zip(self.lines, found[listed], strict=True) if name is None]
+        matches = [[_find(lookup, name) for _, name, _ in self.lines] for lookup in lookups]
+        listed = max(range(len(sides)), key=lambda side: sum(name is not None for name in matches[side]))
+        absent = [line for line, name in zip(self.lines, matches[listed], strict=True) if name is None]
         if absent and missing is None:
-            place, name, _ = absent[0]
+            location, name, _ = absent[0]
             others = f" (and {len(absent) - 1} more lines)" if absent[1:] else ""
             raise DataError(
                 f"lists {name!r}, and there is no such image{others}",
-                path=place,
+                path=location,
                 remedy="add the image, remove the line, or set data.unmatched to skip",
                 code="split-list",
             )
         if missing is not None:
-            missing += [(place, Path(name)) for place, name, _ in absent]
-        names = {name for name in found[listed] if name is not None}
+            missing += [(location, Path(name)) for location, name, _ in absent]
+        names = {name for name in matches[listed] if name is not None}
         reduced = [
             {name: path for name, path in side.items() if index != listed or name in names}
             for index, side in enumerate(sides)
@@ -55,12 +55,12 @@ class SplitList:
     def require_partners(self, files: Mapping[str, tuple[Path, ...]]) -> None:
         """Raise DataError where the second file on a line is not the partner of the first."""
         partners = {paths[0].stem: paths[-1].stem for paths in files.values()}
-        for place, name, second in self.lines:
+        for location, name, second in self.lines:
             partner = partners.get(_stem(name).rpartition("/")[2])
             if is_image(Path(second)) and partner not in (None, Path(second).stem):
                 raise DataError(
                     f"lists {second!r} as the partner of {name!r}, whose partner by name is {partner!r}",
-                    path=place,
+                    path=location,
                     remedy="set data.manifest to a table of the pairs",
                     code="split-list",
                 )
@@ -70,17 +70,17 @@ def find_split_lists(root: Path) -> dict[str, SplitList]:
     """Return the lists of a data set by split. Raises DataError where two are of one split, or one is empty."""
     for folder in _FOLDERS:
         paths = [path for name in LIST_NAMES if is_file(path := root / folder / name)]
-        found: dict[str, SplitList] = {}
+        lists: dict[str, SplitList] = {}
         for path in paths:
             split = split_named(path.stem) or ""
-            if split in found:
+            if split in lists:
                 raise DataError(
-                    f"is a list of the split {split}, and so is {found[split].path}", path=path,
+                    f"is a list of the split {split}, and so is {lists[split].path}", path=path,
                     remedy="rename one of them", code="split-list",
                 )  # fmt: skip
-            found[split] = _read(path)
-        if found:
-            return found
+            lists[split] = _read(path)
+        if lists:
+            return lists
     return {}
 
 
@@ -112,8 +112,8 @@ def _lookup(root: Path, side: Mapping[str, Path]) -> dict[str, str]:
         for name, path in side.items()
     }
     stems = Counter(path.stem for path in side.values())
-    found = {path.stem: name for name, path in side.items() if stems[path.stem] == 1}
-    return found | {file: name for name, file in files.items()} | {name: name for name in side}
+    by_stem = {path.stem: name for name, path in side.items() if stems[path.stem] == 1}
+    return by_stem | {file: name for name, file in files.items()} | {name: name for name in side}
 
 
 def _find(lookup: Mapping[str, str], listed: str) -> str | None:

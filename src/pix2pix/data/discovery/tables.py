@@ -115,7 +115,7 @@ def _json_lines(path: Path, file: TextIO) -> Table:
     records = list(_json_records(path, file))
     columns = list(dict.fromkeys(key for _, record in records for key in record))
     return Table(
-        path, columns, [(place, [record.get(key) for key in columns]) for place, record in records], path.parent
+        path, columns, [(location, [record.get(key) for key in columns]) for location, record in records], path.parent
     )
 
 

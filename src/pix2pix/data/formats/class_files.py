@@ -78,9 +78,9 @@ def _csv_rows(lines: Sequence[str]) -> Iterator[tuple[Colour, str]]:
 
 def _coloured_rows(lines: Sequence[str]) -> list[tuple[Colour, str]]:
     """Return (colour, name) of lines `R G B name`; none unless all lines are like that."""
-    found = [_COLOURED.fullmatch(line) for line in lines]
-    matches = [match for match in found if match is not None]
-    if len(matches) < len(found):
+    rows = [_COLOURED.fullmatch(line) for line in lines]
+    matches = [match for match in rows if match is not None]
+    if len(matches) < len(rows):
         return []
     return [((int(match[1]), int(match[2]), int(match[3])), match[4].strip()) for match in matches]
 

@@ -102,18 +102,18 @@ def _rounded_outward(low: float, high: float) -> tuple[float, float]:
 
 
 def percentile_ranges(
-    channels: Sequence[Sequence[Pixels]], wish: PercentileRange, dtype: str
+    channels: Sequence[Sequence[Pixels]], settings: PercentileRange, dtype: str
 ) -> list[tuple[float, float]]:
     """Return one range for all channels, or one for each: between two percentiles of their valid values.
 
     `channels`: the valid values of each channel, one array [n] an image. Ends are rounded outward to whole numbers
     unless the pixels are floats. Values that are all equal get a range of 1 around them.
     """
-    groups = channels if wish.by_channel else [[array for channel in channels for array in channel]]
+    groups = channels if settings.by_channel else [[array for channel in channels for array in channel]]
     ranges = []
     for arrays in groups:
         values = np.concatenate([_thinned(array) for array in arrays]) if arrays else np.zeros(1)
-        low, high = map(float, np.percentile(values.astype(np.float64), wish.percentiles))
+        low, high = map(float, np.percentile(values.astype(np.float64), settings.percentiles))
         if dtype != "float32":
             low, high = float(np.floor(low)), float(np.ceil(high))
         if low == high:

@@ -78,12 +78,12 @@ class Archive(ABC):
             raise self._refused(f"holds {clean!r} twice")
         self.members[clean] = member
         *folders, file = clean.split("/")
-        here = ""
+        path_so_far = ""
         for folder in folders:
-            self._folders[here][1].add(folder)
-            here = f"{here}/{folder}" if here else folder
-            self._folders.setdefault(here, ([], set()))
-        self._folders[here][0].append(file)
+            self._folders[path_so_far][1].add(folder)
+            path_so_far = f"{path_so_far}/{folder}" if path_so_far else folder
+            self._folders.setdefault(path_so_far, ([], set()))
+        self._folders[path_so_far][0].append(file)
 
     def _refused(self, reason: str, remedy: str = _PACK_AGAIN) -> DataError:
         return DataError(reason, path=self.path, remedy=remedy, code="archive")

@@ -43,16 +43,16 @@ class TiffTags:
     def for_tifffile(self) -> dict[str, Any]:
         """Return the tags as arguments of `tifffile.imwrite`."""
         values = {code: (kind, _as_tuple(value)) for code, (kind, value) in self.values.items()}
-        found: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if all(code in values for code in _RESOLUTION[:2]):
-            found["resolution"] = tuple(_fraction(values[code][1][0]) for code in _RESOLUTION[:2])
-            found["resolutionunit"] = values[296][1][0] if 296 in values else 2
-        found["extratags"] = [
+            options["resolution"] = tuple(_fraction(values[code][1][0]) for code in _RESOLUTION[:2])
+            options["resolutionunit"] = values[296][1][0] if 296 in values else 2
+        options["extratags"] = [
             (code, _LETTERS[kind], 0 if kind == _ASCII else len(value), value[0] if kind == _ASCII else value, True)
             for code, (kind, value) in sorted(values.items())
             if code not in _RESOLUTION
         ]
-        return found
+        return options
 
 
 def read_tags(path: Path) -> TiffTags:
