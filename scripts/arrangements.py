@@ -33,9 +33,9 @@ def trained(root: Path, settings: Mapping[str, str]) -> str:
         code = main(["train", "--config", "demo", "--data", str(root), "--output", str(output), *flags])
     if code:
         return f"FAILED ({code}): {errors.getvalue().strip()}"
-    return str(DatasetIndex.scan(DataConfig(root=str(root), val_fraction=0.0, **settings)).layout()).partition("; no")[
-        0
-    ]
+    return str(DatasetIndex.scan(DataConfig(root=str(root), val_fraction=0.0, **settings)).layout()).partition(
+        "; no split val"
+    )[0]
 
 
 def refusal(root: Path) -> str:
