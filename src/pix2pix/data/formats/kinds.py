@@ -1,6 +1,6 @@
 """Decide from the files what the images of one side are: images, labels or masks, or that only the user can tell.
 
-The rule is in docs/your-own-pairs.md, under "What the files are taken for".
+The rule is in docs/your-own-pairs.md, under "How the kind is inferred".
 """
 
 from collections import Counter
