@@ -104,6 +104,10 @@ ARRANGEMENTS = {
     "rgb and depth": Arrangement("rgb/{s}/{n}.png", "depth/{s}/{n}.png", ("rgb/train", "depth/train")),
     # A folder for each scene
     "GoPro": Arrangement("{s}/GOPR{c}/blur/{n}.png", "{s}/GOPR{c}/sharp/{n}.png", ("train/*/blur", "train/*/sharp")),
+    "suffixes in folders of classes": Arrangement("class{c}/class{c} ({n}).png", "class{c}/class{c} ({n})_mask.png",
+                                                  ("{id}", "{id}_mask"), (), rule="_mask", evidence=""),
+    "two files in the folder of a scene": Arrangement("Data/{c}_{n}/NOISY_010.png", "Data/{c}_{n}/GT_010.png",
+                                                      ("NOISY_{id}", "GT_{id}"), (), rule="GT", evidence=""),
     "clips": Arrangement("{s}/input_frames/{c}/{n}.png", "{s}/gt_frames/{c}/{n}.png",
                          ("train/input_frames/*", "train/gt_frames/*")),
     "Cityscapes": Arrangement("leftImg8bit/{s}/city{c}/{n}_leftImg8bit.png", "gtFine/{s}/city{c}/{n}_gtFine_ids.png",

@@ -181,3 +181,22 @@ def test_columns_that_are_missing_and_columns_of_no_manifest():
     with pytest.raises(DataError) as caught:
         seeds(root="in", columns={"target": "gt"})
     assert caught.value.code == "manifest" and "data.columns" in caught.value.remedy
+
+
+def test_paths_of_windows_and_a_split_that_only_its_cells_tell():
+    lines = [
+        "Bild,Maske,Datensatz",
+        *(f"in\\{i}.png,.\\out\\{i}.png,{s}" for i, s in enumerate(("Train", "VALID", "train"))),
+    ]
+    Path("pairs.csv").write_text("\n".join(lines))
+    columns = {"input": "Bild", "target": "Maske"}
+    assert seeds(manifest="pairs.csv", columns=columns) == {"in/0": [0, 10], "in/2": [2, 12]}
+    assert seeds("val", manifest="pairs.csv", columns=columns) == {"in/1": [1, 11]}
+
+
+def test_one_column_of_images_is_not_proposed_for_both_sides():
+    Path("pairs.jsonl").write_text("\n".join(json.dumps({"file_name": f"in/{i}.png", "text": "a"}) for i in range(3)))
+    with pytest.raises(DataError) as caught:
+        seeds(manifest="pairs.jsonl")
+    assert caught.value.code == "columns"
+    assert "data.columns" not in caught.value.remedy

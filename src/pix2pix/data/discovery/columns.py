@@ -101,13 +101,18 @@ def _by_name(table: Table, given: dict[str, list[int]]) -> dict[str, list[int]]:
 
 
 def _split_columns(table: Table) -> list[int]:
-    """Return the columns called `split`, and those called `fold`, `set` or `subset` that hold names of splits."""
-    numbers = []
+    """Return the columns called `split`, and those called `fold`, `set` or `subset` that hold names of splits.
+
+    Where there are none, return those in which every cell is the name of a split.
+    """
+    by_name, by_content = [], []
     for number, name in enumerate(column.lower() for column in table.columns):
         cells = [row[number] for _, row in table.rows if row[number] not in (None, "")]
         if name in _NAMES["split"] and cells and (name == "split" or any(map(split_named, cells))):
-            numbers.append(number)
-    return numbers
+            by_name.append(number)
+        if len(cells) == len(table.rows) and all(map(split_named, cells)):
+            by_content.append(number)
+    return by_name or by_content
 
 
 def _plain(name: str) -> str:
@@ -124,9 +129,12 @@ def _unclear(table: Table, key: str, candidates: Sequence[int]) -> DataError:
     count = f"{len(candidates)} columns that could be" if candidates else "no column whose name tells that it is"
     holding = "candidates" if candidates else "columns of image files"
     listed = f"{holding}: {first_ten(names)}" if names else f"columns: {first_ten(table.columns)}"
+    remedy = f"set data.columns.{key} to the name of one"
+    if not candidates and len(table.image_columns) == 1:  # naming it as both sides would pair images with themselves
+        remedy = "add a column with the other image of each pair"
     return DataError(
         f"has {count} the {key} ({listed})",
         path=f"{table.path}:1",
-        remedy=f"set data.columns.{key} to the name of one",
+        remedy=remedy,
         code="columns",
     )

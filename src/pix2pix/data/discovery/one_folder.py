@@ -63,7 +63,10 @@ def _families(names: Names) -> dict[str, dict[str, str]]:
     twice: Counter[str] = Counter()
     for name in names:
         folder, base = split_folder(name)
-        ends, starts = token_ends(base), token_starts(base)
+        ends = [
+            end + base.startswith((")", "]"), end) for end in token_ends(base)
+        ]  # the ids of `1 (2)_mask` end with )
+        starts = token_starts(base)
         cuts = [(base[:end], "{id}" + base[end:]) for end in ends]
         cuts += [(base[start:], base[:start] + "{id}") for start in starts if start]
         for core, pattern in cuts:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pix2pix.data.discovery.halves import measure_halves
 from pix2pix.data.discovery.matching import Match, match_sides
+from pix2pix.data.discovery.one_folder import differ_in_numbers_alone, match_one_folder
 from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.data.discovery.sides import SideFolders, by_first_folder
 from pix2pix.data.discovery.sources import by_name
@@ -108,12 +109,21 @@ def _implied(sides: Sequence[SideFolders]) -> list[Reading]:
 
 
 def _neutral(sides: Sequence[SideFolders]) -> list[Reading]:
-    """Return the pairs of folders with names that tell no role and hold the same splits, if their images match."""
+    """Return the pairs of folders with names that tell no role and hold the same splits, if their images match.
+
+    Folders that hold pairs themselves, such as those of a class or a scene, are no sides.
+    """
     choices = [side for side in sides if side.role == "picture"]
     choices += [inner for side in sides if not side.role for inner in by_first_folder(side)]
     outer = [side for side in choices if all(group.parts[0].template == side.name for group in side.groups)]
     pairs = [Reading(pair, is_proposed=False) for pair in combinations(outer, 2) if pair[0].splits == pair[1].splits]
-    return [reading for reading in pairs if reading.is_matched]
+    return [reading for reading in pairs if reading.is_matched and not any(map(_holds_pairs, reading.sides))]
+
+
+def _holds_pairs(side: SideFolders) -> bool:
+    """Return whether the names of a side's images show two kinds of them, such as `1.png` and `1_mask.png`."""
+    names = [name for name, _ in side.named(min(side.splits))]
+    return not differ_in_numbers_alone(names) and match_one_folder(names) is not None
 
 
 def _is_side_by_side(side: SideFolders) -> bool:

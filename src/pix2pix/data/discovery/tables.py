@@ -82,7 +82,7 @@ def _delimited(path: Path, file: TextIO) -> Table:
     columns: list[str] = []
     try:
         for cells in reader:
-            cells = [cell.strip() for cell in cells]
+            cells = [_portable(path, cell.strip()) for cell in cells]
             if not any(cells):
                 continue
             columns = columns or cells
@@ -103,6 +103,14 @@ def _delimited(path: Path, file: TextIO) -> Table:
     return Table(path, columns, rows[has_header:], path.parent, has_header)
 
 
+def _portable(path: Path, cell: str) -> str:
+    r"""Return a cell; where it is a path that Windows wrote, such as `images\1.png`, with slashes."""
+    if "\\" not in cell or os.path.lexists(path.parent / cell):
+        return cell
+    slashed = cell.replace("\\", "/")
+    return slashed if is_image(slashed) else cell
+
+
 def _cells(line: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
@@ -114,9 +122,11 @@ def _json_lines(path: Path, file: TextIO) -> Table:
     """Read JSON objects, one on each line; the columns are all of their keys."""
     records = list(_json_records(path, file))
     columns = list(dict.fromkeys(key for _, record in records for key in record))
-    return Table(
-        path, columns, [(location, [record.get(key) for key in columns]) for location, record in records], path.parent
-    )
+    rows: list[tuple[str, list[object]]] = []
+    for location, record in records:
+        cells = [record.get(key) for key in columns]
+        rows.append((location, [_portable(path, cell) if isinstance(cell, str) else cell for cell in cells]))
+    return Table(path, columns, rows, path.parent)
 
 
 def _json_records(path: Path, file: TextIO) -> Iterator[tuple[str, dict[str, object]]]:
