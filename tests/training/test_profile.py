@@ -52,3 +52,12 @@ def test_the_command_ends_without_an_error(monkeypatch):
     result = pix2pix("train", *TINY, "--output", "run", "--profile")
     assert result.code == 0 and result.err == "" and "stopped at step 3" in result.out
     assert Path("run/profile.json").exists()
+
+
+def test_a_run_that_ends_too_early_ends_the_trace_and_warns(tmp_path, monkeypatch, log):
+    for name, steps in (("WARM_UP", 1), ("TIMED", 7), ("TRACED", 2)):  # the run has 9 steps
+        monkeypatch.setattr(profile, name, steps)
+    trainer = ProfiledTrainer(make_config(tmp_path))
+    assert trainer.fit() and not trainer.complete
+    assert "takes 10 steps, and 9 were done" in log()
+    assert not torch.autograd.profiler._is_profiler_enabled and not (tmp_path / "profile.json").exists()

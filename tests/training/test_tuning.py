@@ -121,13 +121,51 @@ def test_a_resumed_run_keeps_the_choice_and_ends_at_the_same_bits(tmp_path, alwa
     assert_identical(whole, again)
 
 
+def test_another_device_keeps_the_number_format_of_a_run(tmp_path, always, monkeypatch, log):
+    monkeypatch.setattr(tuning._Trial, "fastest", lambda _: BOTH)
+    first = Trainer(make_config(tmp_path))
+    assert not first.fit(stop=after(first, 1))
+    monkeypatch.setattr(tuning, "device_name", lambda _: "a GPU")
+    monkeypatch.setattr(tuning._Trial, "fastest", lambda _: pytest.fail("measured again"))
+    again = Trainer(make_config(tmp_path))
+    log()
+    assert not again.fit(stop=after(again, 1)) and again.networks.execution == Execution("bf16")
+    assert "memory_format was channels_last, now contiguous" in log()
+
+
+def test_measuring_ends_with_its_time(tmp_path, always, monkeypatch):
+    monkeypatch.setattr(tuning, "_BUDGET", 4.0)
+    trainer = Trainer(make_config(tmp_path))
+    clock = iter(range(10**6))
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: next(clock) / 50)  # each layer takes 20 ms
+    backwards = []
+    require_time = tuning._Trial.require_time
+    monkeypatch.setattr(tuning._Trial, "require_time", lambda t, *a: (backwards.append(len(a)), require_time(t, *a))[1])
+    assert choose(trainer) == PLAIN
+    assert 1 in backwards and next(clock) < 4.2 * 50  # the time is checked in backward passes too
+    assert not (cache_folder() / "speed.json").exists()
+
+
+def test_a_step_that_lacks_memory_is_not_chosen(tmp_path, always, monkeypatch):
+    time = tuning._Step.time
+
+    def timed(step):
+        if step.execution != PLAIN:
+            raise MemoryError
+        return time(step)
+
+    monkeypatch.setattr(tuning._Step, "time", timed)
+    assert choose(Trainer(make_config(tmp_path))) == PLAIN
+    assert not (cache_folder() / "speed.json").exists()
+
+
 def test_what_a_checkpoint_records(tmp_path, log):
     trainer = Trainer(make_config(tmp_path))
     assert not trainer.fit(stop=after(trainer, 1))
     saved = newest_environment(tmp_path / "checkpoints")
     assert (saved["precision"], saved["memory_format"]) == ("fp32", "contiguous")
-    assert recorded(saved, "cpu") == PLAIN and recorded(saved, "a GPU") is None
+    assert recorded(saved) == PLAIN
     early = {name: value for name, value in saved.items() if name != "memory_format"} | {"precision": "auto"}
-    assert recorded(early, "cpu") == PLAIN
+    assert recorded(early) == PLAIN
     for bad in (None, [], saved | {"precision": "fp64"}, saved | {"memory_format": 3}):
-        assert recorded(bad, "cpu") is None
+        assert recorded(bad) is None

@@ -32,12 +32,12 @@ def configured(config: Config) -> Execution:
     return PLAIN if config.run.precision == "auto" else Execution(config.run.precision)
 
 
-def recorded(environment: Any, device: str) -> Execution | None:
-    """Return the execution in the environment of a checkpoint that was trained on `device`, else None.
+def recorded(environment: Any) -> Execution | None:
+    """Return the execution in the environment of a checkpoint, else None.
 
     Checkpoints of early versions have the precision `auto`, which was fp32, and no memory format.
     """
-    if not isinstance(environment, dict) or environment.get("device") != device:
+    if not isinstance(environment, dict):
         return None
     precision, memory_format = environment.get("precision"), environment.get("memory_format", CONTIGUOUS)
     if precision not in ("auto", "fp32", "bf16") or memory_format not in (CONTIGUOUS, CHANNELS_LAST):

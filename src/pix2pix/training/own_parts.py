@@ -1,10 +1,11 @@
 """Check the networks and the objective that a user gives, before they are trained."""
 
+import torch
 from torch import Tensor, nn
 
 from pix2pix.errors import ConfigError
 from pix2pix.models import inference
-from pix2pix.objective import Objective, ObjectivePair
+from pix2pix.objective import Discriminator, Objective, ObjectivePair
 
 
 def try_network(network: nn.Module, role: str, *images: Tensor) -> Tensor:
@@ -22,8 +23,15 @@ def try_network(network: nn.Module, role: str, *images: Tensor) -> Tensor:
     return out
 
 
-def require_objective(result: object, objective: ObjectivePair, role: str) -> Objective:
-    """Check the result of an objective's method for a role, "generator" or "discriminator", and return it.
+def try_objective(objective: ObjectivePair, discriminator: Discriminator, x: Tensor, y: Tensor) -> None:
+    """Call both methods of an objective, with a fake of zeros. Raises ConfigError for unusable results."""
+    fake = torch.zeros_like(y)
+    _require_objective(objective.discriminator(discriminator, x, y, fake), objective, "discriminator")
+    _require_objective(objective.generator(discriminator, x, y, fake.requires_grad_()), objective, "generator")
+
+
+def _require_objective(result: object, objective: ObjectivePair, role: str) -> None:
+    """Check the result of an objective's method for a role, "generator" or "discriminator".
 
     Raises ConfigError unless it is an Objective of scalars whose loss can be backpropagated.
     """
@@ -38,4 +46,3 @@ def require_objective(result: object, objective: ObjectivePair, role: str) -> Ob
             raise ConfigError(f"{method} returned {shown} as {name!r}; return a scalar tensor, such as a mean")
     if not result.loss.requires_grad:
         raise ConfigError(f"{method} returned a loss that does not depend on the {role}; do not detach it")
-    return result

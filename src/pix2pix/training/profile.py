@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from pix2pix.data.cache.state import show_bytes
 from pix2pix.runtime import distributed
 from pix2pix.runtime.io import replace_atomically
-from pix2pix.runtime.log import info
+from pix2pix.runtime.log import info, warning
 from pix2pix.runtime.memory import peak_bytes
 from pix2pix.runtime.signals import stop_when
 from pix2pix.training.micro_batch import MicroBatch
@@ -77,8 +77,12 @@ class ProfiledTrainer(Trainer):
 
     def fit(self, *args: Any, **options: Any) -> bool:
         """Train as `Trainer.fit` does, for at most 28 steps; return whether the run is finished."""
-        with stop_when(lambda: self.complete):
-            return super().fit(*args, **options)
+        try:
+            with stop_when(lambda: self.complete):
+                return super().fit(*args, **options)
+        finally:
+            if not self.complete:
+                self._abandon()
 
     def train_step(
         self, x: Tensor, y: Tensor, local_batch_size: int | None = None, global_batch_size: int | None = None
@@ -134,6 +138,12 @@ class ProfiledTrainer(Trainer):
             self.complete = True
             if distributed.rank() == 0:
                 self._write()
+
+    def _abandon(self) -> None:
+        """End a trace that has started, and warn that the steps were too few."""
+        if distributed.rank() == 0 and self._steps >= WARM_UP + TIMED:
+            self._profile.stop()
+        warning(f"no complete profile: it takes {WARM_UP + TIMED + TRACED} steps, and {self._steps} were done")
 
     def _report(self) -> None:
         times = {name: self.phases.seconds[name] for name in PHASES}

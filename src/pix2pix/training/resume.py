@@ -85,7 +85,7 @@ def check_environment(folder: Path, old: dict[str, Any], new: dict[str, Any], al
     format, and name fp32 `auto`. Raises DataError where the data or their formats have changed and `allowed` does not
     include `data`.
     """
-    before = recorded(old, old.get("device", "")) or PLAIN
+    before = recorded(old) or PLAIN
     old = old | {"precision": before.precision, "memory_format": before.memory_format}
     changes = [
         _pairs_change(split, *(Fingerprint.from_saved(side["data"].get(split)) for side in (old, new)))

@@ -25,7 +25,7 @@ from pix2pix.runtime.transfer import Transfer
 from pix2pix.training.graph import Step, StepGraph, require_cuda_graph
 from pix2pix.training.micro_batch import MicroBatch, split_batch
 from pix2pix.training.networks import Networks, Player
-from pix2pix.training.own_parts import require_objective
+from pix2pix.training.own_parts import try_objective
 from pix2pix.training.peak_memory import memory_errors
 from pix2pix.training.run import Run, open_run
 from pix2pix.training.state import TrainState
@@ -81,8 +81,7 @@ class Trainer:
         self._transfer = Transfer(self.device) if config.run.cuda_graph else None
         self._run_step: Step = self._update_both
         if config.run.cuda_graph:
-            tensors = lambda: self.networks.state_tensors() + self.guard.tensors()  # noqa: E731
-            self._run_step = StepGraph(self._update_both, tensors, config.data.batch_size)
+            self._run_step = StepGraph(self._update_both, self._changing_tensors, config.data.batch_size)
 
     # One update
 
@@ -122,22 +121,23 @@ class Trainer:
 
     def _update_discriminator(self, batch: list[MicroBatch], step: int | Tensor) -> dict[str, Tensor]:
         """Update the discriminator (equation 1); no gradient reaches the generator."""
-        d = self._logits(self.networks.d.ddp)
-        return self._optimizer_step(
-            self.networks.d, batch, step, lambda b: self.objective.discriminator(d, b.x, b.y, self._fake(b).detach())
-        )
+        return self._optimizer_step(self.networks.d, self._discriminator_objective, batch, step)
 
     def _update_generator(self, batch: list[MicroBatch], step: int | Tensor) -> dict[str, Tensor]:
         """Update the generator (equation 4); gradients pass through the discriminator, which accumulates none."""
-        d = self._logits(self.discriminator)
         with frozen(self.discriminator):
-            return self._optimizer_step(
-                *(self.networks.g, batch, step),
-                lambda b: self.objective.generator(d, b.x, b.y, self._fake(b, learning=True)),
-            )
+            return self._optimizer_step(self.networks.g, self._generator_objective, batch, step)
+
+    def _discriminator_objective(self, part: MicroBatch) -> Objective:
+        d = self._logits(self.networks.d.ddp)
+        return self.objective.discriminator(d, part.x, part.y, self._fake(part).detach())
+
+    def _generator_objective(self, part: MicroBatch) -> Objective:
+        d = self._logits(self.discriminator)
+        return self.objective.generator(d, part.x, part.y, self._fake(part, learning=True))
 
     def _optimizer_step(
-        self, player: Player, batch: list[MicroBatch], step: int | Tensor, objective: Callable[[MicroBatch], Objective]
+        self, player: Player, objective: Callable[[MicroBatch], Objective], batch: list[MicroBatch], step: int | Tensor
     ) -> dict[str, Tensor]:
         """Backpropagate and step; return the loss and its terms."""
         sums: dict[str, Tensor] = {}
@@ -174,6 +174,10 @@ class Trainer:
             fake = fake.to(batch.x.dtype)
             batch.fake = fake if batch.ignored is None else fake.masked_fill(batch.ignored, 0)
         return batch.fake
+
+    def _changing_tensors(self) -> list[Tensor]:
+        """Return every tensor that an update changes."""
+        return self.networks.state_tensors() + self.guard.tensors()
 
     def _logits(self, discriminator: nn.Module) -> Discriminator:
         """Return the discriminator as a function whose logits have the image's dtype."""
@@ -259,14 +263,9 @@ class Trainer:
         """Raise ConfigError unless a given objective returns an Objective for both networks."""
         if isinstance(self.objective, ConditionalGAN):
             return
-        d, (in_channels, out_channels) = self._logits(self.discriminator), self.networks.formats.channels
-        x, y = (torch.zeros(1, c, *self.config.data.crop, device=self.device) for c in (in_channels, out_channels))
-        fake = torch.zeros_like(y)
+        x, y = (torch.zeros(1, c, *self.config.data.crop, device=self.device) for c in self.networks.formats.channels)
         with inference(self.generator), inference(self.discriminator), torch.enable_grad():
-            result = self.objective.discriminator(d, x, y, fake)
-            require_objective(result, self.objective, "discriminator")
-            result = self.objective.generator(d, x, y, fake.requires_grad_())
-            require_objective(result, self.objective, "generator")
+            try_objective(self.objective, self._logits(self.discriminator), x, y)
 
     def _use_formats(self, formats: PairFormat) -> None:
         """Take the data's formats. Raises ConfigError where the networks were built for others."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pix2pix.config import Config
 from pix2pix.data.cache.budget import cache_folder
-from pix2pix.errors import CheckpointError
+from pix2pix.errors import CheckpointError, is_out_of_memory
 from pix2pix.models import frozen
 from pix2pix.models.build import micro_batch_size
 from pix2pix.models.cost import use_channels_last
@@ -36,6 +36,8 @@ CANDIDATES = [Execution(p, f) for f in (PLAIN.memory_format, CHANNELS_LAST) for 
 _TRIVIAL = 10**9  # multiplications of a forward pass, a few milliseconds of a CPU core
 _LEAST_STEPS = 200  # of a run; measuring takes as long as about 8 of them
 _LEAST_GAIN = 1.05
+_BUDGET = 10.0  # seconds for all measurements of a run
+_LONG = 1.0  # seconds of a step, beside which the preparations of a first step are short
 _TOLERANCE = 0.02  # of the losses of one step, relative to those of fp32
 _MOST = 4 * 10**10  # multiplications; on a CPU larger batches are measured with fewer images
 _MOST_BYTES = 2**16
@@ -46,16 +48,18 @@ def choose_execution(
 ) -> Execution:
     """Return how to compute the networks of a run: as the config says, or with `auto` as fast as measured.
 
-    A run that is resumed on the same kind of device computes as before. Where a step is trivial, the run is short or
-    `run.deterministic` is set, `auto` is fp32. Otherwise the fastest candidate is chosen whose losses differ by at most
-    2 % from those of fp32; it must be at least 5 % faster than fp32 in contiguous format. Results are remembered by
-    machine, torch version, networks and shapes. Networks, gradients and random generators stay as they are. With
+    A run that is resumed keeps its number format, and on the same kind of device its memory format. Where a step is
+    trivial, the run is short or `run.deterministic` is set, `auto` is fp32. Otherwise the fastest candidate is chosen
+    whose losses differ by at most 2 % from those of fp32; it must be at least 5 % faster than fp32 in contiguous
+    format. Measuring ends after 10 seconds; what is not measured by then is not chosen. Complete results are remembered
+    by machine, torch version, networks and shapes. Networks, gradients and random generators stay as they are. With
     several ranks all measure, since some networks communicate, and the first one decides.
     """
-    if config.run.precision != "auto" or networks.device.type not in ("cpu", "cuda"):
+    if config.run.precision != "auto":
         return configured(config)
-    device = device_name(networks.device)
-    known = None if fresh else recorded(newest_environment(run_path(config) / CHECKPOINTS), device)
+    known = None if fresh else _resumed(config, device_name(networks.device))
+    if known is None and networks.device.type not in ("cpu", "cuda"):
+        known = PLAIN
     trial = _Trial(config, networks, objective)
     steps = config.schedule.epochs * -(-pairs // config.data.batch_size)
     if known is None and (config.run.deterministic or steps < _LEAST_STEPS or trial.multiplications < _TRIVIAL):
@@ -67,13 +71,27 @@ def choose_execution(
     index = distributed.largest(index if distributed.rank() == 0 else -1)
     if index >= 0:
         return known if known is not None and distributed.rank() == 0 else CANDIDATES[index]
-    info("measuring which number format is the fastest here; the result is remembered")
+    info("measuring which number format is the fastest here")
     chosen = trial.fastest()
     index = distributed.largest(_index(chosen) if distributed.rank() == 0 else -1)
     if distributed.rank() > 0:
         return CANDIDATES[index]
-    _write(path, _read(path) | {trial.key: chosen})
+    if trial.complete:
+        _write(path, _read(path) | {trial.key: chosen})
     return chosen
+
+
+def _resumed(config: Config, device: str) -> Execution | None:
+    """Return how the run has computed so far; None where it has no checkpoint.
+
+    The memory format is fast on the kind of device where it was measured, and with one rank.
+    """
+    environment = newest_environment(run_path(config) / CHECKPOINTS)
+    execution = recorded(environment)
+    if execution is None or not isinstance(environment, dict):
+        return None
+    same = environment.get("device") == device and distributed.world_size() == 1
+    return execution if same else Execution(execution.precision)
 
 
 def _index(execution: Execution) -> int:
@@ -81,8 +99,12 @@ def _index(execution: Execution) -> int:
     return formats.index((execution.precision, execution.memory_format))
 
 
+class _OutOfTimeError(Exception):
+    """The time for measuring is used up."""
+
+
 class _Trial:
-    """Steps of copies of a run's networks on random images."""
+    """Steps of copies of a run's networks on random images; `complete` is whether all candidates were measured."""
 
     def __init__(self, config: Config, networks: Networks, objective: ObjectivePair):
         self.networks, self.objective, self.device = networks, objective, networks.device
@@ -94,6 +116,7 @@ class _Trial:
         while self.device.type == "cpu" and images > 1 and images * each > _MOST:
             images = -(-images // 2)
         self.shapes = [(images, channels, *config.data.crop) for channels in networks.formats.channels]
+        self.complete, self.deadline = True, math.inf
 
     @property
     def key(self) -> str:
@@ -107,25 +130,64 @@ class _Trial:
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
     def fastest(self) -> Execution:
-        """Measure each number format, then the other memory format with the better one; return the fastest."""
+        """Measure each number format, then the other memory format with the better one; return the fastest.
+
+        What cannot be measured, for lack of time or memory, is not chosen.
+        """
         rng = torch.Generator().manual_seed(0)
         x, y = ((torch.rand(shape, generator=rng) * 2 - 1).to(self.device) for shape in self.shapes)
+        self.deadline = time.monotonic() + _BUDGET
+        steps: list[_Step] = []
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            plain = _Step(self, PLAIN, x, y)
-            steps = [plain, _Step(self, Execution("bf16"), x, y, plain.copies)]
-            steps = [step for step in steps if step.agrees(plain)]
-            best = min(steps, key=lambda step: step.seconds)
-            if distributed.world_size() == 1:  # DistributedDataParallel has fixed the format of the gradients
-                other = _Step(self, replace(best.execution, memory_format=CHANNELS_LAST), x, y)
-                steps += [other] if other.agrees(plain) else []
-                least = min(step.seconds for step in steps)
-                for step in steps:
-                    if step.seconds < 1.25 * least:  # too close to trust a single time
-                        step.time()
+            try:
+                self._measure(steps, x, y)
+            except _OutOfTimeError:
+                self.complete = False
+                info(f"a step takes too long to measure all formats in {_BUDGET:.0f} s")
+            except (MemoryError, RuntimeError) as error:
+                if distributed.world_size() > 1 or not is_out_of_memory(error):
+                    raise
+                self.complete = False
+                debug("measuring ended for lack of memory")
+        if len(steps) < 2 and not self.complete:
+            return PLAIN
+        plain = steps[0]
         debug("; ".join(f"{step.execution}: {1000 * step.seconds:.1f} ms" for step in steps))
         best = min(steps, key=lambda step: step.seconds)
         gain = plain.seconds / best.seconds
         return replace(best.execution, speed_up=round(gain, 3)) if gain >= _LEAST_GAIN else replace(PLAIN, speed_up=1.0)
+
+    def _measure(self, steps: "list[_Step]", x: Tensor, y: Tensor) -> None:
+        """Append the plain step, and those of the other candidates that have the same losses."""
+        plain = _Step(self, PLAIN, x, y)
+        steps.append(plain)
+        half = _Step(self, Execution("bf16"), x, y, plain.copies)
+        steps += [half] if half.agrees(plain) else []
+        if distributed.world_size() > 1:  # DistributedDataParallel has fixed the format of the gradients
+            return
+        best = min(steps, key=lambda step: step.seconds)
+        other = _Step(self, replace(best.execution, memory_format=CHANNELS_LAST), x, y)
+        steps += [other] if other.agrees(plain) else []
+        least = min(step.seconds for step in steps)
+        for step in steps:
+            if least < _LONG and step.seconds < 1.25 * least:  # too close to trust a single time
+                step.time()
+
+    def require_time(self, *_: Any) -> None:
+        """Raise _OutOfTimeError where the time for measuring is used up."""
+        if time.monotonic() > self.deadline:
+            raise _OutOfTimeError
+
+    def limit(self, network: nn.Module) -> None:
+        """Let a network check the time after each layer, forwards and backwards: a step may take minutes."""
+
+        def check(module: nn.Module, args: Any, output: Any) -> None:
+            self.require_time()
+            if isinstance(output, Tensor) and output.requires_grad:
+                output.register_hook(self.require_time)  # type: ignore[no-untyped-call]
+
+        for module in network.modules():
+            module.register_forward_hook(check)
 
 
 class _Step:
@@ -135,25 +197,37 @@ class _Step:
         self, trial: _Trial, execution: Execution, x: Tensor, y: Tensor, copies: Sequence[nn.Module] | None = None
     ):
         networks = trial.networks
+        self.trial = trial
         self.objective, self.execution, self.x, self.y = trial.objective, execution, x, y
-        self.copies = copies or [copy.deepcopy(n) for n in (networks.generator, networks.discriminator)]
+        if copies is None:
+            copies = [copy.deepcopy(network) for network in (networks.generator, networks.discriminator)]
+            if distributed.world_size() == 1:  # networks that communicate must all end at the same layer
+                for network in copies:
+                    trial.limit(network)
+        self.copies = copies
         self.generator, self.discriminator = self.copies
         if execution.memory_format == CHANNELS_LAST:
             for network, cost in zip((self.generator, self.discriminator), networks.costs, strict=True):
                 pixels = cost.pixels if cost is not None else {}
                 use_channels_last(network, {name: len(x) * count for name, count in pixels.items()})
-        self.seconds = math.inf
-        self.time()
-        self.seconds = math.inf  # the first time includes preparations
+        self.seconds, start = math.inf, time.monotonic()
         self.losses = self.time()
+        taken = time.monotonic() - start
+        if execution == PLAIN and distributed.any_rank(taken > _BUDGET / 3):  # too little is left for the others
+            raise _OutOfTimeError
+        if execution == PLAIN or not distributed.any_rank(taken > _LONG):
+            self.seconds = math.inf  # the first time includes preparations
+            self.losses = self.time()
 
     def time(self) -> dict[str, float]:
         """Run the step, and update `seconds` if it was faster than before; return the losses.
 
-        Raises Stopped. All ranks run the same number of steps, since some networks communicate.
+        Raises Stopped and _OutOfTimeError. All ranks run the same number of steps, since some networks communicate.
         """
         if distributed.world_size() == 1:
             raise_if_stopped()
+        if distributed.any_rank(time.monotonic() > self.trial.deadline):
+            raise _OutOfTimeError
         torch.manual_seed(0)  # the same dropout for all
         clock = time.process_time if self.x.device.type == "cpu" else time.perf_counter  # ignores other programs
         _wait(self.x.device)
@@ -195,11 +269,11 @@ def _wait(device: torch.device) -> None:
 
 def _read(path: Path) -> dict[str, Execution]:
     """Return the remembered results by key; those that cannot be read are ignored."""
-    if not path.exists():
-        return {}
     try:
         saved = json.loads(read_regular(path, _MOST_BYTES))
         return {key: _execution(values) for key, values in saved.items()}
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         debug(f"{path}: ignored ({error})")
         return {}
