@@ -89,7 +89,7 @@ def reason_not_to_run(command: str) -> str | None:
 
 def invocations(command: str) -> list[list[str]]:
     """The arguments of each call of pix2pix in a line of bash."""
-    calls = re.findall(r"(?:^|[\s/])pix2pix ((?:train|sample|check|download|configs)\b[^&|#]*)", command)
+    calls = re.findall(r"(?:^|[\s/])pix2pix ((?:train|sample|check|download|configs|benchmark)\b[^&|#]*)", command)
     return [shlex.split(re.sub(r"\s\d?>.*", "", call)) for call in calls]
 
 
@@ -174,7 +174,7 @@ def test_commands_parse(block):
 
 def test_commands_of_every_verb_are_found():
     found = [words for block in of("bash") for command in block.commands for words in invocations(command)]
-    assert {words[0] for words in found} == {"train", "check", "sample", "download", "configs"}
+    assert {words[0] for words in found} == {"train", "check", "sample", "download", "configs", "benchmark"}
     assert len(found) == sum(
         len(re.findall(r"^(?!#).*?\bpix2pix (?!-)[a-z]", block.text, re.MULTILINE)) for block in of("bash")
     )

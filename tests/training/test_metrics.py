@@ -84,7 +84,11 @@ def test_a_checkpoint_comes_after_its_records(tmp_path, monkeypatch):
     done = []
     for owner, name in ((MetricsLog, "flush"), (checkpointer, "save_checkpoint")):
         call = getattr(owner, name)
-        noted = lambda *args, call=call, name=name, **options: (done.append(name), call(*args, **options))  # noqa: E731
+
+        def noted(*args, call=call, name=name, **options):
+            done.append(name)
+            return call(*args, **options)
+
         monkeypatch.setattr(owner, name, noted)
     Trainer(make_config(tmp_path / "run")).fit()
     assert done == ["flush", "save_checkpoint"] * 3
