@@ -127,6 +127,10 @@ ARRANGEMENTS = {
 }  # fmt: skip
 
 REFUSALS = {
+    "two suffixes in one folder": Refusal(
+        (("{s}/{n}.jpg", "input"), ("{s}/{n}.png", "target")), "ambiguous",
+        ({"input": "{split}/{id}.jpg", "target": "{split}/{id}.png"},), SPLITS,
+    ),
     "two targets": Refusal(
         (("images/{n}.png", "input"), ("masks/{n}.png", "target"), ("depth/{n}.png", "other")), "ambiguous",
         ({"input": "images", "target": "masks"},),

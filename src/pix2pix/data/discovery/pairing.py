@@ -1,5 +1,6 @@
 """Pair files by their names, and refuse those without a partner or with several."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,27 @@ def pair_in_one_folder(folder: Folder, named: dict[str, Path], settings: Pairing
     return PairedInOneFolder(pairs, (first, second), result.has_roles)
 
 
+def require_one_suffix(folder: Path, images: Sequence[tuple[str, Path]], root: Path) -> None:
+    """Raise DataError where most names are those of two images, such as `1.jpg` and `1.png`, with the two patterns."""
+    suffixes: dict[str, list[str]] = {}
+    if len({name for name, _ in images}) == len(images):
+        return
+    for name, path in images:
+        suffixes.setdefault(name, []).append(path.suffix)
+    couples = Counter(tuple(sorted(some)) for some in suffixes.values() if len(some) == 2)
+    if 2 * couples.total() <= len(suffixes):
+        return
+    nested = any("/" in name for name in suffixes)
+    pattern = _pattern(folder, "{id}", nested, root).removesuffix(".*")
+    one, other = (f"{pattern}{suffix}" for suffix in max(couples, key=lambda couple: couples[couple]))
+    raise DataError(
+        "most of its names are those of two images, and do not tell which is the input",
+        path=folder,
+        remedy=f"set data.input: {one!r} and data.target: {other!r}, or the reverse",
+        code="ambiguous",
+    )
+
+
 def _paired(label: str, match: Match, files: Files, unpaired: list[Path], settings: PairingSettings) -> Paired:
     may_skip = settings.skip and match.holds_most
     if unpaired and settings.unmatched is not None:
@@ -112,7 +134,7 @@ def _paired(label: str, match: Match, files: Files, unpaired: list[Path], settin
         settings.unmatched.is_skipped = may_skip
     elif unpaired and not may_skip:
         same = " of the same name" if match.rule == SAME_NAME else ""
-        skip = ", or set data.unmatched to skip" if match.holds_most else ""
+        skip = ", or set data.unmatched to skip" if match.holds_most else ", or list the pairs in a data.manifest"
         raise DataError(
             f"{label}: {len(unpaired)} without a partner{same}: {first_ten(unpaired)}; add or remove them{skip}",
             code="unmatched",
@@ -129,7 +151,8 @@ def _several_partners(label: str, folders: Sequence[Path], ambiguity: Ambiguity,
             _pattern(folder, pattern, nested, root) for folder, pattern in zip(folders, ambiguity.patterns, strict=True)
         ]
         given = inputs[0] if len(inputs) == 1 else inputs
-        remedy = f"choose with patterns, such as data.input: {given!r} and data.target: {target!r}"
+        patterns = f"data.input: {given!r} and data.target: {target!r}"
+        remedy = f"choose with patterns, such as {patterns}, or list the pairs in a data.manifest"
     return DataError(
         f"{label}: several files fit one partner: {first_ten(ambiguity.candidates)}; {remedy}", code="ambiguous"
     )

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from pix2pix.data.discovery.folders import FOLDER_PAIRS, REMEDY, Folder, first_ten
 from pix2pix.data.discovery.one_folder import differ_in_numbers_alone
-from pix2pix.data.discovery.pairing import Files, Paired, PairingSettings, Unmatched, pair_files, pair_in_one_folder
+from pix2pix.data.discovery.pairing import (
+    Files,
+    Paired,
+    PairingSettings,
+    Unmatched,
+    pair_files,
+    pair_in_one_folder,
+    require_one_suffix,
+)
 from pix2pix.errors import DataError
 
 
@@ -61,7 +69,10 @@ class Source:
 
     def _side_by_side(self, forced: bool, settings: PairingSettings) -> Listing:
         """List the side-by-side images of the folder."""
-        named = by_name(side_by_side_images(self.folders[0], forced), settings.unmatched)
+        images = sorted(side_by_side_images(self.folders[0], forced))
+        if not forced:
+            require_one_suffix(self.folders[0].path, images, settings.root)
+        named = by_name(images, settings.unmatched)
         files: Files = {name: (path,) for name, path in named.items()}
         return listing_of(self.layout, self.has_roles, Paired(files, "", ()), (self.folders[0].path,))
 
