@@ -113,12 +113,12 @@ def require_one_suffix(folder: Path, images: Sequence[tuple[str, Path]], root: P
         return
     for name, path in images:
         suffixes.setdefault(name, []).append(path.suffix)
-    couples = Counter(tuple(sorted(some)) for some in suffixes.values() if len(some) == 2)
-    if 2 * couples.total() <= len(suffixes):
+    suffix_pairs = Counter(tuple(sorted(some)) for some in suffixes.values() if len(some) == 2)
+    if 2 * suffix_pairs.total() <= len(suffixes):
         return
     nested = any("/" in name for name in suffixes)
     pattern = _pattern(folder, "{id}", nested, root).removesuffix(".*")
-    one, other = (f"{pattern}{suffix}" for suffix in max(couples, key=lambda couple: couples[couple]))
+    one, other = (f"{pattern}{suffix}" for suffix in max(suffix_pairs, key=suffix_pairs.__getitem__))
     raise DataError(
         "most of its names are those of two images, and do not tell which is the input",
         path=folder,
