@@ -1,1 +1,1 @@
-"""Measure training and sampling against the plain way of writing them."""
+"""Compare the speed of training and sampling with a plain implementation of the same recipe."""

@@ -33,7 +33,7 @@ SPLIT = "train"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured: images of `size` pixels, networks of `width` channels, the pairs of the folder `root`.
+    """What is measured: square images of `size` pixels, networks of `width` channels, the pairs in `root`.
 
     Each comparison lasts `rounds` rounds, or fewer once `seconds` have passed. `peak` is the machine's, in FLOP/s, and
     `bandwidth` in bytes/s.
@@ -55,7 +55,7 @@ class Settings:
 
     @property
     def load(self) -> int:
-        """The size that images are resized to before the crop, in the paper's proportion (286 to 256)."""
+        """The size to which images are resized before the crop, in the paper's proportion (286 to 256)."""
         return round(self.size * 286 / 256)
 
     def config(self, batch: int) -> Config:
@@ -67,7 +67,7 @@ class Settings:
         return config_from_dict(sections | {"run": {"device": str(self.device)}}, "benchmark")
 
     def timed(self, plain: Callable[[], object], ours: Callable[[], object]) -> tuple[Times, Times]:
-        """Return the times of both by turns."""
+        """Call both alternately and return their times."""
         return by_turns(plain, ours, self.rounds, self.seconds, self.device)
 
 
@@ -78,7 +78,7 @@ def draw_pairs(root: Path, pairs: int, size: int) -> None:
 
 
 def _trainers(settings: Settings, batch: int) -> tuple[PlainTrainer, Trainer]:
-    """Return a trainer of the plain way and one of ours, with the same weights."""
+    """Return the plain trainer and ours, with the same weights."""
     config = settings.config(batch)
     ours, section = Trainer(config, formats=RGB), config.model.generator
     assert isinstance(section, UNetConfig)
@@ -123,7 +123,7 @@ def _plain_loader(settings: Settings, batch: int) -> DataLoader[tuple[Tensor, Te
 
 
 def _our_batches(settings: Settings, batch: int) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
-    """Return a function that yields the batches of the next epoch, from a cache that is full."""
+    """Return a function that yields the batches of the next epoch from a filled cache."""
     data = settings.config(batch).data
     pairs = open_split(data, SPLIT, data.load, formats=RGB).prepare()
     loader, epochs = PairLoader(pairs, data.crop, batch, flip=True), count()
@@ -135,7 +135,7 @@ def _our_batches(settings: Settings, batch: int) -> Callable[[], Iterator[tuple[
 
 
 def compare_loaders(settings: Settings, batch: int) -> Comparison:
-    """Compare an epoch of loading, from files to batches of floats on the device; our cache is full."""
+    """Compare an epoch of loading, from files to batches of floats on the device, with our cache filled."""
     loader, batches = _plain_loader(settings, batch), _our_batches(settings, batch)
 
     def drain_plain() -> None:
@@ -154,7 +154,7 @@ def compare_loaders(settings: Settings, batch: int) -> Comparison:
 
 
 def compare_epochs(settings: Settings, batch: int, flops: float) -> Comparison:
-    """Compare an epoch of training, loading included. `flops`: of a step, for an image."""
+    """Compare an epoch of training, including loading. `flops`: the operations of a step, per image."""
     loader, batches = _plain_loader(settings, batch), _our_batches(settings, batch)
     plain, ours = _trainers(settings, batch)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-_SECONDS = 1.0  # spent on each peak
+_SECONDS = 1.0  # duration of each measurement of a peak
 
 
 def processor_name(device: torch.device) -> str:
@@ -37,14 +37,14 @@ def matrix_peak(device: torch.device, side: int | None = None) -> float:
 
 
 def copy_bandwidth(device: torch.device, size: int = 2**28) -> float:
-    """Return the bytes/s of the best copy of `size` bytes; bytes that are read and bytes that are written count."""
+    """Return the bytes/s of the best copy of `size` bytes, counting both the bytes read and the bytes written."""
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return 2 * size / _best(lambda: target.copy_(source), device)
 
 
 def _best(work: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds of the fastest call: other programs on the machine only make calls slower."""
+    """Return the seconds of the fastest call, since other programs on the machine only make calls slower."""
     best, start = float("inf"), time.perf_counter()
     while time.perf_counter() - start < _SECONDS or best == float("inf"):
         synchronize(device)
@@ -57,7 +57,7 @@ def _best(work: Callable[[], object], device: torch.device) -> float:
 
 def count_flops(work: Callable[[], object]) -> int:
     """Return the floating-point operations of the convolutions and matrix products in a call."""
-    from torch.utils.flop_counter import FlopCounterMode  # imports much
+    from torch.utils.flop_counter import FlopCounterMode  # a slow import
 
     with FlopCounterMode(display=False) as counter:
         work()
@@ -65,7 +65,7 @@ def count_flops(work: Callable[[], object]) -> int:
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> int | None:
-    """Return the most bytes in use during a call beyond those in use before; None where that cannot be measured.
+    """Return the peak increase of the bytes in use during a call; None if it cannot be measured.
 
     On a CPU that is the memory of the process, on Linux; the process must not keep freed memory.
     """
@@ -76,7 +76,7 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int | None:
         return torch.cuda.max_memory_allocated(device) - before
     if sys.platform != "linux":
         return None
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only in glibc
     if trim is not None:
         trim(0)
     try:

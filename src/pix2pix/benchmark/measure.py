@@ -1,4 +1,4 @@
-"""Time two ways of doing the same work by turns, so that another program on the machine slows both down."""
+"""Time two implementations of the same work alternately, so that other programs on the machine slow down both."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ from pix2pix.benchmark.machine import synchronize
 
 @dataclass
 class Times:
-    """Seconds of each round: of the clock, and of the processors."""
+    """Seconds of each round: wall-clock time and CPU time."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -21,7 +21,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The plain way against ours, for one piece of work.
+    """The plain implementation compared with ours, for one piece of work.
 
     `images`: in each round. `floor`: seconds for an image at the peak of the machine, arithmetic or copying. `flops`:
     for an image. `difference`: the largest between the results: relative, of losses, or of 255, of pixels; None where
@@ -40,7 +40,7 @@ class Comparison:
     our_memory: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the medians: milliseconds for an image, and how many times faster ours is in a round."""
+        """Return the medians: milliseconds per image, and how many times faster ours is in a round."""
         figures: dict[str, Any] = {"work": self.work, "batch": self.batch, "rounds": len(self.ours.wall)}
         for clock in ("wall", "cpu"):
             plain, ours = getattr(self.plain, clock), getattr(self.ours, clock)
@@ -59,7 +59,7 @@ class Comparison:
 def by_turns(
     plain: Callable[[], object], ours: Callable[[], object], rounds: int, seconds: float, device: torch.device
 ) -> tuple[Times, Times]:
-    """Call both by turns and return their times: `rounds` times, or until `seconds` have passed, but at least once."""
+    """Call both alternately, `rounds` times or until `seconds` have passed but at least once; return their times."""
     times = Times(), Times()
     start = time.perf_counter()
     for number in range(rounds):

@@ -1,4 +1,4 @@
-"""The paper's recipe in its plain form, as widely used programs write it: the baseline of every measurement.
+"""A plain implementation of the paper's recipe, as widely used programs have it: the baseline of every measurement.
 
 Nested U-Net blocks, a sequential PatchGAN, label tensors, unfused Adam, and a separate pass for each term. Parameters
 have the same order as in `pix2pix.models`, so `PlainTrainer.load` copies the weights of our networks.

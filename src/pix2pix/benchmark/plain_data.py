@@ -1,4 +1,4 @@
-"""Loading and sampling in their plain form: each image is decoded and resized every time, one after the other."""
+"""A plain implementation of loading and sampling: images are decoded and resized each time, one after the other."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 class PlainPairs(Dataset[tuple[Tensor, Tensor]]):
     """Side-by-side files as pairs (B, A) of floats [3, crop, crop] in [-1, 1].
 
-    Each access decodes the file, resizes both halves to `load`, cuts the same random crop from them and, with `flip`,
+    Each access decodes the file, resizes both halves to `load`, takes the same random crop from both and, with `flip`,
     mirrors every other pair (the paper's section 3.3).
     """
 

@@ -1,4 +1,4 @@
-"""Run the whole benchmark and show it: as fields, and as a Markdown table."""
+"""Run the whole benchmark and report the results as fields and as a Markdown table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pix2pix.runtime.signals import raise_if_stopped
 
 @dataclass(frozen=True)
 class Report:
-    """The machine, what it can do, and the comparisons."""
+    """The machine, its measured peaks, and the comparisons."""
 
     processor: str
     torch_version: str
@@ -29,13 +29,13 @@ class Report:
     comparisons: Sequence[Comparison]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as the object of `--json`: milliseconds an image, bytes, and FLOP/s."""
+        """Return the report as the object of `--json`: milliseconds per image, bytes, and FLOP/s."""
         machine = {name: value for name, value in vars(self).items() if name != "comparisons"}
         return machine | {"comparisons": [comparison.to_dict() for comparison in self.comparisons]}
 
     @property
     def heading(self) -> str:
-        """One line: the machine and the networks."""
+        """The heading: the machine and the networks."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         return (
             f"{self.processor}, {threads}, torch {self.torch_version}; {self.size} x {self.size} pixels, width "
@@ -93,7 +93,7 @@ def benchmark(
     seconds: float = 60,
     device: str = "auto",
 ) -> Report:
-    """Compare the plain way with ours on drawn facades.
+    """Compare the plain implementation with ours on drawn facades.
 
     Each comparison lasts `rounds` rounds, or fewer once `seconds` have passed; the epoch and the sampling have `pairs`
     images. From the first comparison on, the process keeps freed memory, as `pix2pix train` does: the plain way gains

@@ -30,7 +30,7 @@ __all__ = ["Report", "SampleReport", "check", "check_sample"]
 def check(config: Config, preview: str | Path | None = None, limit: int | None = None) -> Report:
     """Read every pair of every split of a config's data set and report problems. Nothing is trained.
 
-    `limit`: read only so many pairs of each split, evenly spread; findings that need all pairs are left out. `preview`:
+    `limit`: read only this many pairs of each split, evenly spaced; findings that need all are omitted. `preview`:
     where to write a sheet of pairs as the networks will see them. Problems of the data go into the report. Raises
     DataError only where there is no data set, and ConfigError or CheckpointError where the sheet cannot be written.
     """
@@ -41,7 +41,7 @@ def check(config: Config, preview: str | Path | None = None, limit: int | None =
     used = [split for split in ("train", "val") if split == "train" or split in index.splits]
     layout, all_pairs, findings = _find(index, used)
     pairs = {split: spread(some, limit) for split, some in all_pairs.items()}
-    formats, problem = _infer_formats(data, all_pairs)  # from the pairs that training infers them from
+    formats, problem = _infer_formats(data, all_pairs)  # from the same pairs as training
     stats = measure_pairs([(split, pair) for split, some in pairs.items() for pair in some], formats)
     about_pairs = pair_findings(data, stats, used, formats)
     if len(stats) < sum(map(len, all_pairs.values())):

@@ -74,7 +74,7 @@ def problem_findings(pairs: Sequence[PairStats], used: Sequence[str]) -> Iterato
 
 
 def other_files(source: str, counts: dict[str, int]) -> Iterator[Finding]:
-    """Report files that are no images, by suffix."""
+    """Report files that are not images, by suffix."""
     if counts:
         yield finding("other-files", f"skipped in {source}: {show_counts(counts)}", CONVERT)
 

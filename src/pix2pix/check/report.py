@@ -10,7 +10,7 @@ from pix2pix.check.resources import Resources
 from pix2pix.data.cache.state import show_bytes
 from pix2pix.text import show_text
 
-_WIDTH = 110  # of wrapped lines where the width of the screen is not known
+_WIDTH = 110  # of wrapped lines if the width of the screen is unknown
 _SHOWN = 3  # files of a finding that are shown on the screen
 _SHOWN_OF = {"unmatched": 10}  # the same for some codes, by code
 
@@ -19,7 +19,7 @@ _SHOWN_OF = {"unmatched": 10}  # the same for some codes, by code
 class Split:
     """A split: the number of pairs that were read, their sizes (width x height), and what inputs and targets are.
 
-    `total`: the number of pairs in the data set; None where all were read.
+    `total`: the number of pairs in the data set; None if all were read.
     """
 
     pairs: int
@@ -29,7 +29,7 @@ class Split:
     total: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, `total` only where it differs."""
+        """Return the fields, `total` only if it differs."""
         return {key: value for key, value in vars(self).items() if value is not None}
 
     @property
@@ -43,7 +43,7 @@ class Report:
     """The findings about a data set, the worst first, and the resources of training.
 
     `sheet`: the preview's path. `notes`: how the formats were found.
-    `skipped_files`: the number of files that are no images, by suffix.
+    `skipped_files`: the number of files that are not images, by suffix.
     """
 
     data: str
@@ -94,9 +94,9 @@ class Report:
         return self.to_text()
 
     def to_text(self, width: int | None = None) -> str:
-        """Return the report for a screen of this width: long lines are wrapped, or shortened in their middle.
+        """Return the report for a screen of this width: long lines are wrapped or shortened in the middle.
 
-        Without a width, only findings are wrapped, and nothing is shortened.
+        Without a width, only findings are wrapped and nothing is shortened.
         """
         notes = [f"  note: {note}" for note in self.notes]
         lines = [f"{self.data}: {self.layout}", *self._table(), *notes, *self._findings(width or _WIDTH)]
@@ -151,8 +151,8 @@ def _wrap(line: str, width: int) -> list[str]:
 
 
 def shorten(line: str, width: int) -> str:
-    """Return a line of at most `width` characters, without its middle where it is longer."""
+    """Return the line, with its middle removed if it has more than `width` characters."""
     if len(line) <= width:
         return line
-    end = (width - 3) * 2 // 3  # the ends of paths tell more than their beginnings
+    end = (width - 3) * 2 // 3  # the end of a path says more than its beginning
     return f"{line[: max(width - 3 - end, 0)]}...{line[len(line) - end :]}"

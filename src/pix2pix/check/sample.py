@@ -1,4 +1,4 @@
-"""Check a sample of the pairs before training starts (`pix2pix train`): what can be said in a fraction of a second."""
+"""Check a sample of the pairs in a fraction of a second before training starts (`pix2pix train`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pix2pix.runtime.parallel import for_each
 SAMPLE = 32  # pairs
 _Item = TypeVar("_Item")
 _GROUP = 8  # pairs that a thread processes in one call
-NEEDS_ALL_PAIRS = {"label-gaps"}  # codes of findings that only all pairs together can show: ids that never occur
+NEEDS_ALL_PAIRS = {"label-gaps"}  # codes of findings that need all pairs, such as ids that never occur
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class SampleReport:
 
 
 def check_sample(data: DataConfig, size: int = SAMPLE) -> SampleReport:
-    """Check up to `size` pairs, spread over the splits that training reads. Notes are left out.
+    """Check up to `size` pairs, spread over the splits that training reads. Notes are omitted.
 
-    Raises DataError where training would refuse the data set, with the error of training itself, and Stopped.
+    Raises the DataError of training if training would refuse the data set, and Stopped.
     """
     if data.layout == "synthetic":  # drawn pairs are correct
         return SampleReport(0, 0, [])

@@ -1,4 +1,4 @@
-"""`pix2pix benchmark`: time training and sampling against the plain way of writing them."""
+"""`pix2pix benchmark`: compare the speed of training and sampling with a plain implementation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
-    """Add the verb and its options."""
+    """Add the command and its options."""
     parser = verbs.add_parser(
         "benchmark",
         help="compare the speed with that of the plain way on this machine",
-        description="Time training steps, loading, epochs and sampling by turns with a plain implementation of the "
-        "same recipe, on drawn facades.",
+        description="Compare the speed of training steps, loading, epochs and sampling with a plain implementation "
+        "of the same recipe, on drawn facades.",
     )
     parser.add_argument(
         "--quick", action="store_true", help="batch sizes 1 and 4 only, in under 3 minutes on two cores"

@@ -1,4 +1,4 @@
-"""A start without a config: the recipe `own`, completed with settings that are chosen from the files of a data set."""
+"""Training without a config: the recipe `own`, completed with settings chosen from the files of a data set."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pix2pix.data.recipe import Setting
 
 OWN = "own"
-_UNKNOWN_OUTPUT = f"runs/{OWN}"  # what reading the recipe makes of an output that is not set
+_UNKNOWN_OUTPUT = f"runs/{OWN}"  # the default output of the recipe
 
 
 class Completed(NamedTuple):
-    """The completed recipe, the settings that were chosen, and whether they are those of an earlier run."""
+    """The completed recipe, the chosen settings, and whether these come from an earlier run."""
 
     config: Config
     settings: list[Setting]
@@ -30,9 +30,9 @@ class Completed(NamedTuple):
 
 
 def find_recipe(args: argparse.Namespace, purpose: str) -> Path | None:
-    """Return the file of the recipe where --config names it or is left out, else None.
+    """Return the file of the recipe if --config names it or is absent, else None.
 
-    Raises ConfigError where the command names no data at all, for the `purpose`.
+    Raises ConfigError if the command names no data; `purpose` completes the message.
     """
     from pix2pix.config import locate_config, shipped_configs
 
@@ -45,7 +45,7 @@ def find_recipe(args: argparse.Namespace, purpose: str) -> Path | None:
 def complete(
     path: Path, overrides: Sequence[str], earlier: Callable[[Config], Config | None] | None = None
 ) -> Completed:
-    """Read the recipe at `path` with `overrides`, as --set takes them, and choose what neither of them sets.
+    """Read the recipe at `path` with the `overrides` of --set, and choose the settings that neither of them sets.
 
     `earlier` returns the config of the run that is about to resume, if there is one: what was chosen when it started
     is chosen again, so that a data set that has grown is the only difference. Raises ConfigError and DataError.
@@ -65,7 +65,7 @@ def complete(
 
 
 def complete_for_check(path: Path, overrides: Sequence[str]) -> Config:
-    """Complete the recipe; where the data are too broken to choose anything, return it with its defaults."""
+    """Complete the recipe; if the data are too broken to choose anything from, return it with its defaults."""
     from pix2pix.config import read_config
 
     try:
@@ -75,7 +75,7 @@ def complete_for_check(path: Path, overrides: Sequence[str]) -> Config:
 
 
 def explain(completed: Completed) -> list[str]:
-    """Return the lines that say what was chosen, why, and how to change it."""
+    """Return lines that show what was chosen, why, and how to change it."""
     config = completed.config
     if completed.is_earlier:
         return [f"recipe {OWN}, with the settings that {config.run.output} was started with"]

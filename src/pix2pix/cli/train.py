@@ -21,7 +21,7 @@ def add_parser(verbs: Verbs) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         "train",
         help="train a run, or resume it",
-        description="Train as a config says, or, without one, as fits the files of --data. "
+        description="Train with a config, or without one, with settings chosen from the files of --data. "
         "The same command again resumes where the run stopped.",
     )
     add_config(parser)

@@ -1,4 +1,4 @@
-"""Infer the formats of a data set from a sample of its pairs, where its config leaves them open."""
+"""Infer the image formats that a config leaves open from a sample of the pairs."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -44,15 +44,18 @@ _LOSSY = (".jpg", ".jpeg", ".jfif", ".mpo")
 def infer_formats(data: DataConfig) -> PairFormat:
     """Return the formats of the inputs and targets of a config.
 
-    What the config leaves open is inferred from a sample of the training pairs. Raises DataError where there are no
-    pairs, or where they cannot be trained on.
+    What the config leaves open is inferred from a sample of the training pairs. Raises DataError if there are no pairs,
+    or if they cannot be trained on.
     """
     index = DatasetIndex.scan(data)
     return infer_pair_formats(data, index.pairs(next(iter(index.splits), "train"), data.crop))
 
 
 def infer_pair_formats(data: DataConfig, pairs: Sequence[Pair]) -> PairFormat:
-    """Return the formats of the inputs and targets of a config from a sample of these pairs. Raises DataError."""
+    """Infer the formats of inputs and targets from a sample of these pairs, as far as the config leaves them open.
+
+    Raises DataError.
+    """
     many, pairs = _spread(pairs, _LABEL_SAMPLE), _spread(pairs, _SAMPLE)
     if data.skip_broken:
         pairs = [pair for pair in pairs if _can_be_read(pair)] or pairs
@@ -195,7 +198,7 @@ class _Inference:
         lowest, highest = value_limits(dtype)
         if low < lowest or high > highest:
             raise DataError(
-                f"has {dtype} pixels, whose range lies within {lowest:g} to {highest:g}, and {self.key}.range is "
+                f"has {dtype} pixels, whose values can be {lowest:g} to {highest:g}, but {self.key}.range is "
                 f"{low:g} to {high:g}",
                 path=self.files[0],
                 remedy=f"set {self.key}.range to what the files hold",
@@ -219,7 +222,7 @@ class _Inference:
             return False
 
     def _channels(self) -> int:
-        """Return a number of channels for all files: with colour (alpha) if any file has colour (alpha).
+        """Return one number of channels for all files: with colour if any file has colour, with alpha if any has alpha.
 
         With `kind: auto`, palettes that hold only greys, such as those of black-and-white GIFs, count as grey. If the
         config sets the kind, they count as colour, as in earlier versions.

@@ -1,4 +1,4 @@
-"""Infer the classes of label files: their ids, or a table of their colours, and names from a file beside them."""
+"""Infer the classes of label files from their ids or colours, and read class names from a file next to them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

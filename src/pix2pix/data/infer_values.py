@@ -1,4 +1,4 @@
-"""Infer the range and the nodata value of images from a sample of them, where their config leaves these open."""
+"""Infer the range and the nodata value of images from a sample, unless the config sets them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ def infer_values(
     tags: Sequence[Nodata | None],
     read: Callable[[], Sequence[tuple[object, DecodedImage]]],
 ) -> Values:
-    """Return what the values of one side mean; `name` is input or target, and `settings` its section of the config.
+    """Return the range and the nodata value of one side; `name` is input or target, `settings` its config section.
 
     `tags`: the nodata value in the header of each sampled file. `read` returns the names and images of the sample, and
-    is called only where their values matter. Raises DataError.
+    is called only if their values matter. Raises DataError.
     """
     key = f"data.{name}_format"
     _require_possible(settings, key, dtype, alpha)
@@ -87,7 +87,7 @@ def _require_possible(settings: ImageFormatConfig, key: str, dtype: DType, alpha
 
 
 def _valid(file: object, pixels: np.ndarray, nodata: Nodata | None, dtype: DType, key: str) -> np.ndarray:
-    """Return where pixels have a value. Raises DataError where one of these is NaN or infinite."""
+    """Return a mask of the pixels that have a value. Raises DataError if such a value is NaN or infinite."""
     missing = np.zeros(pixels.shape, bool) if nodata is None else is_missing(pixels, nodata)
     try:
         require_finite(pixels, missing, key)

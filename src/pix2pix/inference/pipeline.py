@@ -1,4 +1,4 @@
-"""Translate many images: threads read ahead and write behind the network, and images of one size share a batch."""
+"""Translate many images: threads read and write while the network runs, and images of the same size share a batch."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +18,10 @@ from pix2pix.runtime.signals import raise_if_stopped
 
 _BATCH_PIXELS = 8 * 256 * 256  # of the inputs in a batch, by default; larger batches are hardly faster
 _HELD_PIXELS = 4 * _BATCH_PIXELS  # of the inputs that were read and wait for a batch
-_MOST = 64  # images that are read ahead, or wait to be written
+_MOST = 64  # images that are read ahead, and images that wait to be written
 
 Arrays = list[np.ndarray]
-_Batch = list[tuple[int, Arrays]]  # the numbers of jobs, and what they read
+_Batch = list[tuple[int, Arrays]]  # the number of each job, and what it has read
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def translate_all(translator: Translator, jobs: Sequence[Job], batch_size: int |
     """Translate and write the images of all jobs; return the errors of those that failed, in the order of the jobs.
 
     `batch_size`: the most images in a batch, by default as many as have the pixels of eight images of 256 x 256.
-    Batches depend on the jobs alone, never on the time that a thread takes. Raises Stopped, and what `write` raises;
+    Batches depend only on the jobs, never on the timing of threads. Raises Stopped, and what `write` raises;
     every image that was translated before is then written.
     """
     return _Pipeline(translator, jobs, batch_size).run()
@@ -82,7 +82,7 @@ class _Pipeline:
             raise_if_stopped()
             try:
                 arrays = reads.popleft().result()
-            except DataError as error:  # one broken image does not end the others
+            except DataError as error:  # one broken image does not stop the others
                 self._fail(number, error)
                 continue
             ahead = min(max(1, _HELD_PIXELS // _pixels(arrays)), _MOST)
@@ -94,7 +94,7 @@ class _Pipeline:
             return job.read()
 
     def _add(self, number: int, arrays: Arrays) -> None:
-        """Let an image wait for others of its size; translate a batch that is complete, or the oldest if many wait."""
+        """Queue an image by size; translate its batch once it is full, or the oldest batch if too many images wait."""
         shape = arrays[0].shape[:2]
         batch = self.waiting.setdefault(shape, [])
         batch.append((number, arrays))
@@ -113,7 +113,7 @@ class _Pipeline:
             if len(batch) == 1:
                 self._fail(batch[0][0], error)
                 return
-            for job in batch:  # finds the image at fault; or memory suffices for one at a time
+            for job in batch:  # finds the broken image; or the memory suffices for single images
                 self._translate([job])
             return
         for (number, arrays), fake in zip(batch, fakes, strict=True):

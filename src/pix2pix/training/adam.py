@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Adam:
-    """Updates all parameters of a network in one fused call, which can skip an update without waiting for the device.
+    """Updates all parameters of a network in one fused call, and can skip an update without waiting for the device.
 
     `state_dict` has the layout of `torch.optim.Adam`, so checkpoints of either load into the other. `torch.optim` is
     not used because it imports torch's compiler, which takes a second, and loops over the parameters in Python.
@@ -30,7 +30,7 @@ class Adam:
             parameter.grad = None
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the learning rate of the next updates, those of a captured graph included."""
+        """Set the learning rate of the next updates, including those of a captured graph."""
         group = self.param_groups[0]
         if self.capturable:
             group["lr"].fill_(rate)
@@ -78,7 +78,7 @@ class Adam:
         return state
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state by the parameters' numbers, and the settings, as `torch.optim.Adam` does."""
+        """Return the state by parameter number, and the settings, as `torch.optim.Adam` does."""
         group = self.param_groups[0]
         params = group["params"]
         settings = group | {"lr": float(group["lr"]), "weight_decay": 0, "amsgrad": False, "maximize": False}

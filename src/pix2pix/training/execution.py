@@ -12,7 +12,7 @@ CONTIGUOUS, CHANNELS_LAST = "contiguous", "channels_last"
 class Execution:
     """`precision`: fp32 or bf16. `memory_format`: contiguous or channels_last.
 
-    `speed_up`: measured speed relative to fp32 and contiguous; None where nothing was measured.
+    `speed_up`: measured speed relative to fp32 and contiguous; None if nothing was measured.
     """
 
     precision: str = "fp32"
@@ -28,12 +28,12 @@ PLAIN = Execution()
 
 
 def configured(config: Config) -> Execution:
-    """Return what `run.precision` says; `auto` is fp32 until `tuning.choose_execution` has measured."""
+    """Return the execution that `run.precision` sets; `auto` is fp32 until `tuning.choose_execution` has measured."""
     return PLAIN if config.run.precision == "auto" else Execution(config.run.precision)
 
 
 def recorded(environment: Any) -> Execution | None:
-    """Return the execution in the environment of a checkpoint, else None.
+    """Return the execution recorded in a checkpoint's environment, else None.
 
     Checkpoints of early versions have the precision `auto`, which was fp32, and no memory format.
     """

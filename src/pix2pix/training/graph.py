@@ -15,7 +15,7 @@ Step = Callable[[Tensor, Tensor, float, int | Tensor], Metrics]  # (x, y, weight
 
 
 class Graph(Protocol):
-    """What `StepGraph` needs of a CUDA graph; tests replace it by one that needs no GPU."""
+    """The operations of a CUDA graph that `StepGraph` uses; tests replace it with one that needs no GPU."""
 
     def warm_up(self, function: Callable[[], Metrics]) -> None:
         """Run the function, so that lazily created state and library handles exist before the capture."""
@@ -41,7 +41,7 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
 
     def warm_up(self, function: Callable[[], Metrics]) -> None:
-        """Run the function several times on the side stream, as PyTorch asks for."""
+        """Run the function several times on the side stream, as PyTorch requires."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -61,7 +61,7 @@ class CudaGraph:
 
 
 class StepGraph:
-    """Runs a training step, and replays it as a graph for the batches that have the usual shape.
+    """Runs a training step, as a replayed graph for batches of the usual shape.
 
     `step(x, y, weight, number)` must not wait for the device, and must read from tensors whatever changes from step to
     step. `tensors()` returns every tensor that it updates. Those are restored after warm-up and capture, so that the
@@ -99,7 +99,7 @@ class StepGraph:
         return {name: value.clone() for name, value in self._metrics.items()}
 
     def _fits(self, x: Tensor, y: Tensor, weight: float) -> bool:
-        """Return whether the batch is a full one, and of the captured shapes if there is a graph."""
+        """Return whether the batch is full, and has the captured shapes if there is a graph."""
         if len(x) != self._batch_size or weight != 1:
             return False
         return self._graph is None or all(

@@ -16,13 +16,13 @@ from pix2pix.models.build import micro_batch_size
 from pix2pix.runtime import distributed
 from pix2pix.training.networks import Networks
 
-_KERNELS = 40 * 2**20  # what the CPU's libraries take in their first step
+_KERNELS = 40 * 2**20  # bytes that the CPU libraries allocate in the first step
 _USABLE = 0.9  # of a device's memory; the rest is lost between blocks, or used by others
 
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """The peak memory of a run in bytes: on a GPU, PyTorch's there; on a CPU, that of the process.
+    """The peak memory of a run in bytes: on a GPU, what PyTorch allocates there; on a CPU, that of the process.
 
     `program`: the process before training, and cached pairs; 0 on a GPU. `networks`: weights, gradients, Adam's
     moments and the average. `per_image`: what each of the `images` of a micro-batch adds.
@@ -50,7 +50,7 @@ class MemoryNeed:
 
 
 def predict_memory(config: Config, networks: Networks, cached: int = 0) -> MemoryNeed | None:
-    """Predict the peak of a run that caches `cached` bytes of pairs; None where a network's cost is unknown.
+    """Predict the peak of a run that caches `cached` bytes of pairs; None if a network's cost is unknown.
 
     What the forward passes store is measured with one image (`models.cost`). The peak is at the start of a backward
     pass: in the discriminator's update, if the graph of the generator is there as well, and else in either update.

@@ -28,7 +28,7 @@ WARM_UP, TIMED, TRACED = 5, 20, 3  # steps
 
 
 class Phases:
-    """The seconds in each phase, without those of phases within it. A GPU is waited for at each end of a phase."""
+    """The seconds in each phase, excluding nested phases. On a GPU, the end of each phase waits for the device."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -54,7 +54,7 @@ class Phases:
         self._since = now
 
     def now(self) -> float:
-        """Return the time, after all work that the device has been given."""
+        """Return the time after the device has finished its queued work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
@@ -125,7 +125,7 @@ class ProfiledTrainer(Trainer):
             super()._apply(player, metrics, step)
 
     def _switch(self) -> None:
-        """Start or end the timing or the trace, if that is due after this step."""
+        """Start or end the timing or the trace if it is due after this step."""
         if self._steps == WARM_UP:
             self.phases.seconds.clear()
             self._images, self._start = 0, self.phases.now()

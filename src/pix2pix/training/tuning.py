@@ -1,4 +1,4 @@
-"""Choose number format and memory format by measuring steps of the run's own networks (`run.precision: auto`)."""
+"""Choose the number format and the memory format by timing steps of the run's own networks (`run.precision: auto`)."""
 
 import copy
 import hashlib
@@ -34,11 +34,11 @@ from pix2pix.training.run_dir import CHECKPOINTS, run_path
 
 CANDIDATES = [Execution(p, f) for f in (PLAIN.memory_format, CHANNELS_LAST) for p in ("fp32", "bf16")]
 _TRIVIAL = 10**9  # multiplications of a forward pass, a few milliseconds of a CPU core
-_LEAST_STEPS = 200  # of a run; measuring takes as long as about 8 of them
+_LEAST_STEPS = 200  # shorter runs are not measured; measuring takes as long as about 8 steps
 _LEAST_GAIN = 1.05
 _BUDGET = 10.0  # seconds for all measurements of a run
-_LONG = 1.0  # seconds of a step, beside which the preparations of a first step are short
-_TOLERANCE = 0.02  # of the losses of one step, relative to those of fp32
+_LONG = 1.0  # seconds of a step; compared with longer ones, the one-time work of the first step is negligible
+_TOLERANCE = 0.02  # relative difference of one step's losses from those of fp32
 _MOST = 4 * 10**10  # multiplications; on a CPU larger batches are measured with fewer images
 _MOST_BYTES = 2**16
 
@@ -46,9 +46,9 @@ _MOST_BYTES = 2**16
 def choose_execution(
     config: Config, networks: Networks, objective: ObjectivePair, pairs: int, fresh: bool = False
 ) -> Execution:
-    """Return how to compute the networks of a run: as the config says, or with `auto` as fast as measured.
+    """Return how to compute the networks of a run: as the config says, or with `auto` the fastest measured way.
 
-    A run that is resumed keeps its number format, and on the same kind of device its memory format. Where a step is
+    A run that is resumed keeps its number format, and on the same kind of device its memory format. If a step is
     trivial, the run is short or `run.deterministic` is set, `auto` is fp32. Otherwise the fastest candidate is chosen
     whose losses differ by at most 2 % from those of fp32; it must be at least 5 % faster than fp32 in contiguous
     format. Measuring ends after 10 seconds; what is not measured by then is not chosen. Complete results are remembered
@@ -120,7 +120,7 @@ class _Trial:
 
     @property
     def key(self) -> str:
-        """What a measurement depends on."""
+        """Everything that a measurement depends on."""
         networks = self.networks
         parts = [
             *(str(torch.__version__), platform.node(), platform.processor() or platform.machine()),
@@ -132,7 +132,7 @@ class _Trial:
     def fastest(self) -> Execution:
         """Measure each number format, then the other memory format with the better one; return the fastest.
 
-        What cannot be measured, for lack of time or memory, is not chosen.
+        Candidates that cannot be measured, for lack of time or memory, are not chosen.
         """
         rng = torch.Generator().manual_seed(0)
         x, y = ((torch.rand(shape, generator=rng) * 2 - 1).to(self.device) for shape in self.shapes)
@@ -170,16 +170,16 @@ class _Trial:
         steps += [other] if other.agrees(plain) else []
         least = min(step.seconds for step in steps)
         for step in steps:
-            if least < _LONG and step.seconds < 1.25 * least:  # too close to trust a single time
+            if least < _LONG and step.seconds < 1.25 * least:  # too close to trust a single timing
                 step.time()
 
     def require_time(self, *_: Any) -> None:
-        """Raise _OutOfTimeError where the time for measuring is used up."""
+        """Raise _OutOfTimeError if the time for measuring is used up."""
         if time.monotonic() > self.deadline:
             raise _OutOfTimeError
 
     def limit(self, network: nn.Module) -> None:
-        """Let a network check the time after each layer, forwards and backwards: a step may take minutes."""
+        """Make a network check the time after each layer, forwards and backwards, since a step may take minutes."""
 
         def check(module: nn.Module, args: Any, output: Any) -> None:
             self.require_time()
@@ -191,7 +191,7 @@ class _Trial:
 
 
 class _Step:
-    """Forward and backward passes of an update, with copies of the networks, or those `copies`, without optimizers."""
+    """Forward and backward passes of an update without optimizers, on new copies of the networks or on `copies`."""
 
     def __init__(
         self, trial: _Trial, execution: Execution, x: Tensor, y: Tensor, copies: Sequence[nn.Module] | None = None
@@ -213,10 +213,10 @@ class _Step:
         self.seconds, start = math.inf, time.monotonic()
         self.losses = self.time()
         taken = time.monotonic() - start
-        if execution == PLAIN and distributed.any_rank(taken > _BUDGET / 3):  # too little is left for the others
+        if execution == PLAIN and distributed.any_rank(taken > _BUDGET / 3):  # too little time is left for the others
             raise _OutOfTimeError
         if execution == PLAIN or not distributed.any_rank(taken > _LONG):
-            self.seconds = math.inf  # the first time includes preparations
+            self.seconds = math.inf  # the first call includes one-time work
             self.losses = self.time()
 
     def time(self) -> dict[str, float]:
@@ -268,7 +268,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _read(path: Path) -> dict[str, Execution]:
-    """Return the remembered results by key; those that cannot be read are ignored."""
+    """Return the stored results by key; those that cannot be read are ignored."""
     try:
         saved = json.loads(read_regular(path, _MOST_BYTES))
         return {key: _execution(values) for key, values in saved.items()}
@@ -280,7 +280,7 @@ def _read(path: Path) -> dict[str, Execution]:
 
 
 def _execution(values: Sequence[Any]) -> Execution:
-    """Return a remembered result. Raises ValueError or TypeError for anything else."""
+    """Return a stored result. Raises ValueError or TypeError for anything else."""
     precision, memory_format, speed_up = values
     execution = CANDIDATES[_index(Execution(precision, memory_format))]
     if not isinstance(speed_up, float) or not 1 <= speed_up < math.inf:
@@ -289,7 +289,7 @@ def _execution(values: Sequence[Any]) -> Execution:
 
 
 def _write(path: Path, results: dict[str, Execution]) -> None:
-    """Remember results, the newest hundred of them; where that is impossible, nothing is remembered."""
+    """Store the newest hundred results; if the file cannot be written, nothing is stored."""
     newest = {key: [one.precision, one.memory_format, one.speed_up] for key, one in [*results.items()][-100:]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

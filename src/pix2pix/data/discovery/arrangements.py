@@ -1,6 +1,6 @@
-"""The layout of data sets whose folders have names that tell splits and roles: `train` beside `trainannot`, `low/high`.
+"""The layout of data sets whose folder names show splits and roles: `train` and `trainannot`, or `low` and `high`.
 
-The names only propose which side is the input: the plan shows the proposal, and data.direction b2a swaps it.
+Which side is the input is only a proposal: the plan shows it, and data.direction b2a swaps it.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class ArrangedLayout:
         self.splits = reading.splits or [split for split in SPLITS if split in self._lists]
 
     def listing(self, split: str, unmatched: Unmatched | None = None) -> Listing:
-        """List the pairs of a split, or all where there are none. Raises DataError as `Source.listing` does."""
+        """List the pairs of a split, or all pairs if there are no splits. Raises DataError as `Source.listing` does."""
         if self.splits and split not in self.splits:
             raise DataError(
                 f"has no split {split}", path=self.root.path, remedy=f"it has {', '.join(self.splits)}",
@@ -57,7 +57,7 @@ class ArrangedLayout:
         return replace(listing, evidence=self._evidence(folders, listed))
 
     def _shown(self, side: SideFolders, split: str) -> Path:
-        """Return the folder of a side, with * where there are several, and the split as it is spelled on disk."""
+        """Return the folder of a side, with the split as it is spelled on disk; * replaces parts that differ."""
         paths = [group.folder.path.parts for group in side.groups if group.split in (split, "")] or [()]
         length = min(map(len, paths))
         same = [
@@ -66,7 +66,7 @@ class ArrangedLayout:
         return Path(*same, *(["**"] if any(len(path) > length for path in paths) else []))
 
     def _evidence(self, folders: Sequence[Path], listed: SplitList | None) -> str:
-        """Return in words which side is the input and why, and where the splits are from."""
+        """Describe which side is the input, why, and which file lists the split."""
         reasons = []
         if self.reading.is_proposed and self.reading.sides[0].role != "a":
             names = [
@@ -82,9 +82,9 @@ class ArrangedLayout:
 
 
 def find_arrangement(data: DataConfig, root: Folder) -> ArrangedLayout | None:
-    """Return the layout that the names of folders tell, or that data.input and data.target choose; None for no pairs.
+    """Return the layout that folder names show, or that data.input and data.target choose; None if there are no pairs.
 
-    Raises DataError where several readings are possible or the names do not tell which side is the input; OSError.
+    Raises DataError if several readings are possible or the names do not show which side is the input, and OSError.
     """
     base = wrapped_root(root)
     if data.input is not None and data.target is not None:
@@ -102,7 +102,7 @@ def find_arrangement(data: DataConfig, root: Folder) -> ArrangedLayout | None:
 
 
 def _with_partners(images: list[dict[str, Path]], partial: Sequence[bool]) -> list[dict[str, Path]]:
-    """Return the images of each side; the partial sides without those that are no partner of the others'."""
+    """Return the images of each side; those of the `partial` sides only if they have a partner."""
     match = match_sides([list(named) for named in images])
     if not isinstance(match, Match):
         return images

@@ -15,13 +15,13 @@ _NAMES = {
     "target": TARGETS | {"y"},
     "split": frozenset(("fold", "set", "split", "subset")),
 }
-# What names of columns end with beside the role, such as `mask_path`, `input_file_name` or `target_image`.
+# Endings that follow the role in column names, such as `mask_path`, `input_file_name` or `target_image`.
 _ENDING = re.compile("_?(?:file_?names?|files?|paths?|images?|img|names?)$")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The numbers of the columns of a table, from 0; `split` is None where there are no splits."""
+    """The column numbers of a table, counted from 0; `split` is None if there is no such column."""
 
     inputs: tuple[int, ...]
     target: int
@@ -29,7 +29,7 @@ class Columns:
 
 
 def find_columns(table: Table, wanted: ColumnsConfig) -> Columns:
-    """Return the columns of a table. Raises DataError where a column is missing or could be several."""
+    """Return the columns of a table. Raises DataError if a column is missing or ambiguous."""
     if not table.has_header:
         return _by_position(table, wanted)
     given = {key: [_named(table, key, name) for name in names] for key, names in wanted.names.items()}
@@ -72,7 +72,7 @@ def _by_position(table: Table, wanted: ColumnsConfig) -> Columns:
 
 
 def _named(table: Table, key: str, name: str) -> int:
-    """Return the column that data.columns names. Raises DataError where there is none or there are two."""
+    """Return the column that data.columns names. Raises DataError unless there is exactly one."""
     numbers = [number for number, column in enumerate(table.columns) if column.lower() == name.strip().lower()]
     if len(numbers) == 1:
         return numbers[0]
@@ -86,7 +86,7 @@ def _named(table: Table, key: str, name: str) -> int:
 
 
 def _by_name(table: Table, given: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Return the columns of each role: those given, else those called `input` or `target`, else by usual names."""
+    """Return the columns of each role: those given, or those called `input` and `target`, or those with usual names."""
     lower = [column.lower() for column in table.columns]
     roles = dict(given)
     if not given and {"input", "target"} <= {*lower}:
@@ -116,7 +116,7 @@ def _split_columns(table: Table) -> list[int]:
 
 
 def _plain(name: str) -> str:
-    """Return the part of a column's name that tells its role: `mask` of `mask_path`, `image` of `image_file`."""
+    """Return the part of a column name that shows the role: `mask` for `mask_path`, `image` for `image_file`."""
     plain = re.sub("[^a-z0-9]+", "_", name).strip("_")
     short = _ENDING.sub("", plain)
     if plain in _NAMES["input"] | _NAMES["target"]:

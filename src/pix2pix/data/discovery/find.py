@@ -25,7 +25,7 @@ def find_layout(
     missing: list[tuple[str, Path]] | None = None,
     trusted: bool = False,
 ) -> Layout:
-    """Return the layout of the folder or manifest that a config names. Raises DataError if it is missing; OSError."""
+    """Return the layout of the folder or manifest of a config. Raises DataError if it is missing, and OSError."""
     if manifests := find_manifests(data):
         return ManifestLayout(manifests, data.columns, missing)
     named = data.input is not None and data.target is not None
@@ -47,10 +47,10 @@ def find_layout(
 def layout_of_folders(
     data: DataConfig, folder: Folder, trusted: bool = False
 ) -> FolderLayout | PatternLayout | ArrangedLayout:
-    """Return the layout of a folder, where no manifest lists the pairs.
+    """Return the layout of a folder without a manifest.
 
-    Two folders of fixed names or patterns come first, then what the names of other folders tell, then the images of
-    one folder. Raises DataError and OSError.
+    Patterns and the fixed folder names are tried first, then other folder names, then the images of one folder. Raises
+    DataError and OSError.
     """
     if data.has_patterns:
         return PatternLayout(data, folder)

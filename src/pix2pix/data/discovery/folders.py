@@ -23,7 +23,7 @@ REMEDY = "name two folders with data.input and data.target, or list the pairs in
 class Folder:
     """The images and the subfolders of a folder; hidden and other files are ignored. Raises OSError.
 
-    Run directories in it and files that `sample` wrote are left out: a run would otherwise train on its own samples.
+    Run directories and files that `sample` wrote are excluded, so that a run does not train on its own samples.
     """
 
     def __init__(self, path: Path, parents: tuple[tuple[int, int], ...] = (), made: frozenset[str] = frozenset()):
@@ -64,7 +64,7 @@ class Folder:
         return self._listed[0]
 
     def other_names(self) -> Iterator[str]:
-        """Yield the names of files that are no images, in it and in its folders, where these were listed already."""
+        """Yield the names of files that are not images, in the folders that have been listed so far."""
         if "_listed" in self.__dict__:
             yield from self._listed[2]
         for folder in [*self.__dict__.get("folders", ()), *filter(None, self._at_path.values())]:
@@ -85,9 +85,9 @@ class Folder:
         return bool(self.image_names) or any(folder.holds_images for folder in self.folders)
 
     def child(self, name: str) -> "Folder | None":
-        """Return the subfolder of this lower-case name, whatever its case; a split has any of its spellings.
+        """Return the subfolder with this lower-case name, in any case; splits match in any spelling.
 
-        Raises DataError where there are two.
+        Raises DataError if there are two.
         """
         matches = [folder for folder in self.folders if folder.name == name]
         if len(matches) > 1:
@@ -96,7 +96,7 @@ class Folder:
         return matches[0] if matches else None
 
     def at_path(self, path: str) -> "Folder | None":
-        """Return the folder at exactly this path, absolute or relative to this one; it may be outside of it."""
+        """Return the folder at exactly this path, absolute or relative to this folder; it may be outside it."""
         if path not in self._at_path:
             self._at_path[path] = Folder(self.path / path) if is_folder(self.path / path) else None
         return self._at_path[path]
@@ -113,7 +113,7 @@ class Folder:
             yield prefix + os.path.splitext(name)[0], self.path / name
 
     def require_no_splits(self) -> None:
-        """Raise DataError where a subfolder is named like a split, whose images must not be mixed with others."""
+        """Raise DataError if a subfolder is named like a split, since images of several splits must not be mixed."""
         for folder in self.folders:
             if folder.name in _SPLIT_NAMES and folder.holds_images:
                 raise DataError(
@@ -136,7 +136,7 @@ class Folder:
 
 
 def root_folder(path: str | Path) -> Folder:
-    """Return the folder or archive at a path; of an archive that holds nothing but one folder, that folder.
+    """Return the folder or archive at a path. If an archive holds only one folder, return that folder.
 
     Raises DataError and OSError.
     """

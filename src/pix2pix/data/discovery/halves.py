@@ -1,4 +1,4 @@
-"""Tell side-by-side pairs from single images: whether they continue across the middle, and whether the halves agree."""
+"""Distinguish side-by-side pairs from single images by the seam in the middle and the edges that the halves share."""
 
 import statistics
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ _SIDE = 64  # pixels a side of the reduced halves
 _EDGES = 48  # pixels a side of the copies whose edges are compared
 _SMALLEST = 8  # pixels a side of a half; nothing can be measured in smaller ones
 _NEAR = 16  # columns on each side of the middle that it is compared with
-_FLAT = 0.5  # of 255: where the columns at the middle differ by less, as in white margins, it tells nothing
-_SMOOTH = 0.6  # of the difference between distant columns: where near ones differ by more, the images are noise
+_FLAT = 0.5  # of 255: if the columns at the middle differ by less, as in white margins, the seam is not measured
+_SMOOTH = 0.6  # of the difference between distant columns: if near ones differ by more, the images are noise
 # Measured on 8 images at a time. Facades, drawn facades and edges beside photographs have a seam of 6 to 15; unrelated
 # photographs side by side, 3.6 to 7.8; noisy beside clean ones, 2 to 4.3 with an agreement of 22 to 70. Single
 # photographs, crops, letterboxed ones and label maps have a seam of 0.2 to 2.4, with an agreement of up to 11.
@@ -36,10 +36,10 @@ Pixels = NDArray[Any]
 class Halves:
     """What a sample of images says about their halves.
 
-    `seam`: how much the columns on both sides of the middle differ, as a multiple of how much neighbouring columns
-    differ near it; None where that tells nothing, as in noise or beside white margins. `agreement`: how many standard
-    errors the edges of the two halves of an image correlate more than those of different images; None for fewer than
-    4 images. `wide`: whether every image is about twice as wide as high, or wider.
+    `seam`: the difference of the two columns at the middle, as a multiple of the differences of neighbouring columns
+    near it; None if it cannot be measured, as in noise or white margins. `agreement`: by how many standard errors the
+    edges of an image's two halves correlate more than those of different images; None for fewer than 4 images.
+    `wide`: whether every image is at least about twice as wide as high.
     """
 
     seam: float | None
@@ -59,7 +59,7 @@ class Halves:
 
     @property
     def are_pairs(self) -> bool:
-        """Whether the images hold two sides: the middle is a break, and their shape or their edges say so too."""
+        """Whether the images hold two sides: no continuity across the middle, and the shape or edges of pairs."""
         if self.seam is not None and not self.is_broken:
             return False
         return self.wide or (self.is_broken and self.agree)
@@ -81,7 +81,7 @@ def sample(paths: Sequence[Path]) -> list[Path]:
 
 
 def median_aspect(paths: Sequence[Path]) -> float | None:
-    """Return the median of width / height of a sample, from the headers; None where none can be read."""
+    """Return the median of width / height of a sample, from the headers; None if no file can be read."""
     aspects = []
     for path in sample(paths):
         try:
@@ -93,7 +93,7 @@ def median_aspect(paths: Sequence[Path]) -> float | None:
 
 
 def measure_halves(paths: Sequence[Path]) -> Halves | None:
-    """Measure a sample of at most 8 of these images; return None where none of them can be read."""
+    """Measure a sample of at most 8 of these images; return None if none of them can be read."""
     copies, wide = [], []
     for path in sample(paths):
         try:
@@ -121,7 +121,7 @@ def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def _seam(copies: Sequence[tuple[Pixels, Pixels]]) -> float | None:
-    """Return the step across the middle by the steps near it, each summed over the images."""
+    """Return the step across the middle divided by the steps near it, each summed over the images."""
     middle = near = distant = 0.0
     for left, right in copies:
         steps = np.abs(np.diff(np.concatenate([left, right], 1), axis=1)).max(2).mean(0)  # [columns - 1]
@@ -155,7 +155,7 @@ def _edges(half: Pixels) -> Pixels:
 
 
 def _units(rows: Pixels) -> Pixels:
-    """Return rows of mean 0 and length 1, without what all of them share, such as margins."""
+    """Return the rows with mean 0 and length 1, after removing what all of them share, such as margins."""
     rows = rows - rows.mean(0)
     rows -= rows.mean(1, keepdims=True)
     units: Pixels = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
@@ -163,17 +163,17 @@ def _units(rows: Pixels) -> Pixels:
 
 
 def require_pairs(folder: Path, paths: Sequence[Path], others: Sequence[Sequence[Path]], partners: str) -> str:
-    """Return in words why these images are side-by-side pairs.
+    """Return the evidence that these images are side-by-side pairs, as a text for the plan.
 
-    `others`: the images of the other splits; `partners`: in words, folders or files that may be partners of these
-    images, "" for none. Raises DataError where the evidence is missing.
+    `others`: the images of the other splits. `partners`: a text that names folders or files that may hold partners of
+    these images, "" for none. Raises DataError if there is no evidence.
     """
     aspect = median_aspect(paths)
     widest = max((other for other in map(median_aspect, others) if other is not None), default=0.0)
     if aspect is not None and widest >= _HALF * aspect:
         raise DataError(
             f"its images have a width / height of {aspect:.2f}, and those of another split {widest:.2f}, so these seem "
-            "to be single images beside pairs",
+            "to be single images, unlike those",
             path=folder,
             remedy="replace them by pairs, move the folder away, or set data.layout to side-by-side where each of its "
             "images holds A and B",

@@ -1,4 +1,4 @@
-"""Find the pairs of each split in folders of every usual spelling."""
+"""Find the pairs of each split in folders with the fixed names: a and b, input and target, and their spellings."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -40,9 +40,9 @@ class FolderLayout:
             self._refuse([*map(str, self._without_split), f"the splits {folders} of {self.root.path}"])
 
     def listing(self, split: str, unmatched: Unmatched | None = None) -> Listing:
-        """List the pairs of a split, or all where there are no splits on disk.
+        """List the pairs of a split, or all pairs if there are no splits on disk.
 
-        Raises DataError where there are none, or where there are several ways to read the folders. `unmatched` as for
+        Raises DataError if there are no pairs, or if the folders can be read in several ways. `unmatched` as for
         `Source.listing`.
         """
         source = self._source(split)
@@ -56,7 +56,7 @@ class FolderLayout:
         return replace(listing, evidence=self._evidence(split, source, listing))
 
     def _evidence(self, split: str, source: Source, listing: Listing) -> str:
-        """Return why the images of a folder are side-by-side pairs. Raises DataError where they do not seem to be."""
+        """Return the evidence that the images of a folder are side-by-side pairs. Raises DataError if there is none."""
         others = [other for name in self.splits if name != split for other in self._sources(name)]
         images = [[path for _, path in other.folders[0].images()] for other in others if len(other.folders) == 1]
         folder = source.folders[0]
@@ -95,7 +95,7 @@ class FolderLayout:
         return sources[0]
 
     def _candidate(self, folder: Folder, names: tuple[str, ...], inner: str = "") -> Candidate:
-        """Return the folders of these names in `folder`, or the folders `inner` in them."""
+        """Return the folders with these names in `folder`, or their subfolders called `inner`."""
         sides = [folder.at_path(name) if self.named else folder.child(name.lower()) for name in names]
         paths = tuple(folder.path / name / inner for name in names)
         if inner:
@@ -192,12 +192,12 @@ class FolderLayout:
 
 
 def _share_names(folder: Folder, other: Folder) -> bool:
-    """Return whether most images of the smaller folder have a namesake in the other one."""
+    """Return whether most images of the smaller folder have the name of an image in the other one."""
     names = [{name for name, _ in either.images()} for either in (folder, other)]
     return 2 * len(names[0] & names[1]) > min(map(len, names)) > 0
 
 
 def _holds_only_splits(source: Source) -> bool:
-    """Return whether the sides hold folders of splits, and no images beside these."""
+    """Return whether the sides hold folders of splits and no images of their own."""
     splits = any(side.child(split) for side in source.folders for split in SPLITS)
     return splits and not any(side.image_names for side in source.folders)

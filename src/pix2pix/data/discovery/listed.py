@@ -15,9 +15,9 @@ from pix2pix.errors import DataError
 
 
 class ManifestLayout:
-    """The layout of manifests. `splits` are the splits that they name, empty where they name none.
+    """The layout of manifests. `splits`: the splits that they name, empty if they name none.
 
-    `missing`: where to record the lines of files that do not exist, instead of raising DataError.
+    `missing`: a list that collects (line, path) of files that do not exist, instead of raising DataError.
     """
 
     is_empty, has_roles = False, True
@@ -29,7 +29,7 @@ class ManifestLayout:
         self.splits = [split for split in SPLITS if any(row.split == split for row in self.rows)]
 
     def listing(self, split: str, unmatched: Unmatched | None = None) -> Listing:
-        """List the pairs of a split, or all where the manifests have none, by name. Raises DataError."""
+        """List the pairs of a split, or all pairs if the manifests have no splits, by name. Raises DataError."""
         if self.splits and split not in self.splits:
             raise DataError(
                 f"lists no pairs of {split}",
@@ -43,9 +43,9 @@ class ManifestLayout:
 
 
 def find_manifests(data: DataConfig) -> list[Manifest]:
-    """Return the manifests that a config names or that are in its folder; none where pairs are in folders.
+    """Return the manifests that a config names or that are in its folder; none if the pairs are in folders.
 
-    Raises DataError where the config asks for a manifest and there is none; OSError.
+    Raises DataError if the config requires a manifest and there is none, and OSError.
     """
     root = Path(data.root or "")
     if data.manifest is not None:
@@ -58,7 +58,7 @@ def find_manifests(data: DataConfig) -> list[Manifest]:
     if not manifests and (data.layout == "manifest" or (data.columns.names and is_folder(root))):
         key = "data.layout manifest" if data.layout == "manifest" else "data.columns"
         raise DataError(
-            f"is not a manifest and holds none, and {key} is for manifests",
+            f"is not a manifest and contains none, but {key} requires one",
             path=root,
             remedy=f"set data.manifest to a .csv, .tsv, .jsonl or .parquet file, or leave {key.split()[0]} out",
             code="manifest",

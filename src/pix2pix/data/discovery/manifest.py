@@ -32,22 +32,22 @@ class Row:
 
 
 class Manifest(NamedTuple):
-    """A manifest, and the split of all of its pairs where its folder or its name tells it."""
+    """A manifest, and the split of all its pairs if its folder or its name shows it."""
 
     path: Path
     split: str | None = None
 
 
 def is_manifest(path: str | Path) -> bool:
-    """Return whether a path is a file with the suffix of a manifest; a .txt is one where a setting names it."""
+    """Return whether a path is a file with the suffix of a manifest, or a .txt, which a setting must name."""
     return os.fspath(path).lower().endswith((*SUFFIXES, ".txt")) and is_file(path)
 
 
 def manifests_in(root: Path) -> list[Manifest]:
     """Return the manifests of a folder: its `metadata.csv` or `.jsonl`, those of its splits, or its Parquet files.
 
-    A metadata file is one only if it names two image files on each line. Parquet files are in the folder or in `data`,
-    and their names begin with that of the split, as in `train-00000-of-00002.parquet`. Raises DataError and OSError.
+    A metadata file is a manifest only if each line names two or more image files. Parquet files are in the folder or in
+    `data`, and their names begin with the split, as in `train-00000-of-00002.parquet`. Raises DataError and OSError.
     """
     for folders in ([root], _split_folders(root)):
         paths = [folder / name for folder in folders for name in _IN_FOLDER if is_file(folder / name)]
@@ -62,7 +62,7 @@ def manifests_in(root: Path) -> list[Manifest]:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return the names in a folder on the disk, sorted; none where there is no such folder."""
+    """Return the sorted names in a folder on disk; none if there is no such folder."""
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
 
@@ -141,7 +141,7 @@ def _require_none(path: Path, missing: list[tuple[str, Path]]) -> None:
 
 
 def _named(rows: list[Row]) -> list[Row]:
-    """Give each row a unique name: where an input has several targets, their names are added."""
+    """Give each row a unique name: if an input has several targets, the target's name is appended."""
     seen: dict[tuple[str, ...], Row] = {}
     for row in rows:
         files = tuple(map(os.path.abspath, row.files))

@@ -1,9 +1,10 @@
 """Match the files of the sides of pairs by their names. Nothing is read from disk.
 
-The rules, in the order in which they are tried: the same name; the same name in other capitals; and with other leading
-zeros; names without the affixes that all names of a side have in common (`_in` and `_out`), exact, then in other
-capitals and with other leading zeros; one number that the names share. The first rule that pairs every file wins. Where
-no rule does, the one that pairs the most files shows which partners are missing. Folders within a side must agree.
+The rules, in the order in which they are tried: the same name; the same name in other capitals; the same name with
+other leading zeros; the name without the affixes that all names of a side share (`_in` and `_out`), first exactly, then
+in other capitals or with other leading zeros; one number that the names share. The first rule that pairs every file
+wins. If no rule does, the one that pairs the most files shows which partners are missing. Folders within a side must
+have the same names.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from pix2pix.data.discovery.names import (
 )
 
 SAME_NAME = "same name"
-_SAMPLE = 100  # names by which combinations of affixes are compared
+_SAMPLE = 100  # names on which combinations of affixes are compared
 
 Names = Sequence[str]
 Sides = Sequence[Names]
@@ -33,7 +34,7 @@ Sides = Sequence[Names]
 class Match:
     """Pairs of names.
 
-    `rule`: how they were matched, in plain words. `pairs`: by the id of each pair, its name on each side. `unpaired`:
+    `rule`: a text that says how they were matched. `pairs`: by the id of each pair, its name on each side. `unpaired`:
     the names on each side without a partner. `clashes`: groups of names of which several fit the same partner.
     """
 
@@ -49,7 +50,7 @@ class Match:
 
     @property
     def holds_most(self) -> bool:
-        """Whether most names of the smallest side are paired, or some by the same name, which cannot be wrong."""
+        """Whether most names of the smallest side are paired; for equal names, one pair is enough."""
         least = min(len(names) + len(self.pairs) for names in self.unpaired)
         return bool(self.pairs) and (self.rule == SAME_NAME or len(self.pairs) * 2 > least)
 
@@ -58,7 +59,7 @@ class Match:
 class Ambiguity:
     """Names that can be paired in several ways.
 
-    `candidates`: patterns or names to choose from. `patterns`: one for each side, of which one is a candidate.
+    `candidates`: patterns or names to choose from. `patterns`: an example of a choice, with a pattern for each side.
     """
 
     candidates: tuple[str, ...]
@@ -66,9 +67,9 @@ class Ambiguity:
 
 
 def match_sides(sides: Sides, exact_only: bool = False) -> Match | Ambiguity:
-    """Pair the names of two or more sides; the names of a side are distinct. `exact_only`: by the first rule alone.
+    """Pair the names of two or more sides; the names of a side are distinct. `exact_only`: use only the first rule.
 
-    Returns the match of the first rule that pairs every name, else the one that pairs the most, which may be none.
+    Returns the match of the first rule that pairs every name, or else the match with the most pairs, possibly none.
     """
     if sides[0] and all(len(names) == len(sides[0]) and {*names} == {*sides[0]} for names in sides[1:]):
         return Match(SAME_NAME, {name: (name,) * len(sides) for name in sides[0]}, ((),) * len(sides))
@@ -135,7 +136,7 @@ def _match(rule: str, sides: Sides, keys: Sides, ids: Sides) -> Match:
 
 
 def _conflict(exact: Match, other: Match) -> tuple[str, ...]:
-    """Return a name that is paired with itself by the first rule and with another by a later one, and its partners."""
+    """Return a name that the first rule pairs with itself and a later rule with another name, and these names."""
     for names in other.pairs.values():
         for name in names:
             if name in exact.pairs and names != exact.pairs[name]:
@@ -146,7 +147,7 @@ def _conflict(exact: Match, other: Match) -> tuple[str, ...]:
 def _without_affixes(
     sides: Sides, options: Sequence[tuple[str, str]], normalize: Callable[[str], str] | None = None
 ) -> Match:
-    """Pair the names without the affix of each side. The ids keep what the affixes have in common."""
+    """Pair the names without the affix of each side. The ids include what the affixes have in common."""
     keys: list[list[str]] = [
         [without_affixes(name, *option) for name in names] for names, option in zip(sides, options, strict=True)
     ]
@@ -166,7 +167,7 @@ def _cut(text: str, end: str) -> str:
 
 
 def _by_some_affixes(sides: Sides, options: Sequence[list[tuple[str, str]]]) -> Match | Ambiguity:
-    """Pair the names without the affixes that pair the most names of a sample, of these the shortest."""
+    """Pair the names without some affixes: the shortest among those that pair the most names of a sample."""
     pivot = min(range(len(sides)), key=lambda side: len(sides[side]))
     keys = [
         [{normalized(without_affixes(name, *option)): name for name in names} for option in some]
@@ -199,12 +200,12 @@ def _by_some_affixes(sides: Sides, options: Sequence[list[tuple[str, str]]]) -> 
 
 
 def _agree(first: tuple[str, str], second: tuple[str, str]) -> bool:
-    """Return whether two options strip the same numbers: a number in the names of one side alone may be an id."""
+    """Return whether two options strip the same numbers: a number that only one side strips may be an id."""
     return all(pure_numbers(a) == pure_numbers(b) for a, b in zip(first, second, strict=True))
 
 
 def _by_number(sides: Sides) -> Match | Ambiguity:
-    """Pair names by the number at one position, counted from the start or the end, if nothing else contradicts."""
+    """Pair names by the number at one position, counted from the start or the end, unless other tokens contradict."""
     numbers = [[[t for t in tokens(split_folder(name)[1]) if t.isdecimal()] for name in names] for names in sides]
     most = max(len(some) for side in numbers for some in side)
     matches: list[Match] = []
@@ -229,13 +230,13 @@ def _by_number(sides: Sides) -> Match | Ambiguity:
 
 
 def _number_key(name: str, numbers: Sequence[str], position: int) -> str:
-    """Return the folder of a name with its number at a position, "" where there is none."""
+    """Return the folder of a name with its number at a position, "" if there is no such number."""
     exists = -len(numbers) <= position < len(numbers)
     return split_folder(name)[0].casefold() + numbers[position] if exists else ""
 
 
 def _contradicted(match: Match, sides: Sides) -> bool:
-    """Return whether a word or number that varies on both sides is in one name of a pair and not in the other."""
+    """Return whether a word or number that varies on both sides is in only one name of a pair."""
     varying: list[dict[str, set[str]]] = []
     for names in sides:
         words = {name: {*tokens(split_folder(name)[1])} for name in names}

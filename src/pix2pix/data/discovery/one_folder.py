@@ -17,22 +17,22 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class OneFolderMatch:
-    """Pairs in one folder. `has_roles`: whether the names say which file is the input; else they say A and B."""
+    """Pairs in one folder. `has_roles`: whether the names show which file is the input; otherwise they show A and B."""
 
     match: Match
     has_roles: bool
 
 
 def differ_in_numbers_alone(names: Names) -> bool:
-    """Return whether names have the same words, so that there cannot be two kinds of them."""
+    """Return whether names differ only in their numbers, so that they cannot be of two kinds."""
     return len({_NUMBER.sub("0", name) for name in names}) < 2
 
 
 def match_one_folder(names: Names) -> OneFolderMatch | Ambiguity | None:
-    """Pair the files of one folder by what their names have before or after a common id.
+    """Pair the files of one folder by the text before or after a common id.
 
-    Returns None unless two families of names pair most of the files. Returns an Ambiguity where there are more
-    families, or where the names do not tell which file is the input.
+    A family is the names that fit one pattern, such as `{id}_mask`. Returns None unless two families pair most of the
+    files. Returns an Ambiguity if there are more families, or if the names do not show which file is the input.
     """
     families = _families(names)
     matches: dict[frozenset[tuple[str, ...]], tuple[str, str]] = {}
@@ -58,7 +58,7 @@ def match_one_folder(names: Names) -> OneFolderMatch | Ambiguity | None:
 
 
 def _families(names: Names) -> dict[str, dict[str, str]]:
-    """Return, by pattern such as `{id}_mask`, the names that fit it by their normalized ids; the most frequent."""
+    """Return the most frequent patterns, such as `{id}_mask`, each with the names that fit it by normalized id."""
     families: dict[str, dict[str, str]] = {}
     twice: Counter[str] = Counter()
     for name in names:
@@ -89,7 +89,7 @@ def _is_word(pattern: str) -> bool:
 
 
 def _apart(first: dict[str, str], second: dict[str, str]) -> tuple[dict[str, str], dict[str, str]] | None:
-    """Return two families without the names of the other, where one of them holds all names; None if empty."""
+    """Return two families without shared names: if one contains the other, its rest; None if a side would be empty."""
     shared = {*first.values()} & {*second.values()}
     if not shared:
         return first, second
@@ -100,7 +100,7 @@ def _apart(first: dict[str, str], second: dict[str, str]) -> tuple[dict[str, str
 
 
 def _roles(first_pattern: str, second_pattern: str) -> tuple[str, str, bool] | None:
-    """Return the two families as (input, target, True) or as (A, B, False); None where the names do not tell."""
+    """Return the two families as (input, target, True) or as (A, B, False); None if the names show no roles."""
     words = [
         {w.rstrip("0123456789") for w in tokens(pattern.replace("{id}", " "))[-2:]}
         for pattern in (first_pattern, second_pattern)

@@ -19,7 +19,7 @@ class Unmatched:
     """Images that belong to no pair.
 
     `unpaired`: images without a partner. `name_clashes`: two images with the same name, of which the second is left
-    out. `missing`: (line, path) of each file that a manifest lists and that does not exist.
+    out. `missing`: (line, path) of each listed file that does not exist.
     `is_skipped`: whether training skips the images without a partner (data.unmatched).
     """
 
@@ -31,9 +31,9 @@ class Unmatched:
 
 @dataclass(frozen=True)
 class PairingSettings:
-    """How pairs are looked for.
+    """How files are paired.
 
-    `skip`: whether images without a partner are skipped (data.unmatched). `unmatched`: where to record them instead of
+    `skip`: whether images without a partner are skipped (data.unmatched). `unmatched`: records them instead of
     raising DataError. `root`: the folder that patterns are relative to. `exact`: whether names must be the same.
     """
 
@@ -66,8 +66,8 @@ def pair_files(
 ) -> Paired:
     """Pair the files of two or more sides, each by name. `label` names them in errors, `folders` hold them.
 
-    Raises DataError where files can be paired in several ways; and where some have no partner, unless they are skipped
-    or recorded in `settings.unmatched`.
+    Raises DataError if files can be paired in several ways, or if some have no partner and these are neither skipped
+    nor recorded in `settings.unmatched`.
     """
     match = match_sides([list(side) for side in sides], settings.exact)
     if isinstance(match, Ambiguity):
@@ -81,9 +81,9 @@ def pair_files(
 
 
 def pair_in_one_folder(folder: Folder, named: dict[str, Path], settings: PairingSettings) -> PairedInOneFolder | None:
-    """Pair the files of one folder, by name in `named`. Returns None where their names show no partners.
+    """Pair the files of one folder; `named` has their paths by name. Returns None if the names show no partners.
 
-    Raises DataError as `pair_files` does, and where the names do not tell which file is the input.
+    Raises DataError as `pair_files` does, and if the names do not show which file is the input.
     """
     result = match_one_folder(list(named))
     if result is None:
@@ -92,7 +92,7 @@ def pair_in_one_folder(folder: Folder, named: dict[str, Path], settings: Pairing
         nested = any("/" in name for name in named)
         shown = [_pattern(folder.path, pattern, nested, settings.root) for pattern in result.candidates]
         raise DataError(
-            f"{folder.path}: its names show {len(shown)} kinds of images, and not which is the input and which the "
+            f"{folder.path}: its names show {len(shown)} kinds of images, but not which is the input and which the "
             f"target: {', '.join(shown)}; set data.input and data.target to two of these patterns, or data.layout to "
             "side-by-side where each image holds A and B",
             code="ambiguous",
@@ -144,7 +144,7 @@ def _paired(label: str, match: Match, files: Files, unpaired: list[Path], settin
 
 
 def _several_partners(label: str, folders: Sequence[Path], ambiguity: Ambiguity, root: Path, nested: bool) -> DataError:
-    """Return the error for names with several partners. Where patterns tell them apart, the remedy is such patterns."""
+    """Return the error for names with several partners. If patterns distinguish them, the remedy is such patterns."""
     remedy = "rename or remove all but one"
     if ambiguity.patterns:
         *inputs, target = [

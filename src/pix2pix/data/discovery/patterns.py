@@ -29,7 +29,7 @@ class _File:
 class PatternLayout:
     """The layout that the patterns data.input and data.target describe. Each folder is listed at most once.
 
-    `splits`: the splits that files were found in, empty without {split} in a pattern. Raises OSError.
+    `splits`: the splits that have files, empty if no pattern has {split}. Raises OSError.
     """
 
     has_roles = True
@@ -42,7 +42,7 @@ class PatternLayout:
 
     @cached_property
     def _files(self) -> list[list[_File]]:
-        """The files of each side. Those of `{id}_mask.png` match `{id}.png` too, and are of the longer pattern only."""
+        """The files of each side. One that matches `{id}.png` and `{id}_mask.png` belongs to the longer pattern."""
         sides = [list(self._matching(pattern)) for pattern in self.patterns]
         return [_own(files, [file for other in sides if other is not files for file in other]) for files in sides]
 
@@ -60,9 +60,9 @@ class PatternLayout:
         return not all(self._files)
 
     def listing(self, split: str, unmatched: Unmatched | None = None) -> Listing:
-        """List the pairs of a split, or all where no pattern has {split}.
+        """List the pairs of a split, or all pairs if no pattern has {split}.
 
-        Raises DataError where a pattern matches nothing, or two files of one id, and as `pair_files` does.
+        Raises DataError if a pattern matches nothing, or two files with the same id, and as `pair_files` does.
         """
         for key, pattern, files in zip(self.keys, self.patterns, self._files, strict=True):
             if not files:
@@ -129,7 +129,7 @@ class PatternLayout:
 
 
 def _own(files: list[_File], others: list[_File]) -> list[_File]:
-    """Return the files of a side without those of another side whose pattern is longer, and those like them."""
+    """Return the files of a side without those that match the longer pattern of another side, and others like these."""
     ids = {file.path: file.id for file in others}
     longer = {file.path for file in files if file.path in ids and len(ids[file.path]) < len(file.id)}
     if not longer:
@@ -153,7 +153,7 @@ def _static_folder(pattern: str) -> tuple[str, str]:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern of relative paths. `**/{id}` crosses folders; a repeated placeholder is the same text again."""
+    """Compile a pattern of relative paths. `**/{id}` crosses folders; repeated placeholders match the same text."""
     seen: set[str] = set()
     crosses_folders = pattern.startswith("**/{id}") or "/**/{id}" in pattern
     text = pattern.replace("**/{id}", "{id}", 1) if crosses_folders else pattern

@@ -1,4 +1,4 @@
-"""The ways to read the folders of a data set as the sides of pairs, from the roles that their names tell."""
+"""The possible readings of a data set: which folders are the sides of the pairs, by the roles that their names show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Reading:
         return match.holds_most if isinstance(match, Match) else bool(match.patterns)
 
     def images(self, split: str, unmatched: Unmatched | None) -> list[dict[str, Path]]:
-        """Return the images of a split by name on each side. Raises DataError where two have one name."""
+        """Return the images of a split by name, for each side. Raises DataError if two have the same name."""
         images = []
         for side in self.sides:
             lead = side.lead
@@ -56,7 +56,7 @@ class Reading:
 
 
 def find_readings(sides: Sequence[SideFolders]) -> list[Reading]:
-    """Return the readings of the sides that are possible; where their names match, but tell no roles, not proposed."""
+    """Return the possible readings. If file names match but folder names show no roles, `is_proposed` is False."""
     roles = {side.role for side in sides}
     for first, second in LETTERS:
         if {first, second} <= roles:
@@ -74,7 +74,7 @@ def several_readings(root: Path, readings: Sequence[Reading]) -> DataError:
     """Return the error that lists the readings and the settings that choose one."""
     ways = ", or ".join(" and ".join(str(side.shown) for side in reading.sides) for reading in readings[:_SHOWN])
     more = f", or {len(readings) - _SHOWN} more" if readings[_SHOWN:] else ""
-    many = f"can be read in {len(readings)} ways: " if len(readings) > 1 else "may hold the two sides of pairs in "
+    many = f"can be read in {len(readings)} ways: " if len(readings) > 1 else "may have the two sides of its pairs in "
     order = "" if readings[0].is_proposed else "; their names do not tell which is the input"
     settings = [
         f"data.input: {reading.sides[0].setting!r} and data.target: {reading.sides[-1].setting!r}"
@@ -94,7 +94,7 @@ def _possible(sides: Sequence[SideFolders], inputs: set[str], targets: set[str])
 
 
 def _implied(sides: Sequence[SideFolders]) -> list[Reading]:
-    """Return the readings of images without a role beside a target, or beside an input."""
+    """Return the readings that pair a folder without a role with a target or an input."""
     unnamed = [side for side in sides if side.role not in ("input", "target", "picture")]
     readings: dict[frozenset[str], Reading] = {}
     for named in sides:
@@ -109,9 +109,9 @@ def _implied(sides: Sequence[SideFolders]) -> list[Reading]:
 
 
 def _neutral(sides: Sequence[SideFolders]) -> list[Reading]:
-    """Return the pairs of folders with names that tell no role and hold the same splits, if their images match.
+    """Return the readings of two folders without roles that have the same splits and matching images.
 
-    Folders that hold pairs themselves, such as those of a class or a scene, are no sides.
+    Folders that hold pairs themselves, such as those of a class or a scene, are not sides.
     """
     choices = [side for side in sides if side.role == "picture"]
     choices += [inner for side in sides if not side.role for inner in by_first_folder(side)]
@@ -127,6 +127,6 @@ def _holds_pairs(side: SideFolders) -> bool:
 
 
 def _is_side_by_side(side: SideFolders) -> bool:
-    """Return whether the images of a side surely hold two images each."""
+    """Return whether the images of a side are clearly side-by-side pairs."""
     halves = measure_halves([path for split in sorted(side.splits) for _, path in side.named(split)])
     return halves is not None and halves.is_broken and halves.agree

@@ -1,4 +1,4 @@
-"""Group the images of a data set by the role and the split that the names of their folders tell."""
+"""Group the images of a data set by the role and the split that their folder names show."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ Parts = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Group:
-    """The images directly in a folder. `rest`: the parts of its path that tell neither split nor role."""
+    """The images directly in a folder. `rest`: the parts of its path that show neither split nor role."""
 
     folder: Folder
     split: str
@@ -24,8 +24,8 @@ class Group:
 class SideFolders:
     """The groups whose folders have one role, in all splits.
 
-    `role`: as of a FolderName, "" where the names tell none. `name`: the name of the folder with the role, with {split}
-    in place of a split.
+    `role`: as in FolderName, "" if the names show none. `name`: the name of the folder that shows the role, with
+    {split} in place of a split.
     """
 
     role: str
@@ -34,12 +34,12 @@ class SideFolders:
 
     @property
     def splits(self) -> set[str]:
-        """The splits that have images; "" is that of images without a split."""
+        """The splits that have images, and "" if there are images without a split."""
         return {group.split for group in self.groups}
 
     @property
     def lead(self) -> Parts:
-        """The parts that the rest of all groups begins with."""
+        """The parts that the `rest` of every group begins with."""
         first, last = min(group.rest for group in self.groups), max(group.rest for group in self.groups)
         shortest = min(len(first), len(last))
         count = next((i for i in range(shortest) if first[i] != last[i]), shortest)
@@ -66,7 +66,7 @@ class SideFolders:
         return "/".join([*(part.pattern for part in parts[:depth]), *(["**"] if nested else []), "{id}.*"])
 
     def named(self, split: str, dropped: Parts = ()) -> Iterator[tuple[str, Path]]:
-        """Yield (name, path) of the images of a split; `dropped` is left out where folders in names begin with it."""
+        """Yield (name, path) of the images of a split; `dropped` is removed from the start of names."""
         for group in self.groups:
             if group.split == split:
                 rest = group.rest[len(dropped) :] if group.rest[: len(dropped)] == dropped else group.rest
@@ -90,7 +90,7 @@ def find_sides(root: Folder, chosen: Sequence[str] = ()) -> list[SideFolders]:
 
 
 def by_first_folder(side: SideFolders) -> list[SideFolders]:
-    """Return a side of images without a role as sides of the first folders that tell no split."""
+    """Split a side without a role into one side for each first folder that is not a split."""
     sides: dict[str, SideFolders] = {}
     for group in side.groups:
         if group.rest:
@@ -100,7 +100,7 @@ def by_first_folder(side: SideFolders) -> list[SideFolders]:
 
 
 def wrapped_root(root: Folder) -> Folder:
-    """Return the folder in which a data set begins: below folders that hold one free folder and nothing else."""
+    """Return the folder in which a data set begins, below folders that hold only one folder with a free name."""
     while not root.image_names and len(root.folders) == 1 and parse_folder_name(root.folders[0].path.name).is_free:
         root = root.folders[0]
     return root
@@ -116,7 +116,7 @@ def _walk(
 
 
 def _parsed(name: str, chosen: set[str]) -> FolderName:
-    """Return what a name tells; a chosen one is a role by itself, and no other name is."""
+    """Return what a folder name shows; if names are chosen, only these are roles."""
     parsed = parse_folder_name(name)
     if not chosen:
         return parsed
@@ -126,7 +126,7 @@ def _parsed(name: str, chosen: set[str]) -> FolderName:
 
 
 def _role_index(parts: Sequence[FolderName]) -> int | None:
-    """Return the part that tells the role: the last one that tells more than that there are pictures."""
+    """Return the index of the part that shows the role: the last one, and `picture` only if there is no other role."""
     for wanted in ({"input", "target", "chosen"}, {"a", "b", "x", "y"}, {"picture"}):
         indices = [i for i, part in enumerate(parts) if part.role in wanted]
         if indices:

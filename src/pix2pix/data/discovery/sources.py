@@ -25,8 +25,8 @@ class Listing:
 
     `files`: one file that holds A and B; or one file for A (or one for each input) and one for B (or the target).
     `has_roles`: whether the last file is the target rather than B. `keys`: by name, the key whose hash decides whether
-    a pair is held out for validation. `rule`: how partners were found, in words for the plan. `evidence`: why the
-    layout was chosen, in words for the plan. Both are empty where nothing but the layout's name explains them.
+    a pair is held out for validation. `rule`: how partners were matched. `evidence`: why the layout was chosen.
+    Both are texts for the plan, and empty if the layout's name says enough.
     `unpaired`: images without a partner that were skipped.
     """
 
@@ -57,7 +57,7 @@ class Source:
     def listing(self, forced: bool, settings: PairingSettings) -> Listing:
         """List the pairs; `forced` is whether data.layout names this layout.
 
-        Raises DataError for images without a partner and two of one name, unless `settings` say otherwise.
+        Raises DataError for images without a partner and for two with the same name, unless `settings` allow these.
         """
         folders = tuple(folder.path for folder in self.folders)
         if len(folders) == 1:
@@ -77,7 +77,7 @@ class Source:
         return listing_of(self.layout, self.has_roles, Paired(files, "", ()), (self.folders[0].path,))
 
     def _in_one_folder(self, settings: PairingSettings) -> Listing | None:
-        """List the pairs of two files in the folder, or return None where the names show no partners."""
+        """List the pairs of two files in the folder, or return None if the names show no partners."""
         folder = self.folders[0]
         if not folder.folders and differ_in_numbers_alone(folder.image_names):
             return None
@@ -89,7 +89,7 @@ class Source:
         return listing_of("one-folder", result.has_roles, result.pairs, patterns)
 
     def _require_apart(self) -> None:
-        """Raise DataError where a folder is in another or is the same."""
+        """Raise DataError if a folder is inside another one, or the same."""
         real_paths = [os.path.realpath(folder.path) + os.sep for folder in self.folders]
         if any(i != j and a.startswith(b) for i, a in enumerate(real_paths) for j, b in enumerate(real_paths)):
             raise DataError(f"{self}: no folder may be, or be inside, another of these; name separate folders")
@@ -97,7 +97,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Folders that may hold a split: their paths, and the folders found there, None where there is none."""
+    """Folders that may hold a split: their paths, and the folders at these, None for those that do not exist."""
 
     paths: tuple[Path, ...]
     folders: tuple[Folder | None, ...]
@@ -115,7 +115,7 @@ class Candidate:
 
     @property
     def source(self) -> Source | None:
-        """The source of pairs, where all folders exist."""
+        """The source of pairs, None unless all folders exist."""
         return Source(self.found, self.has_roles) if not self.missing else None
 
 
@@ -126,7 +126,7 @@ def listing_of(layout: str, has_roles: bool, pairs: Paired, folders: tuple[Path,
 
 
 def by_name(named: Iterable[tuple[str, Path]], unmatched: Unmatched | None = None) -> dict[str, Path]:
-    """Sort by name. Raises DataError where two have the same name, or records them in `unmatched`."""
+    """Return a dict sorted by name. Two with the same name raise DataError, or are recorded in `unmatched`."""
     files: dict[str, Path] = {}
     for name, path in sorted(named):
         if name not in files:
@@ -160,7 +160,7 @@ def side_by_side_images(folder: Folder, forced: bool, prefix: str = "") -> Itera
 
 
 def _refuse_sides(folder: Folder, groups: Sequence[Folder]) -> None:
-    """Raise DataError for groups that are named like sides, that have a name in common, or that are all there is."""
+    """Raise DataError for groups that are named like sides, share image names, or have no images next to them."""
     named_as_sides = any(group.name in couple for group in groups for couple in FOLDER_PAIRS)
     names = [name for group in groups for name in {name for name, _ in group.images()}] if len(groups) > 1 else []
     if named_as_sides or len(set(names)) < len(names) or (names and not folder.image_names):

@@ -1,4 +1,4 @@
-"""Lists of the pairs of each split: `train.txt`, with a name or a path on each line, as VOC's ImageSets has them."""
+"""Lists of the pairs of each split, such as `train.txt` or VOC's ImageSets, with a name or a path on each line."""
 
 import io
 import os
@@ -18,7 +18,7 @@ LIST_NAMES = tuple(f"{name}.txt" for name in SPLIT_NAME.split("|"))
 
 @dataclass(frozen=True)
 class SplitList:
-    """The lines of a list: each with its place (file:line), the name or path that it begins with, and the second."""
+    """The lines of a list: each with its location (file:line), its first name or path, and its second one or ""."""
 
     path: Path
     lines: tuple[tuple[str, str, str], ...]
@@ -26,9 +26,9 @@ class SplitList:
     def restrict(
         self, root: Path, sides: Sequence[Mapping[str, Path]], missing: list[tuple[str, Path]] | None
     ) -> tuple[list[dict[str, Path]], list[bool]]:
-        """Return the sides, that whose names are listed reduced to these, and which sides are not.
+        """Reduce the side that the list names to the listed images; return all sides, and which were not reduced.
 
-        `missing`: where to record names that are listed and absent, instead of raising DataError.
+        `missing`: a list that collects (line, path) of absent images, instead of raising DataError.
         """
         lookups = [_lookup(root, side) for side in sides]
         matches = [[_find(lookup, name) for _, name, _ in self.lines] for lookup in lookups]
@@ -53,7 +53,7 @@ class SplitList:
         return reduced, [index != listed for index in range(len(sides))]
 
     def require_partners(self, files: Mapping[str, tuple[Path, ...]]) -> None:
-        """Raise DataError where the second file on a line is not the partner of the first."""
+        """Raise DataError if the second file on a line is not the partner of the first."""
         partners = {paths[0].stem: paths[-1].stem for paths in files.values()}
         for location, name, second in self.lines:
             partner = partners.get(_stem(name).rpartition("/")[2])
@@ -67,7 +67,7 @@ class SplitList:
 
 
 def find_split_lists(root: Path) -> dict[str, SplitList]:
-    """Return the lists of a data set by split. Raises DataError where two are of one split, or one is empty."""
+    """Return the lists of a data set by split. Raises DataError if two are of the same split, or one is empty."""
     for folder in _FOLDERS:
         paths = [path for name in LIST_NAMES if is_file(path := root / folder / name)]
         lists: dict[str, SplitList] = {}
@@ -106,7 +106,7 @@ def _stem(name: str) -> str:
 
 
 def _lookup(root: Path, side: Mapping[str, Path]) -> dict[str, str]:
-    """Return the names of a side by what a list may call them: the name, the path in the root, the file's name."""
+    """Return the names of a side by what a list may call them: the name, the path below the root, or the file name."""
     files = {
         name: _stem((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
         for name, path in side.items()
@@ -117,6 +117,6 @@ def _lookup(root: Path, side: Mapping[str, Path]) -> dict[str, str]:
 
 
 def _find(lookup: Mapping[str, str], listed: str) -> str | None:
-    """Return the name that a line means: the whole path, or its end, from the longest to the file's name."""
+    """Return the name that a line refers to, by its whole path or else by the longest end of it that is known."""
     parts = _stem(listed).strip("/").split("/")
     return next((lookup[key] for i in range(len(parts)) if (key := "/".join(parts[i:])) in lookup), None)

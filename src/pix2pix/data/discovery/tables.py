@@ -1,4 +1,4 @@
-"""Read the tables that manifests are: CSV, TSV and the like, JSON lines, and Parquet."""
+"""Read manifests as tables: CSV, TSV and similar text, JSON lines, and Parquet."""
 
 import csv
 import io
@@ -16,15 +16,15 @@ from pix2pix.data.images.storage import open_archive, open_file, split_archive
 from pix2pix.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-_TEXT_SUFFIXES = (".txt",)  # read as tables where a setting names them
+_TEXT_SUFFIXES = (".txt",)  # tables only if a setting names the file
 _DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": "\t,; "}  # on a tie, the first of them
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text: the rows that are not empty, each with its place (file:line) and a cell for each column.
+    """A table of text: the rows that are not empty, each with its location (file:line) and a cell for each column.
 
-    A cell is None where a JSON object has no such key, and another type than str where the object has one.
+    A cell is None if a JSON object has no such key, and of another type than str if the JSON value is not a string.
     `has_header`: whether the columns have names. `folder`: what paths in it are relative to. `names`: of the pair in
     each row, where cells hold images rather than paths.
     """
@@ -46,7 +46,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a manifest. Raises DataError, naming file and line, where it cannot be read."""
+    """Read a manifest. Raises DataError, naming file and line, if it cannot be read."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES + _TEXT_SUFFIXES:
         raise DataError(
@@ -149,7 +149,7 @@ def _json_records(path: Path, file: TextIO) -> Iterator[tuple[str, dict[str, obj
 def _parquet(path: Path) -> Table:
     """Read a Parquet file: cells that hold image files become their paths in the file, others are text.
 
-    A pair is called by the file name that a cell gives its image, or else by the number of the row.
+    A pair is named after the file name in its image's cell, or after the row number if there is none.
     """
     inside = split_archive(path)
     if inside is None:

@@ -1,4 +1,4 @@
-"""Read the names, and perhaps the colours, of classes from a text file beside label images."""
+"""Read the names, and in some formats the colours, of classes from a text file next to label images."""
 
 import csv
 import re
@@ -18,7 +18,7 @@ _NUMBERED = re.compile(r"(\d{1,5})(?:\s*[:,]\s*|\s+)(.+)")  # 0: name
 
 @dataclass(frozen=True)
 class ClassFile:
-    """The classes that a file lists, in its order; `colours` is empty where it gives names alone."""
+    """The classes that a file lists, in its order; `colours` is empty if it has only names."""
 
     path: Path
     names: tuple[str, ...]
@@ -26,7 +26,7 @@ class ClassFile:
 
 
 def find_class_file(image: Path, root: Path | None = None) -> ClassFile | None:
-    """Return the classes listed beside an image or in the folders above it, as far as `root`, or None.
+    """Return the classes listed next to an image or in the folders above it, up to `root`, or None.
 
     A file that lists no classes, or cannot be read, is skipped.
     """

@@ -1,4 +1,4 @@
-"""What the pixels of a file look like: how many different values it has, which ones, and in how large areas."""
+"""Statistics of the pixels of a file that tell its kind: its distinct values, and whether they form areas or lines."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ Colour = tuple[int, int, int]
 Storage = Literal["palette", "grey", "colour", "numbers", "other"]
 
 FEW = 32  # values of a file: label maps and masks have fewer, photographs and smooth images more
-_PIXELS = 4  # the fewest per value: a tiny image has few values whatever it shows
-_MOST = 256  # values that are listed
-_ROWS = 64  # that neighbours are compared in
-_LINE = 1 / 64  # of the shorter side: the width below which an area is a line
+_PIXELS = 4  # minimum number of pixels per value: a tiny image has few values whatever it shows
+_MOST = 256  # distinct values; more are not listed
+_ROWS = 64  # rows in which neighbouring pixels are compared
+_LINE = 1 / 64  # of the shorter side: areas narrower than this are lines
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
@@ -27,12 +27,12 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 class Content:
     """The values of one file.
 
-    `storage` is how it holds them: indices of a palette, grey values (also as three equal channels), colours, numbers
-    that cannot be an image's (such as int32, or a bool), or anything else. `values` are its ids where it has any: the
-    indices, the grey values as stored, or the numbers. `colours` are its 8-bit RGB colours. Both are empty where it has
-    more than 256 values or is of another kind. `count` is the number of different values, `_MOST + 1` where there are
-    more. `flat` is the share of pixels that equal their right neighbour. `thin`: whether the rarer of two colours is
-    drawn in lines, from 0, only areas, to 1, only lines.
+    `storage`: how they are stored: indices of a palette, grey values (also as three equal channels), colours, numbers
+    of a type that images do not have (such as int32 or bool), or anything else. `values`: the ids: the indices, the
+    grey values as stored, or the numbers. `colours`: the 8-bit RGB colours. Both are empty if there are more than
+    256 values or the storage has none. `count`: the number of distinct values, `_MOST + 1` if there are more than
+    `_MOST`. `flat`: the share of pixels that equal their right neighbour. `thin`: how much of the rarer of two colours
+    is drawn in lines, from 0 (only areas) to 1 (only lines).
     """
 
     storage: Storage
@@ -48,17 +48,17 @@ class Content:
 
     @property
     def few(self) -> bool:
-        """Whether there are so few different values, each of several pixels, that each may stand for a class."""
+        """Whether there are few enough distinct values, with several pixels each, for each value to be a class."""
         return self.count <= FEW and (self.count == 1 or _PIXELS * self.count <= self.size)
 
     @property
     def names(self) -> Iterator[tuple[int, Colour]]:
-        """Each index that is used and its colour, of a palette file."""
+        """Each index that a palette file uses, with its colour."""
         return zip(sorted(self.values), self.colours, strict=True)
 
 
 def content_of(image: DecodedImage, file: str | Path) -> Content:
-    """Return what the pixels of a decoded image look like."""
+    """Return the statistics of a decoded image."""
     content = _content(image, file)
     return replace(content, size=image.pixels.shape[0] * image.pixels.shape[1])
 
@@ -84,7 +84,7 @@ def _content(image: DecodedImage, file: str | Path) -> Content:
 
 def _of_palette(image: DecodedImage, suffix: str) -> Content:
     indices = np.ascontiguousarray(image.pixels[..., 0])
-    assert image.palette is not None  # this function is called for those alone
+    assert image.palette is not None  # only called for palette images
     used = np.flatnonzero(np.bincount(indices.ravel()))
     opaque = image.palette.shape[1] == 3 or (image.palette[used, 3] == 255).all()
     if not opaque:
@@ -127,13 +127,13 @@ def _tuples(colours: np.ndarray) -> tuple[Colour, ...]:
 
 
 def _flat(values: np.ndarray) -> float:
-    """Return the share of pixels [H, W] that equal their right neighbour, 1 where there is none."""
+    """Return the share of pixels [H, W] that equal their right neighbour, 1 if the image is one column wide."""
     rows = values[:: max(1, values.shape[0] // _ROWS)]
     return float((rows[:, 1:] == rows[:, :-1]).mean()) if rows.shape[1] > 1 else 1.0
 
 
 def _thin(values: np.ndarray, used: Sequence[int] | np.ndarray) -> float:
-    """Return the share of the rarer of two values that erosion by the width of a line removes; 0 of other images."""
+    """Return the share of the rarer of two values that erosion by a line's width removes; 0 of other images."""
     if len(used) != 2:
         return 0.0
     second = values == used[1]

@@ -1,4 +1,4 @@
-"""Decide from the files what the images of one side are: images, labels or masks, or that only the user can tell.
+"""Decide from the files of one side whether they are images, labels or masks, or whether the user must decide.
 
 The rule is in docs/your-own-pairs.md, under "How the kind is inferred".
 """
@@ -14,19 +14,19 @@ from pix2pix.data.formats.content import BLACK, FEW, WHITE, Colour, Content
 
 VOID = 255  # the id that published label maps give to pixels of no class
 _FLAT = 0.5  # share of pixels that equal their neighbour: label maps have 0.8 and more, dithered images less than 0.3
-_SURE = 0.9  # share of the files that must agree
+_SURE = 0.9  # share of the files that must have few values
 _LINES, _AREAS = 0.9, 0.6  # share of a drawing that is lines: above it is an edge map, below a mask
 _DARK = 31  # ids up to this look black
-_MOST_COLOURS = 256  # classes of a table found from files
+_MOST_COLOURS = 256  # classes of a colour table that is inferred from files
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What one side is taken for, and why.
+    """The kind of one side, and the reason.
 
-    `kind` is None where the files allow two readings, `choices`. `why` completes the sentence "the targets are labels:
-    ..."; it is empty for photographs and other images, which nothing else suggests. `by_colour`: whether the colours,
-    and not the ids, are the classes.
+    `kind` is None if two kinds, the `choices`, are possible. `why` completes the sentence "the targets are labels:
+    ..."; it is empty for ordinary images such as photographs. `by_colour`: whether the colours rather than the ids are
+    the classes.
     """
 
     kind: Kind | None
@@ -39,7 +39,7 @@ IMAGE = Decision("image")
 
 
 def decide_kind(contents: Sequence[Content], is_target: bool, lossy: int = 0) -> Decision:
-    """Return what files of these contents are; `lossy`: the number of further files that are JPEG."""
+    """Return the kind of files with these contents; `lossy` is the number of JPEG files, which are not among them."""
     varied = [content for content in contents if content.count > 1]
     few = [content for content in varied if content.few]
     if any(content.storage == "numbers" and content.values for content in contents):
@@ -57,7 +57,7 @@ def decide_kind(contents: Sequence[Content], is_target: bool, lossy: int = 0) ->
 
 
 def _decide_few(contents: Sequence[Content], few: Sequence[Content], is_target: bool) -> Decision:
-    """Decide on files of which all or most have `few` values."""
+    """Decide for a side of which all or most files have few values; these are `few`."""
     known = [content for content in contents if content.few]
     colours = {colour for content in known for colour in content.colours}
     values = frozenset[int]().union(*(content.values for content in known))
@@ -83,7 +83,7 @@ def _is_flat(contents: Sequence[Content]) -> bool:
 
 
 def _decide_binary(few: Sequence[Content], is_target: bool) -> Decision:
-    """A target of black and white is a mask. An input may be an edge map, which is an image in the field's use."""
+    """Decide for black and white files: targets are masks; inputs are masks or edge maps, which count as images."""
     if is_target:
         return Decision("mask", "only black and white")
     thin = float(np.median([content.thin for content in few]))
@@ -95,7 +95,7 @@ def _decide_binary(few: Sequence[Content], is_target: bool) -> Decision:
 
 
 def _decide_grey(few: Sequence[Content], values: frozenset[int], suffixes: str) -> Decision:
-    """Grey values are ids where they would look black, or are numbered closely from 0; 255 beside them is void."""
+    """Decide for grey files: values that are small, or dense from 0, are ids; 255 next to them is void."""
     top = max(values - {VOID})
     close = top <= _DARK or 2 * len(values) >= top + 1
     if not close or not _is_flat(few) or any(content.shades for content in few) or min(values) < 0:
@@ -109,7 +109,7 @@ def _labels(values: frozenset[int], where: str) -> Decision:
 
 
 def has_void(ids: Set[int]) -> bool:
-    """Return whether 255 stands for no class: published label maps use it so, far beyond their other ids."""
+    """Return whether 255 means no class: published label maps use it so, far above their other ids."""
     return VOID in ids and max(ids - {VOID}, default=VOID) < VOID - 1
 
 
@@ -120,7 +120,7 @@ def _one_palette(contents: Sequence[Content]) -> bool:
 
 
 def _decide_colours(few: Sequence[Content], colours: set[Colour], suffixes: str) -> Decision:
-    """Colours are classes where files share them."""
+    """Decide for colour files: colours are classes if the files share them."""
     seen = Counter(colour for content in few for colour in set(content.colours))
     shared = sum(count > 1 for count in seen.values()) / max(len(seen), 1)
     why = f"{len(colours)} exact colours in {suffixes} files"

@@ -20,7 +20,7 @@ _MARKS = np.array(
 )
 _HUGE = 1e6  # a value without a name must be at least this large
 _APART = 1000  # and this many times as far from the others as they are from each other
-_DISTINCT = 16  # the others must differ at least in so many values, or the image may be a mask
+_DISTINCT = 16  # minimum number of distinct other values; with fewer, the image may be a mask
 _SENSOR_BITS = (10, 12, 14, 16)
 _SAMPLED = 1 << 18  # values of a channel of an image that percentiles are computed from
 _BULK, _NARROW = 99.9, 0.05  # percent of the values, and the share of the range in which they are crowded
