@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from tqdm import tqdm
@@ -53,6 +54,7 @@ class _Pipeline:
         self.failed: dict[int, DataError] = {}
         self.waiting: dict[tuple[int, ...], _Batch] = {}  # by the size of the images
         self.writes: deque[Future[object]] = deque()
+        self.read_pixels, self.lock = 0, Lock()  # those of images that were read ahead
 
     def run(self) -> list[DataError]:
         with ExitStack() as stack:
@@ -73,20 +75,36 @@ class _Pipeline:
 
     def _read_ahead(self, readers: ThreadPoolExecutor) -> Iterator[tuple[int, Arrays]]:
         """Yield what each job reads, in order; large images are not read far ahead, since they need memory."""
-        reads: deque[Future[Arrays]] = deque()
+        reads: deque[Future[Arrays | None]] = deque()
         ahead, submitted = cores(), 0
         for number in range(len(self.jobs)):
             while submitted < len(self.jobs) and len(reads) < ahead:
-                reads.append(readers.submit(self._read, self.jobs[submitted]))
+                reads.append(readers.submit(self._read_early, self.jobs[submitted]))
                 submitted += 1
             raise_if_stopped()
             try:
-                arrays = reads.popleft().result()
+                arrays = self._take(reads.popleft().result()) or self._read(self.jobs[number])
             except DataError as error:  # one broken image does not stop the others
                 self._fail(number, error)
                 continue
             ahead = min(max(1, _HELD_PIXELS // _pixels(arrays)), _MOST)
             yield number, arrays
+
+    def _read_early(self, job: Job) -> Arrays | None:
+        """Read a job in a thread; return None where the images that were read ahead are already large."""
+        with self.lock:
+            if self.read_pixels > _HELD_PIXELS:
+                return None
+        arrays = self._read(job)
+        with self.lock:
+            self.read_pixels += _pixels(arrays)
+        return arrays
+
+    def _take(self, arrays: Arrays | None) -> Arrays | None:
+        """Return what was read ahead, which no longer counts."""
+        with self.lock:
+            self.read_pixels -= _pixels(arrays) if arrays else 0
+        return arrays
 
     @staticmethod
     def _read(job: Job) -> Arrays:
