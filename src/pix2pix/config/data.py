@@ -95,7 +95,7 @@ class ImageFormatConfig(Section):
         KindSetting | Annotated[tuple[KindSetting, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)]
     ) = Field(
         "auto",
-        description="Image, labels (an id or a colour per class) or mask (0 and 1, or 0 and 255); auto finds it from "
+        description="Image, labels (an id or a colour per class) or mask (0 and 1, or 0 and 255); auto infers it from "
         "the files; of stacked inputs, one for all or a list.",
     )
     channels: Literal["auto"] | Channels = Field(
@@ -109,7 +109,7 @@ class ImageFormatConfig(Section):
     nodata: Literal["auto", "nan"] | Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         "auto",
         description="The value of an image's pixels that were not measured, such as -9999 or nan: they count in no "
-        "loss and no score; auto finds it in 16-bit and float files, null is none.",
+        "loss and no score; auto detects it in 16-bit and float files, null is none.",
     )
     classes: Classes | None = Field(
         None, description="How many ids labels have, from 0 on; null counts the palette, or the ids in the files."
@@ -125,7 +125,7 @@ class ImageFormatConfig(Section):
     )
 
     def kinds(self, count: int = 1) -> tuple[KindSetting, ...]:
-        """Return the kind of each of `count` folders; `auto` where no other setting implies it."""
+        """Return the kind of each of `count` folders; `auto` if no other setting implies it."""
         kinds = (self.kind,) * count if isinstance(self.kind, str) else self.kind
         return tuple(self.implied_kind if kind == "auto" else kind for kind in kinds)
 
@@ -170,17 +170,17 @@ class DataConfig(Section):
     )
     input: Name | Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=MOST_INPUTS)] | None = Field(
         None,
-        description="Folder of the inputs, in root where that is given, or a pattern of their names such as "
+        description="Folder of the inputs, in root if that is set, or a pattern of their names such as "
         "{id}_image.png; of several, inputs are stacked on channels.",
     )
     target: Name | None = Field(
         None,
-        description="Folder of the targets, in root where that is given, or a pattern of their names such as "
+        description="Folder of the targets, in root if that is set, or a pattern of their names such as "
         "{id}_mask.png; patterns may have {split}, * and **.",
     )
     manifest: Name | None = Field(
         None,
-        description="A .csv, .tsv, .txt, .jsonl or .parquet file, in root where that is given, with input, target and "
+        description="A .csv, .tsv, .txt, .jsonl or .parquet file, in root if that is set, with input, target and "
         "perhaps split.",
     )
     columns: ColumnsConfig = Field(
@@ -191,7 +191,7 @@ class DataConfig(Section):
     )
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1,
-        description="Share of the pairs to validate on, picked by their names, where no split is on disk; above 0, at "
+        description="Share of the pairs to validate on, picked by their names, if no split is on disk; above 0, at "
         "least one of two or more pairs.",
     )
     input_format: ImageFormatConfig = Field(default_factory=ImageFormatConfig, description="What the inputs are.")
@@ -227,12 +227,12 @@ class DataConfig(Section):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The folders of the inputs, or none where they are not named."""
+        """The folders of the inputs, or none if they are not named."""
         return (self.input,) if isinstance(self.input, str) else self.input or ()
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """The folders or the columns of the inputs, or none where they are not named."""
+        """The folders or the columns of the inputs, or none if they are not named."""
         return self.inputs or self.columns.names.get("input", ())
 
     @property

@@ -178,7 +178,7 @@ class RunConfig(Section):
     ) = Field("auto", description="Where to train.")
     cuda_graph: bool = Field(
         False,
-        description="Whether to run each step as one CUDA graph and copy batches on a stream of their own; "
+        description="Whether to run each step as one CUDA graph and copy batches on a separate stream; "
         "needs a CUDA device and is refused elsewhere.",
     )
     deterministic: bool = Field(False, description="Bitwise reproducible on the same machine, and slower.")

@@ -1,4 +1,4 @@
-"""Zip and tar archives, whose members are read in place. A member is named by its path from the archive's root."""
+"""Zip and tar archives, read without unpacking them. A member is named by its path from the archive's root."""
 
 import posixpath
 import re
@@ -16,7 +16,7 @@ from pathlib import Path
 from pix2pix.errors import DataError
 from pix2pix.runtime.opening import open_regular
 
-MOST_BYTES = 1 << 29  # of an unpacked member
+MOST_BYTES = 1 << 29  # size limit of an unpacked member
 _BLOCK = 512  # bytes of a tar's header
 _DRIVE = re.compile("[A-Za-z]:")
 _ENCRYPTED = 1  # a flag of a zip's member
@@ -25,7 +25,7 @@ _PACK_AGAIN = "pack it again"
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive: its size, unpacked, and where its content begins (in a tar only)."""
+    """A file in an archive: its unpacked size, and the offset of its content (in a tar only)."""
 
     size: int
     start: int = 0
@@ -48,7 +48,7 @@ class Archive(ABC):
         return sorted(files), sorted(folders)
 
     def has(self, name: str) -> bool:
-        """Return whether this is the name of a file in it."""
+        """Return whether the archive has a file of this name."""
         return name in self.members
 
     def read(self, name: str) -> bytes:
@@ -58,7 +58,7 @@ class Archive(ABC):
             raise FileNotFoundError(name)
         if member.size > MOST_BYTES:
             raise DataError(
-                f"claims {member.size:,} bytes, and a member of an archive may have {MOST_BYTES:,}",
+                f"claims {member.size:,} bytes, but members of an archive may have at most {MOST_BYTES:,}",
                 path=self.path / name,
                 remedy="remove it, or unpack the archive",
             )
@@ -69,7 +69,7 @@ class Archive(ABC):
         """Return the content of a member. Raises ValueError where it is damaged."""
 
     def _add(self, name: str, member: Member) -> None:
-        """Add a member. Raises DataError where its path leaves the archive or is there twice."""
+        """Add a member. Raises DataError if its path leaves the archive or is a duplicate."""
         name = name.replace("\\", "/")
         clean = posixpath.normpath(name)
         if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):

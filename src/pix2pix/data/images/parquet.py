@@ -19,7 +19,7 @@ from pix2pix.errors import DataError
 if TYPE_CHECKING:
     import pyarrow
 
-MOST_GROUP_BYTES = 1 << 30  # of a column in a row group, unpacked
+MOST_GROUP_BYTES = 1 << 30  # size limit of a column in a row group, unpacked
 _GROUPS = 4  # row groups of a column in memory: those of an input and a target, and the next ones
 _MAGICS = {
     b"\x89PNG": ".png",
@@ -68,12 +68,12 @@ class ParquetFile:
         self._groups: OrderedDict[tuple[int, str], pyarrow.ChunkedArray] = OrderedDict()
 
     def has(self, name: str) -> bool:
-        """Return whether this is the name of a cell that holds an image file."""
+        """Return whether a cell of this name holds an image file."""
         row, column = _split(name)
         return column in self.image_columns and 0 <= row < self.rows
 
     def texts(self, column: str) -> list[str | None]:
-        """Return a column as text; of a column of images, the `path` of each, None where there is none.
+        """Return a column as text; for a column of images, the `path` of each, or None.
 
         Raises DataError.
         """
@@ -90,7 +90,7 @@ class ParquetFile:
         return [None if path is None else str(path) for path in paths]
 
     def suffix(self, column: str) -> str:
-        """Return the suffix that the first image of a column has by its first bytes; ".png" where that is unknown."""
+        """Return the suffix of a column's first image by its first bytes; ".png" if the format is unknown."""
         data = self.read(f"0/{column}.") if self.rows else b""
         return next((suffix for magic, suffix in _MAGICS.items() if data.startswith(magic)), ".png")
 
@@ -106,14 +106,14 @@ class ParquetFile:
             raise DataError(
                 "has no bytes",
                 path=self.path / name,
-                remedy="write the image files into the Parquet file, not their paths alone",
+                remedy="write the image files into the Parquet file, not only their paths",
             )
         if len(data) > MOST_BYTES:
             raise DataError(f"has {len(data):,} bytes, and at most {MOST_BYTES:,} are read", path=self.path / name)
         return bytes(data)
 
     def _column(self, group: int, column: str) -> "pyarrow.ChunkedArray":
-        """Return a column of a row group, from memory where it was read lately."""
+        """Return a column of a row group, from memory if it was read recently."""
         key = (group, column)
         with self._lock:
             if key not in self._groups:
@@ -144,7 +144,7 @@ class ParquetFile:
 
 
 def _split(name: str) -> tuple[int, str]:
-    """Return the row and the column of a cell's name; row -1 where it has none."""
+    """Return the row and the column in a cell's name; row -1 if it has none."""
     row, _, rest = name.partition("/")
     return int(row) if re.fullmatch("[0-9]{1,12}", row) else -1, rest.rpartition(".")[0]
 
@@ -156,7 +156,7 @@ def _is_struct(kind: "pyarrow.DataType") -> bool:
 
 
 def _holds_files(kind: "pyarrow.DataType") -> bool:
-    """Return whether cells of this type are bytes, or structs of bytes and perhaps a path."""
+    """Return whether cells of this type are bytes, or structs of bytes and optionally a path."""
     from pyarrow import types
 
     if _is_struct(kind):

@@ -1,4 +1,4 @@
-"""Settings of the decoders that belong to the whole process: changed while files are read, restored afterwards."""
+"""Process-wide settings of the decoders, which are changed while files are read and restored afterwards."""
 
 import ctypes
 import threading
@@ -16,7 +16,7 @@ pixel_limit: ContextVar[int | None] = ContextVar("pixel_limit", default=None)  #
 
 @contextmanager
 def at_most(max_pixels: int | None) -> Iterator[None]:
-    """Within it, this thread reads images of at most so many pixels; None leaves the limit as it is."""
+    """Within the context, this thread reads images of at most this number of pixels; None leaves the limit as it is."""
     token = pixel_limit.set(pixel_limit.get() if max_pixels is None else max_pixels)
     try:
         yield
@@ -32,13 +32,13 @@ class TooLarge(Exception):
 
 
 class _Settings:
-    """The settings of a process that reads `limits`, the limits in pixels of the files that threads are reading."""
+    """The settings of the process; `limits` are the pixel limits of the files that its threads are reading."""
 
     def __init__(self) -> None:
         self.lock, self.limits = threading.Lock(), list[int | None]()
 
     def enter(self, limit: int | None) -> int | None:
-        """Begin to read a file; return its limit, which is Pillow's where it has none of its own."""
+        """Begin to read a file; return its limit, which is Pillow's unless it has its own."""
         with self.lock:
             if not self.limits:
                 self.pillows_limit, self.handler = Image.MAX_IMAGE_PIXELS, _set_error_handler(None)
@@ -88,7 +88,7 @@ def decoding() -> Iterator[None]:
 
 @cache
 def _libtiff() -> Any:
-    """Return the function of Pillow's libtiff that sets the error handler; None where it is not exported."""
+    """Return the function of Pillow's libtiff that sets the error handler; None if it is not exported."""
     try:
         function = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
     except (OSError, AttributeError, TypeError):

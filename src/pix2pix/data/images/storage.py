@@ -1,4 +1,4 @@
-"""Files and folders, on the disk or in an archive.
+"""Files and folders, on disk or in an archive.
 
 The path of a member is the path of its archive, then the path in it: `set.zip/train/1.png`. So a pair holds ordinary
 paths, wherever its files are. Zip and tar archives are read in place, each process through its own handle.
@@ -26,19 +26,21 @@ _READERS: dict[str, Callable[[Path], Archive | ParquetFile]] = {
 _SUFFIX = re.compile(r"\.(?:zip|tar|parquet)(?=[/\\]|$)", re.IGNORECASE)
 _COMPRESSED_TAR = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
-_opened: dict[str, tuple[object, Archive | ParquetFile]] = {}  # by path, with what tells whether it is up to date
+_opened: dict[
+    str, tuple[object, Archive | ParquetFile]
+] = {}  # by path, with a value that shows whether it is up to date
 _last = threading.local()  # the member that this thread read last: decoders open a file several times
 
 
 class FileState(NamedTuple):
-    """The size of a file, and its time of modification in ns; of a member of an archive, that of the archive."""
+    """The size of a file, and its modification time in ns; for a member of an archive, the archive's time."""
 
     size: int
     mtime_ns: int
 
 
 def split_archive(path: str | Path) -> tuple[Path, str] | None:
-    """Split a path into that of an archive and the path in it, "" for the archive itself; None for other paths."""
+    """Split a path into the archive's path and the path inside it, "" for the archive itself; None for other paths."""
     text = os.fspath(path)
     for match in _SUFFIX.finditer(text):
         archive = text[: match.end()]
@@ -54,7 +56,7 @@ def is_compressed_tar(path: str | Path) -> bool:
 
 
 def open_archive(path: Path) -> Archive | ParquetFile:
-    """Return an archive, opened by this process, and again if the file has changed. Raises DataError and OSError."""
+    """Return an archive opened by this process; open it again if the file has changed. Raises DataError and OSError."""
     status = os.stat(path)
     state = (os.getpid(), status.st_ino, status.st_size, status.st_mtime_ns)
     key = os.fspath(path)

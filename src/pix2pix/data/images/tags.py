@@ -1,4 +1,4 @@
-"""The tags of a TIFF that say where its pixels are and how large they are, to copy them to another TIFF."""
+"""The tags of a TIFF with its georeference and resolution, to copy them to another TIFF."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _LETTERS = {2: "s", 3: "H", 4: "I", 5: "2I", 11: "f", 12: "d"}  # TIFF's number 
 
 @dataclass(frozen=True)
 class TiffTags:
-    """Tags by their number: the number type of TIFF 6.0, and the values."""
+    """Tags by number: the number type (TIFF 6.0) and the values."""
 
     values: dict[int, tuple[int, Any]]
 
@@ -56,7 +56,7 @@ class TiffTags:
 
 
 def read_tags(path: Path) -> TiffTags:
-    """Return the tags of a TIFF to copy; none for other files, and for images that their orientation turns."""
+    """Return the tags of a TIFF to copy; none for other files, or if the orientation tag rotates the image."""
     with open_file(path) as file:
         head = file.read(16)
         if head[:4] not in TIFF_MAGICS:
@@ -65,7 +65,7 @@ def read_tags(path: Path) -> TiffTags:
         directory = ImageFileDirectory_v2(head if is_big else head[:8])
         file.seek(directory.next)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about tags of no interest here
+            warnings.simplefilter("ignore")  # about tags that are not copied
             directory.load(file)
         if directory.get(_ORIENTATION, 1) != 1:
             return TiffTags({})
