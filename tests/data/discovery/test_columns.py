@@ -192,6 +192,8 @@ def test_paths_of_windows_and_a_split_that_only_its_cells_tell():
     columns = {"input": "Bild", "target": "Maske"}
     assert seeds(manifest="pairs.csv", columns=columns) == {"in/0": [0, 10], "in/2": [2, 12]}
     assert seeds("val", manifest="pairs.csv", columns=columns) == {"in/1": [1, 11]}
+    evidence = DatasetIndex.scan(DataConfig(manifest="pairs.csv", columns=columns)).layout().evidence
+    assert evidence == "the column 'Bild' is the input and 'Maske' the target; 'Datensatz' is the split"
 
 
 def test_one_column_of_images_is_not_proposed_for_both_sides():
@@ -199,4 +201,4 @@ def test_one_column_of_images_is_not_proposed_for_both_sides():
     with pytest.raises(DataError) as caught:
         seeds(manifest="pairs.jsonl")
     assert caught.value.code == "columns"
-    assert "data.columns" not in caught.value.remedy
+    assert caught.value.remedy.startswith("add a column")

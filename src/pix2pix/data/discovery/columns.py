@@ -27,6 +27,14 @@ class Columns:
     target: int
     split: int | None
 
+    def in_words(self, table: Table) -> str:
+        """Return which columns of a table are read, by their names; "" where they have none."""
+        if not table.has_header:
+            return ""
+        inputs = " + ".join(repr(table.columns[number]) for number in self.inputs)
+        words = f"the column {inputs} is the input and {table.columns[self.target]!r} the target"
+        return words if self.split is None else f"{words}; {table.columns[self.split]!r} is the split"
+
 
 def find_columns(table: Table, wanted: ColumnsConfig) -> Columns:
     """Return the columns of a table. Raises DataError if a column is missing or ambiguous."""
@@ -131,7 +139,7 @@ def _unclear(table: Table, key: str, candidates: Sequence[int]) -> DataError:
     listed = f"{holding}: {first_ten(names)}" if names else f"columns: {first_ten(table.columns)}"
     remedy = f"set data.columns.{key} to the name of one"
     if not candidates and len(table.image_columns) == 1:  # naming it as both sides would pair images with themselves
-        remedy = "add a column with the other image of each pair"
+        remedy = f"add a column with the other image of each pair, and name it in data.columns.{key}"
     return DataError(
         f"has {count} the {key} ({listed})",
         path=f"{table.path}:1",

@@ -39,7 +39,8 @@ class ManifestLayout:
             )
         rows = sorted((row for row in self.rows if not self.splits or row.split == split), key=lambda row: row.name)
         files = {row.name: row.files for row in rows}
-        return Listing("manifest", True, files, {row.name: row.key for row in rows})
+        keys = {row.name: row.key for row in rows}
+        return Listing("manifest", True, files, keys, evidence=rows[0].columns if rows else "")
 
 
 def find_manifests(data: DataConfig) -> list[Manifest]:

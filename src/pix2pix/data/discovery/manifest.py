@@ -22,13 +22,17 @@ _IN_FOLDER = ("metadata.csv", "metadata.jsonl")  # Hugging Face's names for the 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a manifest. `key` names the first input only; pairs are held out for validation by a hash of it."""
+    """A row of a manifest. `key` names the first input only; pairs are held out for validation by a hash of it.
+
+    `columns`: in words, which columns were read.
+    """
 
     location: str  # file:line
     name: str
     key: str
     files: tuple[Path, ...]  # the inputs, then the target
     split: str | None
+    columns: str = ""
 
 
 class Manifest(NamedTuple):
@@ -94,10 +98,11 @@ def read_manifests(
 def _rows(manifest: Manifest, wanted: ColumnsConfig) -> list[Row]:
     table = read_table(manifest.path)
     columns = find_columns(table, wanted)
-    return [_row(table, columns, number, manifest.split) for number in range(len(table.rows))]
+    words = columns.in_words(table)
+    return [_row(table, columns, number, manifest.split, words) for number in range(len(table.rows))]
 
 
-def _row(table: Table, columns: Columns, number: int, split: str | None) -> Row:
+def _row(table: Table, columns: Columns, number: int, split: str | None, words: str) -> Row:
     location, cells = table.rows[number]
     files = tuple(table.folder / _file(table, location, cells, column) for column in (*columns.inputs, columns.target))
     if columns.split is not None and (cell := cells[columns.split]) not in (None, ""):
@@ -107,7 +112,7 @@ def _row(table: Table, columns: Columns, number: int, split: str | None) -> Row:
     elif columns.split is not None:
         split = None
     key = name_in(table.folder, files[0]) if table.names is None else table.names[columns.inputs[0]][number]
-    return Row(location, key, key, files, split)
+    return Row(location, key, key, files, split, words)
 
 
 def _file(table: Table, location: str, cells: list[object], column: int) -> str:
