@@ -159,6 +159,13 @@ def test_a_step_that_lacks_memory_is_not_chosen(tmp_path, always, monkeypatch):
     assert not (cache_folder() / "speed.json").exists()
 
 
+def test_networks_that_cannot_be_copied_are_not_measured(tmp_path, always):
+    trainer = Trainer(make_config(tmp_path))
+    first = next(trainer.generator.parameters())
+    trainer.generator.kept = 2 * first  # as a layer that stores its attention; deepcopy refuses it
+    assert choose(trainer) == PLAIN
+
+
 def test_what_a_checkpoint_records(tmp_path, log):
     trainer = Trainer(make_config(tmp_path))
     assert not trainer.fit(stop=after(trainer, 1))

@@ -25,6 +25,13 @@ class Execution:
 
 
 PLAIN = Execution()
+CANDIDATES = [Execution(p, f) for f in (PLAIN.memory_format, CHANNELS_LAST) for p in ("fp32", "bf16")]
+
+
+def index_of(execution: Execution) -> int:
+    """Return the number of an execution in CANDIDATES, whatever its speed. Raises ValueError for others."""
+    formats = [(one.precision, one.memory_format) for one in CANDIDATES]
+    return formats.index((execution.precision, execution.memory_format))
 
 
 def configured(config: Config) -> Execution:

@@ -2,13 +2,11 @@
 
 import copy
 import hashlib
-import json
 import math
 import platform
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,23 +14,21 @@ from torch import Tensor, nn
 
 from pix2pix.config import Config
 from pix2pix.data.cache.budget import cache_folder
-from pix2pix.errors import CheckpointError, is_out_of_memory
+from pix2pix.errors import is_out_of_memory
 from pix2pix.models import frozen
 from pix2pix.models.build import micro_batch_size
 from pix2pix.models.cost import use_channels_last
 from pix2pix.objective import ObjectivePair
 from pix2pix.runtime import distributed
 from pix2pix.runtime.device import autocast, device_name
-from pix2pix.runtime.io import replace_atomically
 from pix2pix.runtime.log import debug, info
-from pix2pix.runtime.opening import read_regular
 from pix2pix.runtime.signals import raise_if_stopped
 from pix2pix.training.checkpoint_io import newest_environment
-from pix2pix.training.execution import CHANNELS_LAST, PLAIN, Execution, configured, recorded
+from pix2pix.training.execution import CANDIDATES, CHANNELS_LAST, PLAIN, Execution, configured, index_of, recorded
 from pix2pix.training.networks import Networks
 from pix2pix.training.run_dir import CHECKPOINTS, run_path
+from pix2pix.training.tuning_results import read_results, write_results
 
-CANDIDATES = [Execution(p, f) for f in (PLAIN.memory_format, CHANNELS_LAST) for p in ("fp32", "bf16")]
 _TRIVIAL = 10**9  # multiplications of a forward pass, a few milliseconds of a CPU core
 _LEAST_STEPS = 200  # shorter runs are not measured; measuring takes as long as about 8 steps
 _LEAST_GAIN = 1.05
@@ -40,7 +36,6 @@ _BUDGET = 10.0  # seconds for all measurements of a run
 _LONG = 1.0  # seconds of a step; compared with longer ones, the one-time work of the first step is negligible
 _TOLERANCE = 0.02  # relative difference of one step's losses from those of fp32
 _MOST = 4 * 10**10  # multiplications; on a CPU larger batches are measured with fewer images
-_MOST_BYTES = 2**16
 
 
 def choose_execution(
@@ -66,18 +61,18 @@ def choose_execution(
         known = PLAIN
     path = cache_folder() / "speed.json"
     if known is None:
-        known = _read(path).get(trial.key)
-    index = -1 if known is None else _index(known)
+        known = read_results(path).get(trial.key)
+    index = -1 if known is None else index_of(known)
     index = distributed.largest(index if distributed.rank() == 0 else -1)
     if index >= 0:
         return known if known is not None and distributed.rank() == 0 else CANDIDATES[index]
     info("measuring which number format is the fastest here")
     chosen = trial.fastest()
-    index = distributed.largest(_index(chosen) if distributed.rank() == 0 else -1)
+    index = distributed.largest(index_of(chosen) if distributed.rank() == 0 else -1)
     if distributed.rank() > 0:
         return CANDIDATES[index]
     if trial.complete:
-        _write(path, _read(path) | {trial.key: chosen})
+        write_results(path, read_results(path) | {trial.key: chosen})
     return chosen
 
 
@@ -94,13 +89,8 @@ def _resumed(config: Config, device: str) -> Execution | None:
     return execution if same else Execution(execution.precision)
 
 
-def _index(execution: Execution) -> int:
-    formats = [(one.precision, one.memory_format) for one in CANDIDATES]
-    return formats.index((execution.precision, execution.memory_format))
-
-
-class _OutOfTimeError(Exception):
-    """The time for measuring is used up."""
+class _UnmeasuredError(Exception):
+    """The time for measuring is used up, or the networks cannot be copied; on all ranks."""
 
 
 class _Trial:
@@ -141,9 +131,9 @@ class _Trial:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             try:
                 self._measure(steps, x, y)
-            except _OutOfTimeError:
+            except _UnmeasuredError as error:
                 self.complete = False
-                info(f"a step takes too long to measure all formats in {_BUDGET:.0f} s")
+                info(str(error) or f"a step takes too long to measure all formats in {_BUDGET:.0f} s")
             except (MemoryError, RuntimeError) as error:
                 if distributed.world_size() > 1 or not is_out_of_memory(error):
                     raise
@@ -174,9 +164,9 @@ class _Trial:
                 step.time()
 
     def require_time(self, *_: Any) -> None:
-        """Raise _OutOfTimeError if the time for measuring is used up."""
+        """Raise _UnmeasuredError if the time for measuring is used up."""
         if time.monotonic() > self.deadline:
-            raise _OutOfTimeError
+            raise _UnmeasuredError
 
     def limit(self, network: nn.Module) -> None:
         """Make a network check the time after each layer, forwards and backwards, since a step may take minutes."""
@@ -200,7 +190,7 @@ class _Step:
         self.trial = trial
         self.objective, self.execution, self.x, self.y = trial.objective, execution, x, y
         if copies is None:
-            copies = [copy.deepcopy(network) for network in (networks.generator, networks.discriminator)]
+            copies = _copies(networks)
             if distributed.world_size() == 1:  # networks that communicate must all end at the same layer
                 for network in copies:
                     trial.limit(network)
@@ -214,7 +204,7 @@ class _Step:
         self.losses = self.time()
         taken = time.monotonic() - start
         if execution == PLAIN and distributed.any_rank(taken > _BUDGET / 3):  # too little time is left for the others
-            raise _OutOfTimeError
+            raise _UnmeasuredError
         if execution == PLAIN or not distributed.any_rank(taken > _LONG):
             self.seconds = math.inf  # the first call includes one-time work
             self.losses = self.time()
@@ -222,12 +212,12 @@ class _Step:
     def time(self) -> dict[str, float]:
         """Run the step, and update `seconds` if it was faster than before; return the losses.
 
-        Raises Stopped and _OutOfTimeError. All ranks run the same number of steps, since some networks communicate.
+        Raises Stopped and _UnmeasuredError. All ranks run the same number of steps, since some networks communicate.
         """
         if distributed.world_size() == 1:
             raise_if_stopped()
         if distributed.any_rank(time.monotonic() > self.trial.deadline):
-            raise _OutOfTimeError
+            raise _UnmeasuredError
         torch.manual_seed(0)  # the same dropout for all
         clock = time.process_time if self.x.device.type == "cpu" else time.perf_counter  # ignores other programs
         _wait(self.x.device)
@@ -262,37 +252,18 @@ class _Step:
         return self._run(self.discriminator, condition, image)
 
 
+def _copies(networks: Networks) -> list[nn.Module]:
+    """Copy both networks. Raises _UnmeasuredError where one cannot be copied, since it holds results of its layers."""
+    copies = []
+    try:
+        copies = [copy.deepcopy(network) for network in (networks.generator, networks.discriminator)]
+    except (RuntimeError, TypeError) as error:
+        debug(f"the networks cannot be copied ({error})")
+    if distributed.any_rank(not copies):
+        raise _UnmeasuredError("the networks cannot be copied, so nothing is measured")
+    return copies
+
+
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _read(path: Path) -> dict[str, Execution]:
-    """Return the stored results by key; those that cannot be read are ignored."""
-    try:
-        saved = json.loads(read_regular(path, _MOST_BYTES))
-        return {key: _execution(values) for key, values in saved.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        debug(f"{path}: ignored ({error})")
-        return {}
-
-
-def _execution(values: Sequence[Any]) -> Execution:
-    """Return a stored result. Raises ValueError or TypeError for anything else."""
-    precision, memory_format, speed_up = values
-    execution = CANDIDATES[_index(Execution(precision, memory_format))]
-    if not isinstance(speed_up, float) or not 1 <= speed_up < math.inf:
-        raise ValueError("not a speed-up")
-    return Execution(execution.precision, execution.memory_format, speed_up)
-
-
-def _write(path: Path, results: dict[str, Execution]) -> None:
-    """Store the newest hundred results; if the file cannot be written, nothing is stored."""
-    newest = {key: [one.precision, one.memory_format, one.speed_up] for key, one in [*results.items()][-100:]}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_atomically(path, lambda temporary: temporary.write_text(json.dumps(newest, indent=1)))
-    except (OSError, CheckpointError) as error:
-        debug(f"{path}: cannot be written ({error})")
