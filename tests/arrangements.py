@@ -127,6 +127,10 @@ ARRANGEMENTS = {
 }  # fmt: skip
 
 REFUSALS = {
+    "two files of fixed names in a folder": Refusal(
+        (("case{n}/image.png", "input"), ("case{n}/mask.png", "target")), "ambiguous",
+        ({"input": "{id}/image.*", "target": "{id}/mask.*"},),
+    ),
     "two suffixes in one folder": Refusal(
         (("{s}/{n}.jpg", "input"), ("{s}/{n}.png", "target")), "ambiguous",
         ({"input": "{split}/{id}.jpg", "target": "{split}/{id}.png"},), SPLITS,

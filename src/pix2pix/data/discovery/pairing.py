@@ -127,6 +127,24 @@ def require_one_suffix(folder: Path, images: Sequence[tuple[str, Path]], root: P
     )
 
 
+def require_no_cases(folder: Folder, root: Path) -> None:
+    """Raise DataError where each of many folders holds images of the same few names, such as `image` and `mask`."""
+    names = {tuple(sorted(name for name, _ in group.own_images(""))) for group in folder.folders if group.holds_images}
+    if len(folder.folders) < 3 or len(names) != 1 or folder.image_names:
+        return
+    (shared,) = names
+    if not 2 <= len(shared) <= 4:
+        return
+    patterns = [_pattern(folder.path, "{id}", False, root).removesuffix(".*") + f"/{name}.*" for name in shared]
+    raise DataError(
+        f"each of its folders holds {', '.join(shared)}",
+        path=folder.path,
+        remedy=f"set data.input and data.target to two of these patterns: {', '.join(map(repr, patterns))}, or "
+        "data.layout to side-by-side where each image holds A and B",
+        code="ambiguous",
+    )
+
+
 def _paired(label: str, match: Match, files: Files, unpaired: list[Path], settings: PairingSettings) -> Paired:
     may_skip = settings.skip and match.holds_most
     if unpaired and settings.unmatched is not None:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from pix2pix.data.discovery.halves import measure_halves
 from pix2pix.data.discovery.matching import Match, match_sides
+from pix2pix.data.discovery.names import tokens
 from pix2pix.data.discovery.one_folder import differ_in_numbers_alone, match_one_folder
 from pix2pix.data.discovery.pairing import Unmatched
 from pix2pix.data.discovery.sides import SideFolders, by_first_folder
 from pix2pix.data.discovery.sources import by_name
-from pix2pix.data.discovery.words import LETTERS, SPLITS
+from pix2pix.data.discovery.words import LETTERS, SPLITS, role_of
 from pix2pix.errors import DataError
 
 _SHOWN = 4  # readings that an error lists
+_MOST_OF_A_CASE = 10  # images in a folder that may be a pair, such as image.png and mask.png
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,11 @@ def _neutral(sides: Sequence[SideFolders]) -> list[Reading]:
 
 
 def _holds_pairs(side: SideFolders) -> bool:
-    """Return whether the names of a side's images show two kinds of them, such as `1.png` and `1_mask.png`."""
+    """Return whether the names of a side's images show two kinds of them: `1` and `1_mask`, or `image` and `mask`."""
     names = [name for name, _ in side.named(min(side.splits))]
+    roles = {role_of(tokens(name)) for name in names} if len(names) < _MOST_OF_A_CASE else set()
+    if "target" in roles and roles & {"input", "picture"}:
+        return True
     return not differ_in_numbers_alone(names) and match_one_folder(names) is not None
 
 

@@ -14,6 +14,7 @@ from pix2pix.data.discovery.pairing import (
     Unmatched,
     pair_files,
     pair_in_one_folder,
+    require_no_cases,
     require_one_suffix,
 )
 from pix2pix.errors import DataError
@@ -69,6 +70,8 @@ class Source:
 
     def _side_by_side(self, forced: bool, settings: PairingSettings) -> Listing:
         """List the side-by-side images of the folder."""
+        if not forced:
+            require_no_cases(self.folders[0], settings.root)
         images = sorted(side_by_side_images(self.folders[0], forced))
         if not forced:
             require_one_suffix(self.folders[0].path, images, settings.root)
