@@ -79,7 +79,7 @@ def test_what_can_be_read_in_two_ways_is_refused_with_both(tmp_path, files):
         ("a/x/1.png a/x/1.jpg b/x/1.png", {}, "root/a/x/1.jpg and root/a/x/1.png have the same name"),
         ("x/1.png x/1.jpg", {"layout": "side-by-side"}, "root/x/1.jpg and root/x/1.png have the same name"),
         ("a/x/1.png b/y/1.png", {}, "2 without a partner of the same name: root/a/x/1.png, root/b/y/1.png; add or"),
-        ("", {"layout": "manifest"}, "root: is not a manifest and holds none, and data.layout"),
+        ("", {"layout": "manifest"}, "root: is not a manifest and contains none, but data.layout"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_what_is_there(tmp_path, monkeypatch, files, settings, words):
