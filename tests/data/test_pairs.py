@@ -125,7 +125,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_two_pictures_of_one_name(tmp_path):
-    for name in ("1.png", "1.jpg"):
+    for name in ("1.png", "1.jpg", "2.png", "3.png", "4.png"):
         save_halves(tmp_path / "train" / name, A, B)
     _refused(tmp_path, "1.png", "1.jpg", "rename or remove one")
     folder = _two_folders(tmp_path / "val")
