@@ -72,7 +72,7 @@ def test_no_flipped_bit_of_a_png_passes_unseen(tmp_path, dtype):
     rows, columns = np.mgrid[0:24, 0:24].astype(dtype)
     path = png(tmp_path / "x.png", np.stack([5 * rows, 5 * columns, rows], 2))
     data, want = path.read_bytes(), read_image(path).pixels
-    for bit in range(0, 8 * len(data), 5 if dtype == "uint8" else 7):
+    for bit in range(0, 8 * len(data), 1 if dtype == "uint8" else 7):
         path.write_bytes(data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :])
         try:
             got = read_image(path).pixels
